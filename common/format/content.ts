@@ -1,0 +1,83 @@
+/**
+ * Content identity and chunking: part of the volume format, never to be changed within format 1.
+ *
+ * Content of up to MAX_WHOLE_BYTES is one chunk, its identity the SHA-256 of its bytes. Larger content is a
+ * list of parts; its identity is SHA-256 over PARTS_DOMAIN followed by, per part, u32le length and 32 bytes of
+ * digest. A run of zeros is a part with the all-zero digest: nothing is stored for it.
+ */
+import { createHash, type Hash } from "node:crypto";
+
+/** Files up to this size are one chunk. */
+export const MAX_WHOLE_BYTES = 1024 * 1024;
+/** Bounds and mean of content-defined chunks. */
+export const CHUNK_MIN_BYTES = 32 * 1024;
+export const CHUNK_MAX_BYTES = 512 * 1024;
+/** Longest run of zeros in one part. */
+export const ZERO_MAX_BYTES = 0x8000_0000;
+/** A frame is closed when its tar members reach this; one member never exceeds MAX_WHOLE_BYTES plus headers. */
+export const FRAME_TARGET_BYTES = 1024 * 1024;
+/** Most raw bytes of one frame that a reader accepts. */
+export const MAX_FRAME_RAW_BYTES = 8 * 1024 * 1024;
+
+export const DIGEST_BYTES = 32;
+export const ZERO_DIGEST = Buffer.alloc(DIGEST_BYTES);
+/** Bytes of one encoded part: u32le length, digest. */
+export const PART_BYTES = 36;
+const PARTS_DOMAIN = "basalt parts 1\n";
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+/** Incremental identity of a parts list. Feed encoded parts (PART_BYTES each) in order. */
+export class PartsIdentity {
+  readonly #hash: Hash = createHash("sha256").update(PARTS_DOMAIN);
+
+  add(encodedParts: Uint8Array): void {
+    this.#hash.update(encodedParts);
+  }
+
+  digest(): Buffer {
+    return this.#hash.digest();
+  }
+}
+
+/** Writes one part at `at`; returns the offset behind it. */
+export function encodePart(into: Buffer, at: number, length: number, digest: Buffer): number {
+  into.writeUInt32LE(length, at);
+  digest.copy(into, at + 4, 0, DIGEST_BYTES);
+  return at + PART_BYTES;
+}
+
+/** 256 pseudo-random 32-bit values: the first four bytes (LE) of SHA-256("basalt gear 1 " + i). */
+const GEAR = new Int32Array(256);
+for (let i = 0; i < 256; i++)
+  GEAR[i] = createHash("sha256").update(`basalt gear 1 ${i}`).digest().readInt32LE(0);
+
+// Top bits of the rolling value must be zero at a cut: 18 before the mean (128 KiB), 15 behind it, which
+// narrows the spread of sizes (normalised chunking: Xia et al., FastCDC, USENIX ATC 2016).
+const MASK_STRICT = 0xffff_c000 | 0;
+const MASK_LOOSE = 0xfffe_0000 | 0;
+const CHUNK_MEAN_BYTES = 128 * 1024;
+
+/**
+ * End (exclusive) of the chunk that starts at `start` in `bytes[start..end)`. When `end` is not the end of the
+ * file, call only with at least CHUNK_MAX_BYTES available: the cut then depends on content alone.
+ */
+export function findCut(bytes: Uint8Array, start: number, end: number): number {
+  const available = end - start;
+  if (available <= CHUNK_MIN_BYTES) return end;
+  const limit = start + Math.min(available, CHUNK_MAX_BYTES);
+  const mean = Math.min(limit, start + CHUNK_MEAN_BYTES);
+  let roll = 0;
+  let at = start + CHUNK_MIN_BYTES;
+  for (; at < mean; at++) {
+    roll = ((roll << 1) + GEAR[bytes[at]!]!) | 0;
+    if ((roll & MASK_STRICT) === 0) return at + 1;
+  }
+  for (; at < limit; at++) {
+    roll = ((roll << 1) + GEAR[bytes[at]!]!) | 0;
+    if ((roll & MASK_LOOSE) === 0) return at + 1;
+  }
+  return limit;
+}

@@ -1,0 +1,85 @@
+/** A bidirectional stream of byte messages with backpressure, the same on the calling and the called side. */
+import type { Readable, Writable } from "node:stream";
+import { rpcError } from "./status.js";
+
+export interface DataStream {
+  /**
+   * Sends one message. Resolves when the transport has room for more; do not change the buffer afterwards.
+   * @throws BackupError when the stream is broken.
+   */
+  send(message: Buffer): Promise<void>;
+  /** Messages of the peer; reading slowly slows the peer. Throws BackupError when the stream breaks. */
+  readonly incoming: AsyncIterable<Buffer>;
+  /** No more messages from this side; resolves when what was sent has left. */
+  end(): Promise<void>;
+  /** Breaks the stream at once. */
+  destroy(error?: Error): void;
+  /** Aborted when the stream ended or broke, with the error as reason. */
+  readonly signal: AbortSignal;
+}
+
+/** Bytes handed to the transport that have not left yet before `send` makes its caller wait. */
+const OUTSTANDING_BYTES = 4 * 1024 * 1024;
+
+type Duplex = Readable & Pick<Writable, "write" | "end" | "once" | "on">;
+
+const CLOSED = rpcError(new Error("the connection is closed"));
+
+/** `abort` breaks the underlying call. */
+export function dataStream(call: Duplex, abort: (error?: Error) => void): DataStream {
+  const controller = new AbortController();
+  let outstanding = 0;
+  let broken: Error | undefined;
+  const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const fail = (error: Error): void => {
+    broken ??= error;
+    for (const waiter of waiting.splice(0)) waiter.reject(broken);
+    if (!controller.signal.aborted) controller.abort(broken);
+  };
+  call.on("error", (error: Error) => fail(rpcError(error)));
+  call.on("cancelled", () => fail(rpcError(new Error("the peer closed the connection"))));
+  call.on("close", () => fail(CLOSED));
+
+  function sent(bytes: number): void {
+    outstanding -= bytes;
+    while (outstanding < OUTSTANDING_BYTES && waiting.length > 0) waiting.shift()!.resolve();
+  }
+
+  return {
+    signal: controller.signal,
+    send(message) {
+      if (broken !== undefined) return Promise.reject(broken);
+      outstanding += message.length;
+      call.write(message, (error?: Error | null) => (error ? fail(rpcError(error)) : sent(message.length)));
+      if (outstanding < OUTSTANDING_BYTES) return Promise.resolve();
+      return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
+    },
+    incoming: incomingOf(call, () => broken),
+    end() {
+      if (broken !== undefined) return Promise.resolve();
+      return new Promise((resolve) => {
+        controller.signal.addEventListener("abort", () => resolve(), { once: true });
+        call.end(() => resolve());
+      });
+    },
+    destroy(error) {
+      fail(error ?? rpcError(new Error("the connection was given up")));
+      abort(error);
+    },
+  };
+}
+
+/** Messages of a readable call; every failure comes out as a BackupError. */
+export async function* incomingOf<T>(call: Readable, broken?: () => Error | undefined): AsyncGenerator<T> {
+  try {
+    // The default iterator destroys a duplex when its readable half ends: the other half must stay open.
+    for await (const message of call.iterator({ destroyOnReturn: false })) yield message as T;
+  } catch (error) {
+    throw broken?.() ?? rpcError(error);
+  }
+  if (broken === undefined) return;
+  // A call that was broken off ends its readable half first and says so a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const error = broken();
+  if (error !== undefined && error !== CLOSED) throw error;
+}

@@ -1,0 +1,71 @@
+/** Loads the .proto files and names the raw-bytes methods that stand beside them. */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type * as grpc from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+
+export interface RpcTls {
+  /** PEM. */
+  ca: Buffer;
+  cert: Buffer;
+  key: Buffer;
+}
+
+export type ServiceName = "Filed" | "Storaged" | "Director";
+export type DataServiceName = "FiledData" | "StoragedData";
+
+/** Largest message either side accepts; bulk messages are about 1 MiB. */
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
+/** Receive window of a calling client: what keeps a fast or a long line full. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Options of both sides: limits, and keepalives so that a vanished peer is noticed within half a minute. */
+export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
+  "grpc.keepalive_time_ms": 20_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.keepalive_permit_without_calls": 0,
+  "grpc-node.flow_control_window": WINDOW_BYTES,
+  "grpc-node.max_session_memory": 64,
+  // A daemon that comes back must be found at once, not after minutes of growing pauses.
+  "grpc.initial_reconnect_backoff_ms": 200,
+  "grpc.max_reconnect_backoff_ms": 5_000,
+};
+
+function protoDirectory(): string {
+  let at = dirname(fileURLToPath(import.meta.url));
+  // Compiled code lies in build/proto/rpc while the .proto files stay where they were written.
+  for (let up = 0; up < 6; up++, at = dirname(at)) {
+    if (existsSync(join(at, "package.json"))) return join(at, "proto");
+  }
+  throw new Error("the directory of the .proto files was not found");
+}
+
+let packages: Record<string, grpc.ServiceDefinition> | undefined;
+
+/** Definition of a service of proto/*.proto. */
+export function serviceDefinition(name: ServiceName): grpc.ServiceDefinition {
+  if (packages === undefined) {
+    const directory = protoDirectory();
+    const files = ["common.proto", "filed.proto", "storaged.proto", "director.proto"];
+    const options = { longs: Number, enums: String, defaults: true, oneofs: true, includeDirs: [directory] };
+    packages = loadSync(files, options) as unknown as Record<string, grpc.ServiceDefinition>;
+  }
+  return packages[`basalt.v1.${name}`]!;
+}
+
+/** Definition of one bidirectional method whose messages are plain bytes: no protobuf copy of the payload. */
+export function dataMethod(service: DataServiceName, method: string): grpc.MethodDefinition<Buffer, Buffer> {
+  const same = (bytes: Buffer): Buffer => bytes;
+  return {
+    path: `/basalt.v1.${service}/${method}`,
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}

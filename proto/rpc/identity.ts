@@ -1,0 +1,30 @@
+/** Who is at the other end: the role and name in the certificate, never what a message says. */
+import { createHash } from "node:crypto";
+import type { PeerCertificate } from "node:tls";
+import { BackupError } from "../../common/errors.js";
+
+export type PeerRole = "director" | "filed" | "storaged" | "console";
+
+export interface Peer {
+  role: PeerRole;
+  /** Name of the Director, Client, Storage or Console resource. */
+  name: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  fingerprint: string;
+}
+
+const URI = /(?:^|, )URI:basalt:(director|filed|storaged|console)\/([^,"]+)(?:,|$)/;
+
+/** @throws BackupError TLS_IDENTITY when the certificate names no Basalt daemon. */
+export function identityFromCertificate(certificate: PeerCertificate | undefined): Peer {
+  const names = certificate?.subjectaltname ?? "";
+  const match = URI.exec(names);
+  if (certificate?.raw === undefined || match === null) {
+    throw new BackupError("TLS_IDENTITY", "the peer's certificate names no Basalt daemon or console");
+  }
+  return {
+    role: match[1] as PeerRole,
+    name: decodeURIComponent(match[2]!),
+    fingerprint: createHash("sha256").update(certificate.raw).digest("hex"),
+  };
+}

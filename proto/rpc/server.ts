@@ -1,0 +1,198 @@
+/** A gRPC server under mutual TLS that knows its callers by certificate. */
+import type { PeerCertificate } from "node:tls";
+import * as grpc from "@grpc/grpc-js";
+import { BackupError } from "../../common/errors.js";
+import { type DataStream, dataStream, incomingOf } from "./data-stream.js";
+import {
+  CHANNEL_OPTIONS,
+  type DataServiceName,
+  dataMethod,
+  type RpcTls,
+  type ServiceName,
+  serviceDefinition,
+} from "./definitions.js";
+import { identityFromCertificate, type Peer } from "./identity.js";
+import { toStatus } from "./status.js";
+
+export interface CallContext {
+  peer: Peer;
+  /** Aborted when the caller cancelled or went away. */
+  signal: AbortSignal;
+}
+
+/** Sends one reply of a stream; resolves when there is room for the next. */
+export type Send<T> = (message: T) => Promise<void>;
+
+/**
+ * unary: returns the reply; server stream: sends replies and returns; bidirectional: gets the requests as first
+ * argument. Whatever it throws becomes the call's status.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: request and reply types differ per method; services type them.
+export type Handler = (request: any, context: CallContext, send: Send<any>) => Promise<unknown>;
+export type Handlers = Record<string, Handler>;
+export type Allow = (method: string, peer: Peer) => boolean;
+
+export interface ServerOptions {
+  tls: RpcTls;
+  /** True for a revoked certificate (SHA-256 fingerprint, hex). */
+  isRevoked: (fingerprint: string) => boolean;
+}
+
+interface AnyCall extends NodeJS.EventEmitter {
+  request: unknown;
+  getAuthContext(): { sslPeerCertificate?: PeerCertificate } | null;
+  write(message: unknown): boolean;
+  end(): void;
+}
+
+export class RpcServer {
+  readonly #server = new grpc.Server(CHANNEL_OPTIONS);
+  readonly #options: ServerOptions;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  /** Adds a service of proto/*.proto; `allow` decides per method and caller. */
+  add(service: ServiceName, handlers: Handlers, allow: Allow): void {
+    const definition = serviceDefinition(service);
+    const wrapped: Record<string, grpc.UntypedHandleCall> = {};
+    for (const [name, method] of Object.entries(definition)) {
+      const handler = handlers[name] ?? handlers[name.charAt(0).toLowerCase() + name.slice(1)];
+      if (handler === undefined) continue;
+      wrapped[name] = method.responseStream
+        ? this.#streaming(name, handler, allow, method.requestStream)
+        : this.#unary(name, handler, allow);
+    }
+    this.#server.addService(definition, wrapped as grpc.UntypedServiceImplementation);
+  }
+
+  /** Adds a raw-bytes method. */
+  addData(
+    service: DataServiceName,
+    method: string,
+    serve: (stream: DataStream, peer: Peer) => Promise<void>,
+    allow: Allow,
+  ): void {
+    const handler = (call: grpc.ServerDuplexStream<Buffer, Buffer>): void => {
+      let stream: DataStream | undefined;
+      const abort = (error?: Error): void =>
+        void call.destroy(toStatus(error ?? new Error("given up")) as Error);
+      void (async () => {
+        try {
+          const peer = this.#admit(call as unknown as AnyCall, method, allow);
+          stream = dataStream(call, abort);
+          await serve(stream, peer);
+          call.end();
+        } catch (error) {
+          call.emit("error", toStatus(error));
+        }
+      })();
+    };
+    this.#server.addService(
+      { [method]: dataMethod(service, method) },
+      { [method]: handler as grpc.UntypedHandleCall },
+    );
+  }
+
+  /**
+   * Listens; port 0 picks a free one, returned.
+   * @throws BackupError LISTEN_FAILED (port taken, no such address)
+   */
+  listen(address: string, port: number): Promise<number> {
+    const { ca, cert, key } = this.#options.tls;
+    const credentials = grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
+    const host = address.includes(":") ? `[${address}]` : address;
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${port}`, credentials, (cause, bound) => {
+        if (cause === null) return resolve(bound);
+        const taken = /EADDRINUSE|in use/.test(cause.message)
+          ? "the port is taken by another program"
+          : cause.message;
+        reject(new BackupError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${taken}`, { cause }));
+      });
+    });
+  }
+
+  /** Lets calls finish for `graceMs`, then breaks them. */
+  async close(graceMs: number): Promise<void> {
+    const done = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([done, late]);
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+  }
+
+  #admit(call: AnyCall, method: string, allow: Allow): Peer {
+    const peer = identityFromCertificate(call.getAuthContext()?.sslPeerCertificate);
+    if (this.#options.isRevoked(peer.fingerprint)) {
+      throw new BackupError(
+        "CERTIFICATE_REVOKED",
+        `the certificate of ${peer.role} "${peer.name}" was revoked`,
+      );
+    }
+    if (!allow(method, peer)) {
+      throw new BackupError("PERMISSION_DENIED", `${peer.role} "${peer.name}" may not call ${method} here`);
+    }
+    return peer;
+  }
+
+  #context(call: AnyCall, method: string, allow: Allow): CallContext {
+    const peer = this.#admit(call, method, allow);
+    const controller = new AbortController();
+    call.on("cancelled", () => controller.abort(new BackupError("ABORT_ERR", "the caller gave up")));
+    return { peer, signal: controller.signal };
+  }
+
+  #unary(name: string, handler: Handler, allow: Allow): grpc.handleUnaryCall<unknown, unknown> {
+    return (call, callback) => {
+      void (async () => {
+        try {
+          const context = this.#context(call as unknown as AnyCall, name, allow);
+          callback(null, await handler(call.request, context, noStream));
+        } catch (error) {
+          callback(toStatus(error));
+        }
+      })();
+    };
+  }
+
+  #streaming(name: string, handler: Handler, allow: Allow, bidirectional: boolean): grpc.UntypedHandleCall {
+    const serve = (raw: unknown): void => {
+      const call = raw as AnyCall;
+      void (async () => {
+        try {
+          const context = this.#context(call, name, allow);
+          call.on("error", () => undefined);
+          const send = streamSender(call, context.signal);
+          const request = bidirectional ? incomingOf(call as never) : call.request;
+          await handler(request, context, send);
+          call.end();
+        } catch (error) {
+          call.emit("error", toStatus(error));
+        }
+      })();
+    };
+    return serve as grpc.UntypedHandleCall;
+  }
+}
+
+const noStream: Send<unknown> = () => Promise.reject(new Error("not a streaming call"));
+
+function streamSender(call: AnyCall, signal: AbortSignal): Send<unknown> {
+  return async (message) => {
+    if (signal.aborted) throw signal.reason;
+    if (call.write(message)) return;
+    await new Promise<void>((resolve, reject) => {
+      const gone = (): void => reject(signal.reason);
+      call.once("drain", () => {
+        signal.removeEventListener("abort", gone);
+        resolve();
+      });
+      signal.addEventListener("abort", gone, { once: true });
+    });
+  };
+}

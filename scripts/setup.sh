@@ -1,0 +1,9 @@
+#!/bin/sh
+# Installs the npm packages when they are missing or older than the lock file.
+# better-sqlite3 and zstd-napi are compiled here, so a compiler, make and python3 are needed.
+set -eu
+cd "$(dirname "$0")/.."
+if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo "installing npm packages (two native ones are compiled: about two minutes)" >&2
+  JOBS="$(nproc)" npm ci --no-fund --no-audit
+fi
