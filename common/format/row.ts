@@ -14,7 +14,7 @@
  *
  * The same blocks are the wire format, the catalog's storage and the state stream.
  */
-import { isSafeKey } from "./path.js";
+import { MAX_KEY_BYTES, isSafeKey } from "./path.js";
 import { ByteReader, ByteWriter, GarbledInput } from "./varint.js";
 import { Compressor, compressBound, decompressInto } from "./zstd.js";
 
@@ -111,6 +111,10 @@ export interface Xattr {
   value: Buffer;
 }
 
+/** Linux's own limits (XATTR_NAME_MAX, XATTR_SIZE_MAX): nothing that was read from a file exceeds them. */
+const MAX_XATTR_NAME = 255;
+const MAX_XATTR_VALUE = 65_536;
+
 /** Canonical bytes of a set of attributes (sorted by name), undefined for none, so that equal sets are equal bytes. */
 export function encodeXattrs(xattrs: readonly Xattr[]): Buffer | undefined {
   if (xattrs.length === 0) return undefined;
@@ -128,7 +132,14 @@ export function decodeXattrs(bytes: Buffer): Xattr[] {
   const reader = new ByteReader(bytes);
   const count = reader.uint();
   const out: Xattr[] = [];
-  for (let i = 0; i < count; i++) out.push({ name: reader.latin1(), value: reader.blob() });
+  for (let i = 0; i < count; i++) {
+    const name = reader.latin1();
+    const value = reader.blob();
+    if (name === "" || name.length > MAX_XATTR_NAME || name.includes("\0") || value.length > MAX_XATTR_VALUE) {
+      throw new GarbledInput("impossible extended attribute");
+    }
+    out.push({ name, value });
+  }
   if (!reader.done) throw new GarbledInput("bytes after the last attribute");
   return out;
 }
@@ -167,6 +178,9 @@ function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
 
 // Level 1 serves lists well: their fields repeat from row to row.
 const compressor = new Compressor(1);
+
+/** Owners and device numbers are 32 bits. */
+const MAX_ID = 0xffff_ffff;
 
 const HEADER_BYTES = 10;
 /** Most raw bytes of a block; a reader refuses more before allocating. */
@@ -242,6 +256,8 @@ export function decodeBlock(block: Buffer): Row[] {
     const out = Buffer.allocUnsafe(rawBytes);
     decompressInto(out, raw);
     raw = out;
+  } else if (raw.length !== rawBytes) {
+    throw new GarbledInput("list block of another length");
   }
   const reader = new ByteReader(raw);
   const rows: Row[] = [];
@@ -321,15 +337,20 @@ export function readRow(reader: ByteReader, previous: string, withState: boolean
     row.gid = reader.uint();
     row.mtimeSec = reader.int();
     row.mtimeNsec = reader.uint();
+    if (row.uid > MAX_ID || row.gid > MAX_ID) throw new GarbledInput("bad owner in list");
     if (row.mode > 0o7777 || row.mtimeNsec > 999_999_999) throw new GarbledInput("bad mode or time in list");
     if (type === EntryType.file) {
       row.size = reader.uint();
       if (row.size > 0) row.content = reader.raw(32);
     } else if (type === EntryType.symlink) {
       row.target = reader.latin1();
+      if (row.target === "" || row.target.length > MAX_KEY_BYTES || row.target.includes("\0")) {
+        throw new GarbledInput("bad link target in list");
+      }
     } else if (type === EntryType.charDevice || type === EntryType.blockDevice) {
       row.major = reader.uint();
       row.minor = reader.uint();
+      if (row.major > MAX_ID || row.minor > MAX_ID) throw new GarbledInput("bad device number in list");
     }
     if ((flags & RowFlag.linked) !== 0) {
       row.group = reader.latin1();

@@ -55,7 +55,9 @@ export function tarHeader(member: TarMember): Buffer {
   if (member.gid > 0o7777777) records.push(record("gid", String(member.gid)));
   if (member.size > 0o77777777777) records.push(record("size", String(member.size)));
   for (const { name: key, value } of member.xattrs ?? []) {
-    records.push(record(`SCHILY.xattr.${key}`, value.toString("latin1")));
+    // `=` ends the key of a pax record: GNU tar writes it, and `%`, in this way.
+    const escaped = key.replaceAll("%", "%25").replaceAll("=", "%3D");
+    records.push(record(`SCHILY.xattr.${escaped}`, value.toString("latin1")));
   }
   const [prefix, short] = split ?? ["", name.slice(0, 100)];
   const main = ustar(member, prefix, short, target.slice(0, 100));

@@ -1,0 +1,205 @@
+/**
+ * Runs external commands: the only place that starts processes. No shell, stdin is /dev/null, the command leads a
+ * process group of its own so that whatever it started can be ended with it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable } from "node:stream";
+import { BackupError, codeOf, describeError } from "./errors.js";
+
+export interface RunOptions {
+  /** Program and arguments; the program is absolute or looked up in `env.PATH`. */
+  words: readonly string[];
+  /** File to execute instead of the first word, which stays the command's own name. */
+  program?: string;
+  /** The whole environment: nothing is inherited. */
+  env: Readonly<Record<string, string>>;
+  /** After this the group gets SIGTERM, and SIGKILL after `graceMs`. 0: no limit. */
+  timeoutMs: number;
+  /** A line of stdout or stderr, without its newline and cut at `maxLineBytes`. */
+  onLine?: (line: string) => void;
+  /** Ends the command as a timeout does. */
+  signal?: AbortSignal | undefined;
+  cwd?: string;
+  /** (Default: 5,000) */
+  graceMs?: number;
+  /** (Default: 4,096) */
+  maxLineBytes?: number;
+  /** Lines beyond this are read and dropped; one line says so. (Default: 10,000) */
+  maxLines?: number;
+}
+
+export interface RunResult {
+  /** Exit status; undefined when a signal ended the command. */
+  code: number | undefined;
+  /** Name of the signal that ended it, such as SIGTERM. */
+  signal: string | undefined;
+  timedOut: boolean;
+  /** Ended because of `signal`. */
+  aborted: boolean;
+}
+
+/** A daemon that the command left behind may hold its output open: after the command's end that is not waited for. */
+const DRAIN_MS = 500;
+
+/**
+ * Runs one command to its end. Processes that it leaves behind live on after a normal end, and are killed after a
+ * timeout or an abort.
+ * @throws BackupError EXEC_FAILED when it cannot be started.
+ */
+export async function runCommand(options: RunOptions): Promise<RunResult> {
+  const [name, ...args] = options.words;
+  if (name === undefined || name === "") throw new BackupError("EXEC_FAILED", "the command is empty");
+  if (options.signal?.aborted) return { code: undefined, signal: undefined, timedOut: false, aborted: true };
+  const child = start(name, args, options);
+  const limit = endOnLimit(child, options);
+  const lines = lineLimit(options);
+  const streams = [child.stdout!, child.stderr!];
+  const drained = Promise.all(streams.map((stream) => readLines(stream, options.maxLineBytes ?? 4096, lines)));
+  try {
+    const { code, signal } = await exitOf(child, options);
+    await raceTimer(drained, DRAIN_MS);
+    return {
+      code: code ?? undefined,
+      signal: signal ?? undefined,
+      timedOut: limit.reason === "timeout",
+      aborted: limit.reason === "abort",
+    };
+  } finally {
+    limit.done();
+    for (const stream of streams) stream.destroy();
+  }
+}
+
+function start(name: string, args: readonly string[], options: RunOptions): ChildProcess {
+  try {
+    return spawn(options.program ?? name, args, {
+      argv0: name,
+      env: { ...options.env },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      windowsHide: true,
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    });
+  } catch (cause) {
+    throw cannotRun(options, cause);
+  }
+}
+
+function exitOf(child: ChildProcess, options: RunOptions): Promise<{ code: number | null; signal: string | null }> {
+  return new Promise((resolve, reject) => {
+    child.once("error", (cause) => {
+      if (child.pid === undefined) reject(cannotRun(options, cause));
+    });
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
+}
+
+const START_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "no such program, or its interpreter is missing",
+  EACCES: "not executable",
+  E2BIG: "arguments too long",
+  ENOEXEC: "not a program; does its first line name an interpreter?",
+};
+
+function cannotRun(options: RunOptions, cause: unknown): BackupError {
+  const why = START_ERRORS[codeOf(cause) ?? ""] ?? describeError(cause);
+  return new BackupError("EXEC_FAILED", `cannot run ${options.program ?? options.words[0]}: ${why}`, { cause });
+}
+
+interface Limit {
+  reason: "timeout" | "abort" | undefined;
+  done(): void;
+}
+
+/** SIGTERM to the group on timeout or abort, SIGKILL later. */
+function endOnLimit(child: ChildProcess, options: RunOptions): Limit {
+  let killer: NodeJS.Timeout | undefined;
+  const end = (reason: "timeout" | "abort"): void => {
+    if (limit.reason !== undefined) return;
+    limit.reason = reason;
+    killGroup(child, "SIGTERM");
+    killer = setTimeout(() => killGroup(child, "SIGKILL"), options.graceMs ?? 5000);
+  };
+  const onAbort = (): void => end("abort");
+  const timer = options.timeoutMs > 0 ? setTimeout(() => end("timeout"), Math.min(options.timeoutMs, 2 ** 31 - 1)) : undefined;
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const limit: Limit = {
+    reason: undefined,
+    done: () => {
+      clearTimeout(timer);
+      clearTimeout(killer);
+      options.signal?.removeEventListener("abort", onAbort);
+      // The leader has ended in time; what it started and did not end goes the hard way.
+      if (limit.reason !== undefined) killGroup(child, "SIGKILL");
+    },
+  };
+  return limit;
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // ESRCH: the whole group has ended already.
+  }
+}
+
+/** `onLine` that stops after maxLines, saying so once. */
+function lineLimit(options: RunOptions): (line: string) => void {
+  const most = options.maxLines ?? 10_000;
+  let count = 0;
+  return (line) => {
+    count++;
+    if (count <= most) options.onLine?.(line);
+    else if (count === most + 1) options.onLine?.(`(more than ${most} lines: the rest is left out)`);
+  };
+}
+
+/** Calls `onLine` for every line; a longer one than `maxBytes` is cut there. Resolves at the end of the stream. */
+function readLines(stream: Readable, maxBytes: number, onLine: (line: string) => void): Promise<void> {
+  let open = "";
+  let cut = false;
+  const flush = (): void => {
+    onLine(cut ? `${open}…` : open);
+    open = "";
+    cut = false;
+  };
+  stream.setEncoding("utf8");
+  stream.on("data", (text: string) => {
+    const parts = text.split(/\r?\n/);
+    parts.forEach((part, index) => {
+      if (index > 0) flush();
+      if (open.length + part.length > maxBytes) cut = true;
+      open = (open + part).slice(0, maxBytes);
+    });
+  });
+  return new Promise((resolve) => {
+    stream.once("error", () => undefined);
+    stream.once("close", () => {
+      if (open !== "") flush();
+      resolve();
+    });
+  });
+}
+
+async function raceTimer(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+/** How a command ended, as Bacula words it: `Child exited with code 1`; undefined for success. */
+export function describeFailure(result: RunResult, timeoutMs: number): string | undefined {
+  if (result.timedOut) return `Child did not end within ${Math.round(timeoutMs / 1000)} seconds and was killed`;
+  if (result.aborted) return "Child was ended because the job was canceled";
+  if (result.signal !== undefined) {
+    const number = constants.signals[result.signal as NodeJS.Signals] ?? 0;
+    return `Child died from signal ${number}: ${result.signal}`;
+  }
+  return result.code === 0 ? undefined : `Child exited with code ${result.code}`;
+}

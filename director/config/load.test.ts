@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
+import { packageRoot } from "../../common/package.js";
+import { loadDirectorConfig } from "./load.js";
+
+const directory = mkdtempSync(path.join(tmpdir(), "basalt-director-"));
+after(() => rmSync(directory, { recursive: true }));
+
+const FRAME = `
+Director: {Name: dir, WorkingDirectory: var, TLS: {CaFile: pki/ca.crt, CertFile: pki/d.crt, KeyFile: pki/d.key}}
+Client: [{Name: web1-fd, Address: 10.0.0.1}]
+Storage: [{Name: File, Address: 10.0.0.2, Device: d}]
+Pool: [{Name: Default, Storage: File}]
+Schedule: [{Name: Nightly, Run: "daily at 23:05"}]
+Messages: [{Name: Standard, Console: all}]
+`;
+const FILES = "FileSet: [{Name: Etc, Include: {File: /etc}}]\n";
+
+function load(text: string) {
+  const file = path.join(directory, "d.yaml");
+  writeFileSync(file, FRAME + text);
+  return loadDirectorConfig(file);
+}
+
+/** Findings of a configuration that cannot be used, without file and position. */
+function problems(text: string): string[] {
+  try {
+    load(text);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.diagnostics.map((found) => formatDiagnostic(found).replace(/^.*?d\.yaml:[0-9:]* /, ""));
+  }
+  return assert.fail("was accepted");
+}
+
+test("the example configuration is valid and says nothing", () => {
+  const config = loadDirectorConfig(path.join(packageRoot(), "conf", "director.yaml"));
+  assert.deepEqual(config.warnings, []);
+  assert.deepEqual([...config.jobs.keys()], ["BackupClient1", "RestoreFiles"]);
+  assert.equal(config.jobs.get("BackupClient1")?.schedule, "WeeklyCycle");
+  assert.equal(config.fileSets.get("Full Set")?.include[0]?.options.length, 2);
+});
+
+test("defaults, JobDefs chains and commands", () => {
+  const { jobs, director } = load(`${FILES}
+JobDefs:
+  - {Name: Common, Client: web1-fd, Pool: Default, FileSet: Etc, Priority: 5, RunBeforeJob: /bin/common}
+  - {Name: Nightly, JobDefs: Common, Schedule: Nightly, Priority: 7}
+Job:
+  - Name: web1
+    JobDefs: Nightly
+    Base: "web1, web1"
+    SampleVerify: 1%
+    MaximumBandwidth: 5 MB/s
+    Client Run Before Job: [/hooks/a x, /hooks/b]
+    ClientRunAfterJob: /hooks/c
+    RunScript: {Command: /x, RunsWhen: After, RunsOnClient: no, RunsOnFailure: yes, TimeLimit: 5 min}
+`);
+  const job = jobs.get("web1")!;
+  assert.deepEqual([job.priority, job.schedule, job.client, job.accurate], [7, "Nightly", "web1-fd", true]);
+  assert.deepEqual([job.base, job.verifySamplePercent, job.maximumBandwidth], [["web1", "web1"], 1, 5e6]);
+  const shown = job.runScripts.map((s) => [
+    s.command,
+    s.when,
+    s.onClient,
+    s.onSuccess,
+    s.onFailure,
+    s.origin,
+  ]);
+  assert.deepEqual(shown, [
+    ["/hooks/a x", "Before", true, true, false, "ClientRunBeforeJob"],
+    ["/hooks/b", "Before", true, true, false, "ClientRunBeforeJob"],
+    ["/hooks/c", "After", true, true, true, "ClientRunAfterJob"],
+    ["/x", "After", false, true, true, "RunScript"],
+    ["/bin/common", "Before", false, true, false, "RunBeforeJob"],
+  ]);
+  assert.equal(job.runScripts[3]?.timeoutSec, 300);
+  assert.equal(director.ticketKeyFile, path.join(directory, "pki/ticket.key"));
+  assert.ok(Object.isFrozen(job) && Object.isFrozen(job.runScripts));
+});
+
+test("dangling references, missing directives, inheritance in a ring", () => {
+  const job = (rest: string) => problems(`${FILES}Job: [{Name: j, ${rest}}]\n`);
+  assert.deepEqual(job("Client: web2-fd, FileSet: Etc, Pool: Default"), [
+    'Client in Job "j": Client "web2-fd" is not defined; did you mean "web1-fd"?',
+  ]);
+  assert.deepEqual(job("Client: web1-fd, FileSet: Etc"), ['Job "j" has no Pool; a Backup job needs one']);
+  assert.deepEqual(job("Type: Verify, Client: web1-fd, FileSet: Etc, Level: Full"), [
+    'Level in Job "j": a Verify job takes InitCatalog, Catalog, VolumeToCatalog, DiskToCatalog, Data, not "Full"',
+  ]);
+  const ring = `${FILES}JobDefs: [{Name: a, JobDefs: b}, {Name: b, JobDefs: a, Client: web1-fd, FileSet: Etc, Pool: Default}]\n`;
+  assert.deepEqual(problems(`${ring}Job: [{Name: j, JobDefs: a}]\n`), [
+    'JobDefs in JobDefs "b": JobDefs "a" inherits itself',
+  ]);
+  assert.match(
+    problems(`${FILES}Schedule2: 1\n`)[0]!,
+    /unknown resource "Schedule2"; did you mean "Schedule"\?/,
+  );
+});
+
+test("FileSet values", () => {
+  const options = (text: string) =>
+    load(`FileSet: [{Name: f, Include: {File: [/etc/], Options: {${text}}}}]\n`).fileSets.get("f")!
+      .include[0]!.options[0]!;
+  assert.equal(options("Compression: GZIP9").compression, 9);
+  assert.equal(options("Compression: lzo").compression, "fast");
+  assert.equal(options("BaseJob: pmugcs5, one_fs: no").oneFs, false);
+  const fails = (text: string) =>
+    problems(`FileSet: [{Name: f, Include: {File: [/etc], Options: {${text}}}}]\n`)[0]!;
+  assert.match(fails("Compression: 20"), /"20" is not none, auto, fast, a zstd level 1 to 19/);
+  assert.match(fails("Verify: pxs"), /"pxs" holds "x"/);
+  assert.match(fails('Regex: "(a"'), /is not a regular expression/);
+  assert.match(
+    problems("FileSet: [{Name: f, Include: {File: [etc]}}]\n")[0]!,
+    /"etc" is not an absolute path/,
+  );
+});
+
+test("a FileSet's digest follows its content, not its form", () => {
+  const digest = (text: string) => load(`FileSet: [{Name: f, ${text}}]\n`).fileSets.get("f")!.digest;
+  const plain = digest("Include: {File: [/etc]}");
+  assert.equal(digest("include: {files: /etc/}, Ignore FileSet Changes: yes"), plain);
+  assert.notEqual(digest("Include: {File: [/etc, /var]}"), plain);
+  assert.notEqual(digest("Include: {File: [/etc], Options: {Compression: none}}"), plain);
+});
+
+test("messages and schedules", () => {
+  const { messages, schedules } = load(`
+Include: []
+Console: [{Name: c, CommandACL: "status, list", JobACL: "*all*"}]
+`);
+  assert.deepEqual(messages.get("Standard")?.destinations, [{ kind: "console", types: ["all"] }]);
+  assert.deepEqual(schedules.get("Nightly")?.runs[0]?.spec, { kind: "bacula", text: "daily at 23:05" });
+  const text = FRAME.replace("Console: all", 'Append: ["/v/l = all, !skiped"]');
+  const file = path.join(directory, "m.yaml");
+  writeFileSync(file, text);
+  assert.throws(() => loadDirectorConfig(file), /"!skiped" is not a message type; did you mean "skipped"\?/);
+});

@@ -1,0 +1,167 @@
+/** Messages (where job messages go) and Console (what an operator may do). */
+
+import { type Diagnostics, quoted, suggestion } from "../../common/config/diagnostics.js";
+import { fingerprint } from "../../common/config/parts.js";
+import { type ResourceOf, resourceName } from "../../common/config/resources.js";
+import type { ConfigNode } from "../../common/config/source.js";
+import { type BlockSpec, commaList, type Directive, type ReadContext } from "../../common/config/spec.js";
+import type {
+  ConsoleResource,
+  MessageDestination,
+  MessageDestinationKind,
+  MessagesResource,
+} from "./types.js";
+
+const TYPES = [
+  "all",
+  "debug",
+  "abort",
+  "fatal",
+  "error",
+  "warning",
+  "info",
+  "saved",
+  "notsaved",
+  "skipped",
+  "mount",
+  "terminate",
+  "restored",
+  "security",
+  "alert",
+  "volmgmt",
+  "events",
+];
+
+const typeList = commaList();
+
+function readTypes(node: ConfigNode, context: ReadContext): readonly string[] {
+  const { diagnostics, directive, place } = context;
+  const given = (typeList(node, context) ?? []).map((word) => word.toLowerCase().replace(/^!\s+/, "!"));
+  for (const word of given) {
+    const name = word.replace(/^!/, "");
+    if (TYPES.includes(name)) continue;
+    const hint = suggestion(name, TYPES) || `; known are ${TYPES.join(", ")}`;
+    diagnostics.error(node.at, `${directive} in ${place}: ${quoted(word)} is not a message type${hint}`);
+  }
+  if (given.length === 0)
+    diagnostics.error(node.at, `${directive} in ${place}: name message types, such as "all"`);
+  return given;
+}
+
+function plain(kind: MessageDestinationKind): Directive<readonly MessageDestination[]> {
+  return (node, context) => [{ kind, types: readTypes(node, context) }];
+}
+
+/** `Append: {"/var/log/x.log": "all, !skipped"}`, or in Bacula's way `"/var/log/x.log = all, !skipped"`. */
+function toFile(kind: "append" | "file"): Directive<readonly MessageDestination[]> {
+  const read = (
+    target: string,
+    at: ConfigNode,
+    types: ConfigNode,
+    context: ReadContext,
+  ): MessageDestination => {
+    if (!target.startsWith("/")) {
+      const where = `${context.directive} in ${context.place}`;
+      context.diagnostics.error(at.at, `${where}: ${quoted(target)} is not an absolute path`);
+    }
+    return { kind, target, types: readTypes(types, context) };
+  };
+  const readNode = (node: ConfigNode, context: ReadContext): readonly MessageDestination[] => {
+    if (node.kind === "list") return node.items.flatMap((item) => readNode(item, context));
+    if (node.kind === "map") {
+      return node.entries.map(({ key, at, value }) => read(key, { ...value, at }, value, context));
+    }
+    const match = /^\s*"?([^"=]+?)"?\s*=\s*(.*)$/.exec(node.text);
+    if (match !== null)
+      return [read(match[1]!, node, { kind: "scalar", text: match[2]!, at: node.at }, context)];
+    const where = `${context.directive} in ${context.place}`;
+    context.diagnostics.error(node.at, `${where}: write {"/path/of/file": "all, !skipped"}`);
+    return [];
+  };
+  return readNode;
+}
+
+const destinations = {
+  console: plain("console"),
+  catalog: plain("catalog"),
+  stdout: plain("stdout"),
+  stderr: plain("stderr"),
+  syslog: plain("syslog"),
+  file: toFile("file"),
+  append: toFile("append"),
+};
+
+const messagesDirectives = { name: resourceName(), ...destinations };
+
+const NO_MAIL = "messages are not mailed; use Append, or a RunAfterJob command that mails";
+
+export const MESSAGES_SPEC: BlockSpec<typeof messagesDirectives> = {
+  directives: messagesDirectives,
+  noEffect: {
+    Mail: NO_MAIL,
+    MailOnError: NO_MAIL,
+    MailOnSuccess: NO_MAIL,
+    MailCommand: NO_MAIL,
+    Operator: NO_MAIL,
+    OperatorCommand: NO_MAIL,
+    Director: "this is the director",
+  },
+};
+
+/** The typed Messages resource; one without destinations is reported. */
+export function toMessages(
+  raw: ResourceOf<typeof MESSAGES_SPEC>,
+  diagnostics: Diagnostics,
+): MessagesResource {
+  const names = Object.keys(destinations) as (keyof typeof destinations)[];
+  if (!names.some((name) => raw.positions.has(name))) {
+    diagnostics.warning(raw.at, `${raw.place} has no destination: what it gets is seen nowhere`);
+  }
+  return { name: raw.name, destinations: names.flatMap((name) => raw.values[name] ?? []) };
+}
+
+const consoleDirectives = {
+  name: resourceName(),
+  fingerprint: fingerprint(),
+  commandAcl: commaList(),
+  jobAcl: commaList(),
+  clientAcl: commaList(),
+  storageAcl: commaList(),
+  scheduleAcl: commaList(),
+  poolAcl: commaList(),
+  fileSetAcl: commaList(),
+  catalogAcl: commaList(),
+  whereAcl: commaList(),
+  pluginOptionsAcl: commaList(),
+  restoreClientAcl: commaList(),
+  backupClientAcl: commaList(),
+  userIdAcl: commaList(),
+  directoryAcl: commaList(),
+};
+
+export const CONSOLE_SPEC: BlockSpec<typeof consoleDirectives> = {
+  directives: consoleDirectives,
+  noEffect: { Password: "consoles prove who they are with certificates; take it out of the file" },
+};
+
+/** The typed Console; an ACL that was not given is empty and allows nothing. */
+export function toConsole({ name, values }: ResourceOf<typeof CONSOLE_SPEC>): ConsoleResource {
+  return {
+    name,
+    ...(values.fingerprint === undefined ? {} : { fingerprint: values.fingerprint }),
+    commandAcl: values.commandAcl ?? [],
+    jobAcl: values.jobAcl ?? [],
+    clientAcl: values.clientAcl ?? [],
+    storageAcl: values.storageAcl ?? [],
+    scheduleAcl: values.scheduleAcl ?? [],
+    poolAcl: values.poolAcl ?? [],
+    fileSetAcl: values.fileSetAcl ?? [],
+    catalogAcl: values.catalogAcl ?? [],
+    whereAcl: values.whereAcl ?? [],
+    pluginOptionsAcl: values.pluginOptionsAcl ?? [],
+    restoreClientAcl: values.restoreClientAcl ?? [],
+    backupClientAcl: values.backupClientAcl ?? [],
+    userIdAcl: values.userIdAcl ?? [],
+    directoryAcl: values.directoryAcl ?? [],
+  };
+}

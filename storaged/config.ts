@@ -1,0 +1,178 @@
+/** The storage daemon's configuration: who may connect, and the directories that hold volumes. */
+
+import path from "node:path";
+import type { Diagnostics } from "../common/config/diagnostics.js";
+import { type Loaded, loadConfig } from "../common/config/load.js";
+import { address, DAEMON_NO_EFFECT, pathText, tls, toTlsFiles } from "../common/config/parts.js";
+import {
+  type ResourceOf,
+  readResources,
+  requireDirectives,
+  resourceName,
+  single,
+} from "../common/config/resources.js";
+import { type BlockSpec, commaList, integer, port, size, text, yesNo } from "../common/config/spec.js";
+import type { TlsFiles } from "../common/tls/load.js";
+
+export interface DeviceResource {
+  readonly name: string;
+  /** (Default: File) */
+  readonly mediaType: string;
+  /** Directory of the volumes. */
+  readonly archiveDevice: string;
+  /** Volumes may be labelled automatically. (Default: yes) */
+  readonly labelMedia: boolean;
+  /** Bytes after which a volume is full; 0 = as the pool says. */
+  readonly maximumVolumeSize: number;
+  /** (Default: 10) */
+  readonly maximumConcurrentJobs: number;
+  readonly enabled: boolean;
+  /** Volumes are read and never written. */
+  readonly readOnly: boolean;
+}
+
+export interface StoragedConfig extends Loaded {
+  readonly name: string;
+  /** Address to listen on. (Default: 127.0.0.1) */
+  readonly address: string;
+  /** (Default: 9103) */
+  readonly port: number;
+  readonly workingDirectory: string;
+  /** (Default: 20) */
+  readonly maximumConcurrentJobs: number;
+  readonly tls: TlsFiles;
+  /** Ed25519 public key (PEM) of the director's tickets. (Default: pki/ticket.pub) */
+  readonly ticketPublicKeyFile: string;
+  /** List of withdrawn certificates; may not exist. (Default: pki/revoked.yaml) */
+  readonly revokedFile: string;
+  /** Names of the directors that may give orders. */
+  readonly directors: readonly string[];
+  /** By name, in file order. */
+  readonly devices: ReadonlyMap<string, DeviceResource>;
+  /** SQLite file of the catalog. (Default: catalog.db in the working directory) */
+  readonly catalogFile: string;
+}
+
+const daemonDirectives = {
+  name: resourceName(),
+  address: address(),
+  port: port(),
+  workingDirectory: pathText(),
+  maximumConcurrentJobs: integer(1, 10000),
+  tls: tls(),
+  ticketPublicKeyFile: pathText(),
+  revokedFile: pathText(),
+  directors: commaList(),
+  catalogFile: pathText(),
+};
+
+const DAEMON_SPEC: BlockSpec<typeof daemonDirectives> = {
+  directives: daemonDirectives,
+  aliases: { SdPort: "port", SdAddress: "address" },
+  noEffect: { ...DAEMON_NO_EFFECT, HeartbeatInterval: "the director keeps connections alive" },
+};
+
+const directorDirectives = { name: resourceName(), enabled: yesNo() };
+const DIRECTOR_SPEC: BlockSpec<typeof directorDirectives> = {
+  directives: directorDirectives,
+  noEffect: { ...DAEMON_NO_EFFECT, Address: "the director calls", Port: "the director calls" },
+};
+
+const deviceDirectives = {
+  name: resourceName(),
+  mediaType: text(),
+  archiveDevice: pathText(),
+  labelMedia: yesNo(),
+  maximumVolumeSize: size(),
+  maximumConcurrentJobs: integer(1, 10000),
+  enabled: yesNo(),
+  readOnly: yesNo(),
+};
+
+const DIRECTORY = "volumes are files in a directory";
+
+const DEVICE_SPEC: BlockSpec<typeof deviceDirectives> = {
+  directives: deviceDirectives,
+  aliases: { Directory: "archiveDevice" },
+  noEffect: {
+    DeviceType: DIRECTORY,
+    RandomAccess: DIRECTORY,
+    AutomaticMount: DIRECTORY,
+    RemovableMedia: DIRECTORY,
+    AlwaysOpen: DIRECTORY,
+    MaximumOpenWait: DIRECTORY,
+    VolumePollInterval: DIRECTORY,
+    MaximumFileSize: DIRECTORY,
+    BlockChecksum: "every frame is verified before it counts",
+    MaximumSpoolSize: "nothing is spooled",
+    SpoolDirectory: "nothing is spooled",
+  },
+};
+
+const KINDS = { Storage: DAEMON_SPEC, Director: DIRECTOR_SPEC, Device: DEVICE_SPEC };
+const IGNORED = { Messages: "messages of jobs go to the director, all else to the log" };
+
+/** Loads storaged.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
+export function loadStoragedConfig(file: string): StoragedConfig {
+  return loadConfig(file, (source, diagnostics) => {
+    const raw = readResources(source, KINDS, diagnostics, IGNORED);
+    const daemon = single("Storage", raw.Storage, { file: source.file, diagnostics });
+    if (daemon === undefined) return undefined;
+    const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
+    const directors = [...new Set([...named.map(({ name }) => name), ...(daemon.values.directors ?? [])])];
+    if (directors.length === 0) {
+      diagnostics.error(
+        daemon.at,
+        `${daemon.place} names no director; add Director: {Name: …} with its Name`,
+      );
+    }
+    if (raw.Device.size === 0) {
+      diagnostics.error(
+        daemon.at,
+        `${daemon.place} has no Device; add Device: {Name: …, ArchiveDevice: /directory}`,
+      );
+    }
+    return { ...toDaemon(daemon, diagnostics), directors, devices: toDevices(raw.Device, diagnostics) };
+  });
+}
+
+function toDaemon(raw: ResourceOf<typeof DAEMON_SPEC>, diagnostics: Diagnostics) {
+  const { values } = raw;
+  requireDirectives(raw, ["workingDirectory"], diagnostics);
+  const file = (name: string): string => path.resolve(raw.directory, name);
+  const workingDirectory = file(values.workingDirectory ?? ".");
+  return {
+    name: raw.name,
+    address: values.address ?? "127.0.0.1",
+    port: values.port ?? 9103,
+    workingDirectory,
+    maximumConcurrentJobs: values.maximumConcurrentJobs ?? 20,
+    tls: toTlsFiles(raw, values.tls, diagnostics),
+    ticketPublicKeyFile: file(values.ticketPublicKeyFile ?? "pki/ticket.pub"),
+    revokedFile: file(values.revokedFile ?? "pki/revoked.yaml"),
+    catalogFile: file(values.catalogFile ?? path.join(workingDirectory, "catalog.db")),
+  };
+}
+
+function toDevices(
+  raw: ReadonlyMap<string, ResourceOf<typeof DEVICE_SPEC>>,
+  diagnostics: Diagnostics,
+): Map<string, DeviceResource> {
+  const devices = new Map<string, DeviceResource>();
+  for (const device of raw.values()) {
+    const { values, name } = device;
+    requireDirectives(device, ["archiveDevice"], diagnostics);
+    const archiveDevice = path.resolve(device.directory, values.archiveDevice ?? ".");
+    devices.set(name, {
+      name,
+      mediaType: values.mediaType ?? "File",
+      archiveDevice,
+      labelMedia: values.labelMedia ?? true,
+      maximumVolumeSize: values.maximumVolumeSize ?? 0,
+      maximumConcurrentJobs: values.maximumConcurrentJobs ?? 10,
+      enabled: values.enabled ?? true,
+      readOnly: values.readOnly ?? false,
+    });
+  }
+  return devices;
+}
