@@ -55,7 +55,9 @@ export async function runCommand(options: RunOptions): Promise<RunResult> {
   const limit = endOnLimit(child, options);
   const lines = lineLimit(options);
   const streams = [child.stdout!, child.stderr!];
-  const drained = Promise.all(streams.map((stream) => readLines(stream, options.maxLineBytes ?? 4096, lines)));
+  const drained = Promise.all(
+    streams.map((stream) => readLines(stream, options.maxLineBytes ?? 4096, lines)),
+  );
   try {
     const { code, signal } = await exitOf(child, options);
     await raceTimer(drained, DRAIN_MS);
@@ -86,7 +88,10 @@ function start(name: string, args: readonly string[], options: RunOptions): Chil
   }
 }
 
-function exitOf(child: ChildProcess, options: RunOptions): Promise<{ code: number | null; signal: string | null }> {
+function exitOf(
+  child: ChildProcess,
+  options: RunOptions,
+): Promise<{ code: number | null; signal: string | null }> {
   return new Promise((resolve, reject) => {
     child.once("error", (cause) => {
       if (child.pid === undefined) reject(cannotRun(options, cause));
@@ -104,7 +109,9 @@ const START_ERRORS: Readonly<Record<string, string>> = {
 
 function cannotRun(options: RunOptions, cause: unknown): BackupError {
   const why = START_ERRORS[codeOf(cause) ?? ""] ?? describeError(cause);
-  return new BackupError("EXEC_FAILED", `cannot run ${options.program ?? options.words[0]}: ${why}`, { cause });
+  return new BackupError("EXEC_FAILED", `cannot run ${options.program ?? options.words[0]}: ${why}`, {
+    cause,
+  });
 }
 
 interface Limit {
@@ -122,7 +129,10 @@ function endOnLimit(child: ChildProcess, options: RunOptions): Limit {
     killer = setTimeout(() => killGroup(child, "SIGKILL"), options.graceMs ?? 5000);
   };
   const onAbort = (): void => end("abort");
-  const timer = options.timeoutMs > 0 ? setTimeout(() => end("timeout"), Math.min(options.timeoutMs, 2 ** 31 - 1)) : undefined;
+  const timer =
+    options.timeoutMs > 0
+      ? setTimeout(() => end("timeout"), Math.min(options.timeoutMs, 2 ** 31 - 1))
+      : undefined;
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const limit: Limit = {
     reason: undefined,
@@ -195,7 +205,8 @@ async function raceTimer(work: Promise<unknown>, ms: number): Promise<void> {
 
 /** How a command ended, as Bacula words it: `Child exited with code 1`; undefined for success. */
 export function describeFailure(result: RunResult, timeoutMs: number): string | undefined {
-  if (result.timedOut) return `Child did not end within ${Math.round(timeoutMs / 1000)} seconds and was killed`;
+  if (result.timedOut)
+    return `Child did not end within ${Math.round(timeoutMs / 1000)} seconds and was killed`;
   if (result.aborted) return "Child was ended because the job was canceled";
   if (result.signal !== undefined) {
     const number = constants.signals[result.signal as NodeJS.Signals] ?? 0;

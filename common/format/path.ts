@@ -62,9 +62,18 @@ export function childKey(dir: string, name: string): string {
  */
 export function isSafeKey(key: string): boolean {
   if (key === "") return true;
-  if (key.length > MAX_KEY_BYTES || key.includes("/")) return false;
-  for (let i = 0; i < key.length; i++) if (key.charCodeAt(i) > 0xff) return false;
-  for (const part of key.split("\0")) if (part === "" || part === "." || part === "..") return false;
+  if (key.length > MAX_KEY_BYTES) return false;
+  // One pass: this is asked of every row of every list.
+  let start = 0;
+  for (let i = 0; i <= key.length; i++) {
+    const unit = i === key.length ? 0 : key.charCodeAt(i);
+    if (unit > 0xff || unit === 0x2f) return false;
+    if (unit !== 0) continue;
+    const length = i - start;
+    if (length === 0) return false;
+    if (length <= 2 && key.charCodeAt(start) === 0x2e && key.charCodeAt(i - 1) === 0x2e) return false;
+    start = i + 1;
+  }
   return true;
 }
 

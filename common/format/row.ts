@@ -14,7 +14,7 @@
  *
  * The same blocks are the wire format, the catalog's storage and the state stream.
  */
-import { MAX_KEY_BYTES, isSafeKey } from "./path.js";
+import { isSafeKey, MAX_KEY_BYTES } from "./path.js";
 import { ByteReader, ByteWriter, GarbledInput } from "./varint.js";
 import { Compressor, compressBound, decompressInto } from "./zstd.js";
 
@@ -135,7 +135,12 @@ export function decodeXattrs(bytes: Buffer): Xattr[] {
   for (let i = 0; i < count; i++) {
     const name = reader.latin1();
     const value = reader.blob();
-    if (name === "" || name.length > MAX_XATTR_NAME || name.includes("\0") || value.length > MAX_XATTR_VALUE) {
+    if (
+      name === "" ||
+      name.length > MAX_XATTR_NAME ||
+      name.includes("\0") ||
+      value.length > MAX_XATTR_VALUE
+    ) {
       throw new GarbledInput("impossible extended attribute");
     }
     out.push({ name, value });

@@ -38,8 +38,7 @@ export class ByteWriter {
   }
 
   uint(value: number): void {
-    if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER))
-      throw new RangeError(`not an unsigned integer: ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not an unsigned integer: ${value}`);
     this.#room(8);
     let rest = value;
     while (rest >= 0x80) {

@@ -11,17 +11,19 @@ import {
   type ServiceName,
   serviceDefinition,
 } from "./definitions.js";
-import { identityFromCertificate, type PeerRole } from "./identity.js";
+import { identityFromCertificate, type Peer, type PeerRole } from "./identity.js";
 import { rpcError } from "./status.js";
 
 export interface ChannelOptions {
   address: string;
   port: number;
   tls: RpcTls;
-  /** The certificate at the other end must carry this role and name. */
-  expect: { role: PeerRole; name: string };
+  /** The certificate at the other end must carry this role and, when given, this name. */
+  expect: { role: PeerRole; name?: string | undefined };
   /** Refuses revoked certificates. (Default: none is) */
   isRevoked?: (fingerprint: string) => boolean;
+  /** Hears who answered, once the certificate was accepted. */
+  onPeer?: (peer: Peer) => void;
 }
 
 export interface CallOptions {
@@ -33,6 +35,7 @@ export interface CallOptions {
 export class RpcChannel {
   readonly #client: grpc.Client;
   readonly #options: ChannelOptions;
+  #peer: Peer | undefined;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -45,13 +48,22 @@ export class RpcChannel {
     this.#client = new grpc.Client(`${host}:${options.port}`, credentials, {
       ...CHANNEL_OPTIONS,
       "grpc.use_local_subchannel_pool": 1,
+      // Identity is in the certificate, not in the host name, and an address is not allowed as a name in TLS.
+      "grpc.ssl_target_name_override": "basalt",
+      // Peers are known by role and name in the certificate, not by host name; an address is no legal TLS server name.
+      "grpc.ssl_target_name_override": options.expect.role,
     });
   }
 
   /** The daemon and where it was looked for, for messages. */
   get label(): string {
     const { expect, address, port } = this.#options;
-    return `${expect.role} "${expect.name}" at ${address}:${port}`;
+    return `${describe(expect)} at ${address}:${port}`;
+  }
+
+  /** Who answered last; undefined until a call was accepted. */
+  get peer(): Peer | undefined {
+    return this.#peer;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: the caller names the generated reply type.
@@ -92,6 +104,8 @@ export class RpcChannel {
       request,
       options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs },
     );
+    // A loop that is left early cancels the call, whose error then comes when nobody iterates any more.
+    call.on("error", () => undefined);
     onAbort(options.signal, () => call.cancel());
     try {
       yield* incomingOf<Reply>(call);
@@ -149,13 +163,14 @@ export class RpcChannel {
     const { role, name } = this.#options.expect;
     try {
       const peer = identityFromCertificate(certificate);
-      if (peer.role !== role || peer.name !== name) {
-        return new Error(
-          `the certificate there belongs to ${peer.role} "${peer.name}", not to ${role} "${name}"`,
-        );
+      if (peer.role !== role || (name !== undefined && peer.name !== name)) {
+        const wanted = describe(this.#options.expect);
+        return new Error(`the certificate there belongs to ${describe(peer)}, not to ${wanted}`);
       }
       if (this.#options.isRevoked?.(peer.fingerprint))
-        return new Error(`the certificate of ${role} "${name}" was revoked`);
+        return new Error(`the certificate of ${describe(peer)} was revoked`);
+      this.#peer = peer;
+      this.#options.onPeer?.(peer);
     } catch (error) {
       return error as Error;
     }
@@ -175,6 +190,10 @@ export class RpcChannel {
       retry: plain.retry,
     });
   }
+}
+
+function describe({ role, name }: ChannelOptions["expect"]): string {
+  return name === undefined ? role : `${role} "${name}"`;
 }
 
 function onAbort(signal: AbortSignal | undefined, cancel: () => void): void {

@@ -11,6 +11,8 @@ export interface Peer {
   name: string;
   /** SHA-256 of the certificate, lower-case hex. */
   fingerprint: string;
+  /** End of the certificate's validity, ms. */
+  expiresMs?: number;
 }
 
 const URI = /(?:^|, )URI:basalt:(director|filed|storaged|console)\/([^,"]+)(?:,|$)/;
@@ -26,5 +28,6 @@ export function identityFromCertificate(certificate: PeerCertificate | undefined
     role: match[1] as PeerRole,
     name: decodeURIComponent(match[2]!),
     fingerprint: createHash("sha256").update(certificate.raw).digest("hex"),
+    expiresMs: Date.parse(certificate.valid_to),
   };
 }

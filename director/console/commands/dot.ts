@@ -1,0 +1,224 @@
+/** The machine interface: `.api`, names one a line, `.defaults`, `.status`. */
+
+import type { AclKind } from "../acl.js";
+import { type Command, type CommandContext, catalogName } from "../context.js";
+import { RESOURCE, selectResource } from "../prompts.js";
+import { clientStatus } from "../status/client.js";
+import { directorStatus, endedJobs } from "../status/director.js";
+import { scheduleStatus } from "../status/schedule.js";
+import { storageStatus } from "../status/storage.js";
+import { SOFTWARE_VERSION } from "../version.js";
+import { messages } from "./messages.js";
+import { exit, quit } from "./quit.js";
+
+/** A command that prints names, one a line. */
+function names(name: string, summary: string, list: (context: CommandContext) => Iterable<string>): Command {
+  return {
+    name,
+    summary,
+    usage: [name],
+    keywords: [],
+    async run(context) {
+      const found = [...list(context)];
+      context.data.names = found;
+      await context.print(found.map((each) => `${each}\n`).join(""));
+    },
+  };
+}
+
+function resources(
+  name: string,
+  kind: AclKind,
+  list: (context: CommandContext) => Iterable<string>,
+): Command {
+  return names(name, `Names: ${name.slice(1)}`, (context) =>
+    [...list(context)].filter((each) =>
+      kind === "client" ? context.acl.allowsClient(each) : context.acl.allows(kind, each),
+    ),
+  );
+}
+
+const api: Command = {
+  name: ".api",
+  summary: "Form of the answers: json (or 2) for one JSON object per command, text (or 0, 1)",
+  usage: [".api json", ".api 2", ".api text", ".api 0"],
+  keywords: ["json", "text", "0", "1", "2"],
+  async run(context) {
+    const word = context.args.list[0]?.key ?? "1";
+    const json = word === "json" || word === "2";
+    if (!json && !["text", "0", "1"].includes(word))
+      return void (await context.fail(`.api ${word}: must be json, text, 0, 1 or 2`));
+    context.state.json = json;
+    if (!json) return;
+    // Switching on is itself answered in JSON; printed text of this command would be lost in between.
+    context.data.api = "json";
+    context.data.version = SOFTWARE_VERSION;
+  },
+};
+
+const defaults: Command = {
+  name: ".defaults",
+  summary: "Values of a job, client, storage or pool as key=value",
+  usage: [".defaults job=NAME | client=NAME | storage=NAME | pool=NAME"],
+  keywords: ["job=", "client=", "storage=", "pool="],
+  async run(context) {
+    const values = defaultsOf(context);
+    Object.assign(context.data, values);
+    await context.print(
+      Object.entries(values)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join(""),
+    );
+  },
+};
+
+function defaultsOf(context: CommandContext): Record<string, string> {
+  const { args, config, acl } = context;
+  const job = config.jobs.get(args.value("job") ?? "");
+  if (job !== undefined && acl.allows("job", job.name)) {
+    const plan = context.director.plan({ job: job.name });
+    return {
+      job: job.name,
+      pool: plan.pool?.name ?? "",
+      messages: plan.messages?.name ?? "",
+      client: job.client,
+      storage: plan.storage?.name ?? "",
+      where: job.where ?? "",
+      level: job.level,
+      type: job.type,
+      fileset: job.fileSet,
+      enabled: context.director.isEnabled("job", job.name) ? "1" : "0",
+      catalog: catalogName(context.director),
+    };
+  }
+  const client = config.clients.get(args.value("client") ?? "");
+  if (client !== undefined && acl.allowsClient(client.name)) {
+    return {
+      client: client.name,
+      address: client.address,
+      fdport: String(client.port),
+      file_retention: String(client.fileRetentionSec),
+      job_retention: String(client.jobRetentionSec),
+      autoprune: client.autoPrune ? "1" : "0",
+      catalog: catalogName(context.director),
+    };
+  }
+  const storage = config.storages.get(args.value("storage") ?? "");
+  if (storage !== undefined && acl.allows("storage", storage.name)) {
+    return {
+      storage: storage.name,
+      address: storage.address,
+      enabled: context.director.isEnabled("storage", storage.name) ? "1" : "0",
+      media_type: storage.mediaType,
+      sdport: String(storage.port),
+    };
+  }
+  const pool = config.pools.get(args.value("pool") ?? "");
+  if (pool === undefined || !acl.allows("pool", pool.name)) return {};
+  return {
+    pool: pool.name,
+    pool_type: pool.poolType,
+    label_format: pool.labelFormat ?? "",
+    max_volumes: String(pool.maximumVolumes),
+    vol_retention: String(pool.volumeRetentionSec),
+    vol_use_duration: String(pool.volumeUseDurationSec),
+    max_vol_jobs: String(pool.maximumVolumeJobs),
+    max_vol_bytes: String(pool.maximumVolumeBytes),
+    auto_prune: pool.autoPrune ? "1" : "0",
+    recycle: pool.recycle ? "1" : "0",
+  };
+}
+
+const status: Command = {
+  name: ".status",
+  summary: "Parts of status: dir current, dir last, dir, client=NAME, storage=NAME, schedule",
+  usage: [
+    ".status dir current | last | running | terminated | header | scheduled",
+    ".status client=NAME",
+    ".status storage=NAME",
+  ],
+  keywords: ["dir", "client=", "storage=", "current", "last", "running", "terminated", "header", "scheduled"],
+  async run(context) {
+    const { args, config } = context;
+    if (args.has("client", "fd"))
+      return clientStatus(context, await selectResource(context, RESOURCE.client, config.clients.keys()));
+    if (args.has("storage", "sd"))
+      return storageStatus(context, await selectResource(context, RESOURCE.storage, config.storages.keys()));
+    if (args.has("current", "running")) {
+      const live = context.director.queue.list();
+      context.data.jobs = live.map((job) => ({ jobId: job.jobId, state: job.state, detail: job.detail }));
+      const line = (job: (typeof live)[number]) =>
+        `JobId=${job.jobId} JobStatus=${job.state === "running" ? "R" : "C"} JobErrors=${job.progress.errors}\n`;
+      return context.print(`${live.map(line).join("")}`);
+    }
+    if (args.has("last", "terminated")) {
+      const ended = args.has("last") ? endedJobs(context).slice(-1) : endedJobs(context);
+      context.data.jobs = ended.map((job) => ({
+        jobId: job.jobId,
+        status: job.status,
+        errors: job.errors,
+      }));
+      return context.print(
+        ended.map((job) => `JobId=${job.jobId} JobStatus=${job.status} JobErrors=${job.errors}\n`).join(""),
+      );
+    }
+    if (args.has("header")) {
+      context.data.name = config.director.name;
+      return context.print(
+        `name=${config.director.name}\nversion=${SOFTWARE_VERSION}\nstarted_epoch=${Math.floor(context.director.startedAtMs / 1000)}\n`,
+      );
+    }
+    if (args.has("scheduled", "schedule")) return scheduleStatus(context);
+    await directorStatus(context);
+  },
+};
+
+const help: Command = {
+  name: ".help",
+  summary: "These commands",
+  usage: [".help"],
+  keywords: [],
+  async run(context) {
+    context.data.commands = DOT_COMMANDS.map(({ name, summary }) => ({ name, summary }));
+    for (const command of DOT_COMMANDS) await context.say(`  ${command.name.padEnd(13)} ${command.summary}`);
+  },
+};
+
+function typed(type: string): (context: CommandContext) => string[] {
+  return ({ config }) =>
+    [...config.jobs.values()].filter((job) => type === "" || job.type === type).map((job) => job.name);
+}
+
+/** `type=R` or `type=Restore` narrows the list down. */
+function jobNames(context: CommandContext): string[] {
+  const type = context.args.value("type") ?? "";
+  const full =
+    { b: "Backup", r: "Restore", v: "Verify", d: "Admin", c: "Copy", g: "Migrate" }[type.toLowerCase()] ??
+    type;
+  return typed(full)(context);
+}
+
+export const DOT_COMMANDS: readonly Command[] = [
+  api,
+  names(".catalogs", "Names: catalogs", (context) => [catalogName(context.director)]),
+  resources(".clients", "client", ({ config, args }) => {
+    const address = args.value("address");
+    return [...config.clients.values()]
+      .filter((client) => address === undefined || client.address === address)
+      .map((client) => client.name);
+  }),
+  defaults,
+  { ...exit, name: ".exit" },
+  resources(".filesets", "fileSet", ({ config }) => config.fileSets.keys()),
+  help,
+  resources(".jobs", "job", jobNames),
+  names(".levels", "Levels of backup jobs", () => ["Incremental", "Full", "Differential", "Base"]),
+  { ...messages, name: ".messages" },
+  names(".msgs", "Names: messages resources", ({ config }) => config.messages.keys()),
+  resources(".pools", "pool", ({ config }) => config.pools.keys()),
+  { ...quit, name: ".quit" },
+  resources(".schedule", "schedule", ({ config }) => config.schedules.keys()),
+  status,
+  resources(".storage", "storage", ({ config }) => config.storages.keys()),
+  names(".types", "Types of jobs", () => ["Backup", "Restore", "Admin", "Verify", "Migrate", "Copy"]),
+];

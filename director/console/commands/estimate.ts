@@ -1,0 +1,101 @@
+/** `estimate`: what a job would look at, counted by its client. */
+
+import { displayPath } from "../../../common/format/path.js";
+import { parseYesNo, withCommas } from "../../../common/units.js";
+import type { EstimateEvent__Output } from "../../../proto/generated/basalt/v1/EstimateEvent.js";
+import type { FileSet } from "../../../proto/generated/basalt/v1/FileSet.js";
+import type { JobLevel } from "../../config/types.js";
+import { toSentFileSet } from "../../job/file-set.js";
+import type { Command, CommandContext } from "../context.js";
+import { longLine } from "../format.js";
+import { fromWire } from "../names.js";
+import { RESOURCE, selectResource } from "../prompts.js";
+
+const LEVELS: readonly JobLevel[] = ["Full", "Incremental", "Differential", "Base"];
+
+export const estimate: Command = {
+  name: "estimate",
+  summary: "Count what a job would back up",
+  usage: ["estimate job=NAME [level=LEVEL] [listing] [accurate=yes|no] [client=NAME] [fileset=NAME]"],
+  keywords: ["job=", "level=", "listing", "accurate=", "client=", "fileset="],
+  async run(context) {
+    const { args, config } = context;
+    await context.useCatalog();
+    const jobs = [...config.jobs.values()].filter((job) => job.type === "Backup").map((job) => job.name);
+    const job = config.jobs.get(await selectResource(context, RESOURCE.job, jobs))!;
+    const client = await override(context, "client", job.client, config.clients.keys());
+    const fileSetName = await override(context, "fileSet", job.fileSet, config.fileSets.keys());
+    const level = await levelOf(context, job.level);
+    if (args.value("accurate") !== undefined) parseYesNo(args.value("accurate")!);
+    const sinceMs =
+      level === "Full" || level === "Base" ? 0 : since(context, job.name, client, fileSetName, level);
+    if (config.clients.get(client) === undefined)
+      return void (await context.fail(`Client "${client}" not found`));
+    const address = config.clients.get(client)!;
+    await context.say(`Connecting to Client ${client} at ${address.address}:${address.port}`);
+    const fileSet: FileSet = toSentFileSet(config.fileSets.get(fileSetName)!);
+    await stream(context, client, { fileSet, listing: args.has("listing"), sinceMs });
+  },
+};
+
+async function override(
+  context: CommandContext,
+  kind: "client" | "fileSet",
+  fallback: string,
+  names: Iterable<string>,
+): Promise<string> {
+  const given = context.args.value(...RESOURCE[kind].keywords);
+  return given === undefined || given === fallback
+    ? fallback
+    : await selectResource(context, RESOURCE[kind], names);
+}
+
+async function levelOf(context: CommandContext, fallback: JobLevel): Promise<JobLevel> {
+  const given = context.args.value("level");
+  if (given === undefined) return fallback;
+  const level = LEVELS.find((each) => each.toLowerCase() === given.toLowerCase());
+  return level ?? (await context.fail(`Level "${given}" not valid.`));
+}
+
+/** Start of the run that the level counts from; 0 (as for a Full) when there is none. */
+function since(
+  context: CommandContext,
+  name: string,
+  client: string,
+  fileSet: string,
+  level: JobLevel,
+): number {
+  const filter = { name, client, fileSet, type: "B", status: ["T", "W"], order: "desc" as const };
+  const full = context.director.db.jobs.list({ ...filter, level: "F", limit: 1 })[0];
+  if (full === undefined) return 0;
+  if (level === "Differential") return full.startMs;
+  const last = ["I", "D"].map(
+    (letter) => context.director.db.jobs.list({ ...filter, level: letter, limit: 1 })[0],
+  );
+  return Math.max(full.startMs, ...last.map((record) => record?.startMs ?? 0));
+}
+
+async function stream(
+  context: CommandContext,
+  client: string,
+  request: { fileSet: FileSet; listing: boolean; sinceMs: number },
+): Promise<void> {
+  const caller = await context.director.daemons.filed(client, { signal: context.signal });
+  const events = caller.stream<EstimateEvent__Output>("Filed", "Estimate", request, {
+    signal: context.signal,
+  });
+  for await (const event of events) {
+    const lines = event.lines.map((line) => `${longLine({ ...line, name: nameOf(line) })}\n`);
+    await context.print(lines.join(""));
+    if (event.error !== "") await context.say(event.error);
+    if (!event.done) continue;
+    context.data.files = event.files;
+    context.data.bytes = event.bytes;
+    await context.say(`2000 OK estimate files=${withCommas(event.files)} bytes=${withCommas(event.bytes)}`);
+  }
+}
+
+function nameOf(line: { path: Buffer; target: Buffer; type: string }): string {
+  const path = displayPath(fromWire(line.path));
+  return line.type === "symlink" ? `${path} -> ${displayPath(fromWire(line.target))}` : path;
+}

@@ -1,0 +1,214 @@
+/** Lists of volumes, pools and clients. Volumes and pools come from the catalogs in the storage daemons. */
+import { nowMs } from "../../../common/time.js";
+import { catalogPools, catalogVolumes, type StoredPool, type StoredVolume } from "../catalog.js";
+import type { CommandContext } from "../context.js";
+import { listTime } from "../format.js";
+import type { Row } from "../table.js";
+
+const VOLUME_COLUMNS = [
+  ...[
+    "MediaId",
+    "VolumeName",
+    "VolStatus",
+    "Enabled",
+    "VolBytes",
+    "VolFiles",
+    "VolRetention",
+    "Recycle",
+    "Slot",
+  ],
+  ...["InChanger", "MediaType", "VolType", "VolParts", "LastWritten", "ExpiresIn"],
+];
+const LONG_VOLUME_COLUMNS = [
+  ...["MediaId", "VolumeName", "Slot", "PoolId", "MediaType", "MediaTypeId", "FirstWritten", "LastWritten"],
+  ...[
+    "LabelDate",
+    "VolJobs",
+    "VolFiles",
+    "VolBlocks",
+    "VolParts",
+    "VolMounts",
+    "VolBytes",
+    "VolErrors",
+    "VolWrites",
+  ],
+  ...["VolCapacityBytes", "VolStatus", "Enabled", "Recycle", "VolRetention", "VolUseDuration", "MaxVolJobs"],
+  ...["MaxVolFiles", "MaxVolBytes", "InChanger", "EndFile", "EndBlock", "LabelType", "StorageId", "DeviceId"],
+  ...["LocationId", "RecycleCount", "InitialWrite", "ScratchPoolId", "RecyclePoolId", "ActionOnPurge"],
+  ...["CacheRetention", "ExpiresIn", "Comment", "PoolName", "Storage", "Device"],
+];
+
+function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
+  const written = volume.lastWrittenMs;
+  const expires = written > 0 ? Math.max(0, Math.round(volume.retention - (nowMs() - written) / 1000)) : 0;
+  return {
+    MediaId: volume.mediaId,
+    VolumeName: volume.name,
+    VolStatus: volume.status,
+    Enabled: volume.enabled,
+    VolBytes: volume.bytes,
+    VolFiles: volume.files,
+    VolRetention: volume.retention,
+    Recycle: volume.recycle,
+    Slot: volume.slot,
+    InChanger: volume.inChanger,
+    MediaType: volume.mediaType,
+    VolType: 1,
+    VolParts: 0,
+    LastWritten: listTime(written),
+    ExpiresIn: expires,
+    PoolId: pools.find((pool) => pool.name === volume.pool)?.poolId ?? 0,
+    MediaTypeId: 1,
+    FirstWritten: listTime(volume.firstWrittenMs),
+    LabelDate: listTime(volume.labelMs),
+    VolJobs: volume.jobs,
+    VolBlocks: volume.blocks,
+    VolMounts: 0,
+    VolErrors: volume.errors,
+    VolWrites: volume.blocks,
+    VolCapacityBytes: 0,
+    VolUseDuration: volume.useDuration,
+    MaxVolJobs: volume.maxJobs,
+    MaxVolFiles: 0,
+    MaxVolBytes: volume.maxBytes,
+    EndFile: 0,
+    EndBlock: volume.bytes,
+    LabelType: 0,
+    StorageId: [...context.config.storages.keys()].indexOf(volume.storage) + 1,
+    DeviceId: 0,
+    LocationId: 0,
+    RecycleCount: 0,
+    InitialWrite: "",
+    ScratchPoolId: 0,
+    RecyclePoolId: 0,
+    ActionOnPurge: 0,
+    CacheRetention: 0,
+    Comment: "",
+    PoolName: volume.pool,
+    Storage: volume.storage,
+    Device: volume.device,
+  };
+}
+
+/** `list volumes`: a table per pool; one volume or one pool without a heading. */
+export async function listVolumes(context: CommandContext, long: boolean, value?: string): Promise<void> {
+  const name = value ?? context.args.value("volume");
+  const pool = context.args.value("pool");
+  const columns = long ? LONG_VOLUME_COLUMNS : VOLUME_COLUMNS;
+  const pools = await catalogPools(context);
+  const print = async (volumes: readonly StoredVolume[]) => {
+    const rows = volumes.map((volume) => volumeRow(context, volume, pools));
+    await context.records("volumes", columns, rows, long);
+  };
+  if (pool !== undefined && !pools.some((each) => each.name === pool)) {
+    return void (await context.fail(`Pool "${pool}" not found`));
+  }
+  const volumes = await catalogVolumes(context, { volume: name ?? "", pool: pool ?? "" });
+  if (name !== undefined || pool !== undefined) return await print(volumes);
+  if (pools.length === 0) return await print(volumes);
+  for (const each of pools) {
+    await context.say(`Pool: ${each.name}`);
+    await print(volumes.filter((volume) => volume.pool === each.name));
+  }
+}
+
+const POOL_COLUMNS = [
+  ...[
+    "PoolId",
+    "Name",
+    "NumVols",
+    "MaxVols",
+    "MaxVolBytes",
+    "VolRetention",
+    "Enabled",
+    "PoolType",
+    "LabelFormat",
+  ],
+];
+const LONG_POOL_COLUMNS = [
+  ...["PoolId", "Name", "NumVols", "MaxVols", "UseOnce", "UseCatalog", "AcceptAnyVolume", "VolRetention"],
+  ...[
+    "VolUseDuration",
+    "MaxVolJobs",
+    "MaxVolBytes",
+    "AutoPrune",
+    "Recycle",
+    "PoolType",
+    "LabelFormat",
+    "Enabled",
+  ],
+  ...["ScratchPool", "RecyclePool", "NextPool", "LabelType", "Deduplicate", "DedupScope"],
+];
+
+export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
+  const rows = (await catalogPools(context, value ?? "")).map((pool) => ({
+    PoolId: pool.poolId,
+    Name: pool.name,
+    NumVols: pool.volumes,
+    MaxVols: pool.maximumVolumes,
+    MaxVolBytes: pool.maximumVolumeBytes,
+    VolRetention: pool.volumeRetention,
+    Enabled: 1,
+    PoolType: pool.poolType,
+    // Scripts cut this table at blanks, where an empty cell would shift the columns.
+    LabelFormat: pool.labelFormat === "" ? "*" : pool.labelFormat,
+    UseOnce: 0,
+    UseCatalog: 1,
+    AcceptAnyVolume: 0,
+    VolUseDuration: pool.volumeUseDuration,
+    MaxVolJobs: pool.maximumVolumeJobs,
+    AutoPrune: pool.autoPrune,
+    Recycle: pool.recycle,
+    ScratchPool: pool.scratchPool,
+    RecyclePool: pool.recyclePool,
+    NextPool: pool.nextPool,
+    LabelType: 0,
+    Deduplicate: pool.deduplicate,
+    DedupScope: pool.dedupScope,
+  }));
+  rows.sort((a, b) => a.PoolId - b.PoolId);
+  await context.records("pools", long ? LONG_POOL_COLUMNS : POOL_COLUMNS, rows, long);
+}
+
+export async function listClients(context: CommandContext, long: boolean, value?: string): Promise<void> {
+  const rows = [...context.config.clients.values()]
+    .map((client, index) => ({
+      ClientId: index + 1,
+      Name: client.name,
+      FileRetention: client.fileRetentionSec,
+      JobRetention: client.jobRetentionSec,
+      AutoPrune: client.autoPrune,
+      Address: client.address,
+      Port: client.port,
+    }))
+    .filter((row) => context.acl.allowsClient(row.Name) && (value === undefined || row.Name === value));
+  const columns = [
+    "ClientId",
+    "Name",
+    "FileRetention",
+    "JobRetention",
+    ...(long ? ["AutoPrune", "Address", "Port"] : []),
+  ];
+  await context.records("clients", columns, rows, long);
+}
+
+/** `list nextvol job=`: the volume that the job would go on with. */
+export async function listNextVolume(context: CommandContext): Promise<void> {
+  const name = context.args.value("job", "jobname") ?? (await context.ask("Enter Job name: "));
+  context.require("job", name, "Job");
+  const plan = context.director.plan({ job: name });
+  const pool = plan.pool?.name ?? "";
+  const volumes = (await catalogVolumes(context, { pool }))
+    .filter((volume) => volume.status === "Append" && volume.enabled)
+    .sort((a, b) => a.mediaId - b.mediaId);
+  const next = volumes[0];
+  context.data.volume = next?.name ?? null;
+  if (next !== undefined)
+    await context.say(`The next Volume to be used by Job "${name}" will be ${next.name}`);
+  else await context.say(`Could not find next Volume for Job "${name}" (Pool: "${pool}").`);
+}
+
+/** There are no copies in this version: nothing is printed, as Bacula does when there are none. */
+export async function listCopies(context: CommandContext): Promise<void> {
+  context.data.copies = [];
+}

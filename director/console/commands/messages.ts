@@ -1,0 +1,33 @@
+/** `messages`: shows and removes what waits for this console. */
+import type { Acl } from "../acl.js";
+import type { Command } from "../context.js";
+import type { ConsoleDirector } from "../port.js";
+
+/** Waiting messages, oldest first, each with its line end, removed from the box as they are yielded. */
+export function* takeMessages(director: ConsoleDirector, console: string, acl: Acl): Generator<string> {
+  const allowed = acl.grantsAll("job") ? undefined : (job: string) => job === "" || acl.allows("job", job);
+  while (director.messages.pending(console) > 0) {
+    const batch = director.messages.take(console, undefined, allowed);
+    for (const text of batch) yield text.endsWith("\n") ? text : `${text}\n`;
+    // A batch may hold nothing that this console may see; what remains is asked for again.
+    if (batch.length === 0 && allowed === undefined) return;
+  }
+}
+
+export const messages: Command = {
+  name: "messages",
+  summary: "Show and remove the messages that wait",
+  usage: ["messages"],
+  keywords: [],
+  async run(context) {
+    const lines: string[] = [];
+    let any = false;
+    for (const text of takeMessages(context.director, context.console, context.acl)) {
+      any = true;
+      if (context.state.json) lines.push(text);
+      else await context.print(text);
+    }
+    context.data.messages = lines;
+    if (!any) await context.say("You have no messages.");
+  },
+};

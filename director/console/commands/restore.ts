@@ -1,0 +1,166 @@
+/** `restore`: choose runs and files, then run the restore job. */
+import { BackupError } from "../../../common/errors.js";
+import { withCommas } from "../../../common/units.js";
+import type { ReplacePolicy } from "../../config/types.js";
+import { idsOf } from "../chain.js";
+import type { Command, CommandContext } from "../context.js";
+import type { RunRequest } from "../port.js";
+import { pickResource, RESOURCE, selectResource } from "../prompts.js";
+import { type Choice, viewOf } from "../restore/choice.js";
+import { chooseRuns } from "../restore/choose.js";
+import { rulesForNames } from "../restore/names.js";
+import { printBases, printVolumes } from "../restore/print.js";
+import { confirmRun } from "../run-dialog.js";
+import { treeDialog } from "../tree-dialog.js";
+import { TreeMarks } from "../tree-marks.js";
+
+export const restore: Command = {
+  name: "restore",
+  summary: "Restore files",
+  usage: [
+    "restore client=NAME [fileset=NAME] select [current | before=TIME] [all] [done] [where=DIR] [yes]",
+    "restore jobid=N[,M] [all] [done] …",
+    "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
+    "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    "restore      (a menu)",
+  ],
+  keywords: [
+    ...[
+      "client=",
+      "restoreclient=",
+      "fileset=",
+      "jobid=",
+      "file=",
+      "directory=",
+      "where=",
+      "replace=",
+      "storage=",
+    ],
+    ...["restorejob=", "before=", "select", "current", "all", "done", "yes", "comment="],
+  ],
+  async run(context) {
+    await context.useCatalog();
+    const restoreJobs = [...context.config.jobs.values()].filter((job) => job.type === "Restore");
+    if (restoreJobs.length === 0) {
+      return void (await context.fail(
+        "No Restore Job Resource found in the configuration.\nYou must create at least one before running this command.",
+      ));
+    }
+    await refuseUnknown(context);
+    const choice = await chooseRuns(context);
+    if (choice === undefined) return;
+    const marks = await chooseFiles(context, choice);
+    if (marks === undefined) return;
+    await finish(
+      context,
+      choice,
+      marks,
+      restoreJobs.map((job) => job.name),
+    );
+  },
+};
+
+/** Keywords of Bacula that would change what is restored must not be passed over. */
+async function refuseUnknown(context: CommandContext): Promise<void> {
+  const arg = context.args.find(
+    "bootstrap",
+    "regexwhere",
+    "strip_prefix",
+    "add_prefix",
+    "add_suffix",
+    "copies",
+  );
+  if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
+}
+
+/** Files to restore as marks; undefined when nothing is to be done. */
+async function chooseFiles(context: CommandContext, choice: Choice): Promise<TreeMarks | undefined> {
+  const all = context.args.has("all");
+  if (choice.names !== undefined) {
+    const marks = new TreeMarks(false);
+    marks.apply(await rulesForNames(context, choice, choice.names));
+    return marks;
+  }
+  await printBases(context, choice);
+  const view = await viewOf(context, choice);
+  const marks = new TreeMarks(all);
+  await context.print(`\nBuilding directory tree for JobId(s) ${idsOf(choice.jobs).join(",")} ...  \n`);
+  const { total } = await view.count([]);
+  await context.say(
+    `${withCommas(total)} files inserted into the tree${all ? " and marked for extraction" : ""}.`,
+  );
+  if (context.args.has("done")) return marks;
+  if (await treeDialog(context, view, marks)) return marks;
+  await context.fail("Restore not done.");
+  return undefined;
+}
+
+async function finish(
+  context: CommandContext,
+  choice: Choice,
+  marks: TreeMarks,
+  restoreJobs: readonly string[],
+): Promise<void> {
+  const view = await viewOf(context, choice);
+  const { files, bytes } = marks.rules.length === 0 ? { files: 0, bytes: 0 } : await view.count(marks.rules);
+  context.data.jobIds = idsOf(choice.jobs);
+  context.data.files = files;
+  context.data.bytes = bytes;
+  if (files === 0) return void (await context.say("No files selected to be restored."));
+  for (const rule of marks.rules)
+    if (rule.include && rule.recursive) context.require("directory", rule.path, "Directory");
+  await printVolumes(context, choice);
+  await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
+  const job = await restoreJob(context, restoreJobs);
+  const restoreClient = await restoreClientOf(context, choice.client);
+  const where = context.args.value("where");
+  if (where !== undefined && where !== "" && !where.startsWith("/")) {
+    throw new BackupError("USAGE", `where="${where}": must be an absolute path`);
+  }
+  const replace = replaceOf(context.args.value("replace"));
+  const comment = context.args.value("comment");
+  const request: RunRequest = {
+    job,
+    storage: choice.storage,
+    ...(comment === undefined ? {} : { comment }),
+    restore: {
+      selection: { jobIds: idsOf(choice.jobs), rules: marks.toWire() },
+      client: choice.client,
+      restoreClient,
+      ...(where === undefined ? {} : { where }),
+      ...(replace === undefined ? {} : { replace }),
+      filesExpected: files,
+    },
+  };
+  await confirmRun(context, request, context.args.has("yes"));
+}
+
+async function restoreJob(context: CommandContext, names: readonly string[]): Promise<string> {
+  const kind = RESOURCE.restoreJob;
+  if (names.length === 1 && context.args.value(...kind.keywords) === undefined) {
+    // The only one is taken without a word, as Bacula does.
+    context.require("job", names[0]!, "Job");
+    return names[0]!;
+  }
+  return await selectResource(context, kind, names);
+}
+
+async function restoreClientOf(context: CommandContext, client: string): Promise<string> {
+  const kind = RESOURCE.restoreClient;
+  const { clients } = context.config;
+  if (context.args.value(...kind.keywords) !== undefined)
+    return await selectResource(context, kind, clients.keys());
+  if (clients.has(client)) return client;
+  await context.say(`Client "${client}" is no longer in the configuration; choose where the files shall go.`);
+  return await pickResource(context, kind, [...clients.keys()]);
+}
+
+function replaceOf(text: string | undefined): ReplacePolicy | undefined {
+  if (text === undefined) return undefined;
+  const word = text.toLowerCase();
+  const known = (["always", "ifnewer", "ifolder", "never"] as const).find((each) => each === word);
+  if (known === undefined) {
+    throw new BackupError("USAGE", `replace="${text}": must be always, ifnewer, ifolder or never`);
+  }
+  return known;
+}

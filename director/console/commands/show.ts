@@ -1,0 +1,240 @@
+/** `show`: resources of the configuration in force. */
+import type { Command, CommandContext, Data } from "../context.js";
+
+type Values = Record<string, string | number | boolean | undefined>;
+
+interface Kind {
+  words: readonly string[];
+  title: string;
+  /** Resources this console may see, with what is printed of them. */
+  list(context: CommandContext): [name: string, values: Values][];
+}
+
+function yes(value: boolean): number {
+  return value ? 1 : 0;
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    words: ["director", "dir"],
+    title: "Director",
+    list: ({ config: { director } }) => [
+      [
+        director.name,
+        {
+          Address: director.address,
+          Port: director.port,
+          MaxJobs: director.maximumConcurrentJobs,
+          WorkingDirectory: director.workingDirectory,
+          FDConnectTimeout: director.fdConnectTimeoutSec,
+          SDConnectTimeout: director.sdConnectTimeoutSec,
+        },
+      ],
+    ],
+  },
+  {
+    words: ["jobs", "job"],
+    title: "Job",
+    list: ({ config, director, acl }) =>
+      acl
+        .filter("job", [...config.jobs.values()], (job) => job.name)
+        .map((job) => [
+          job.name,
+          {
+            JobType: job.type,
+            level: job.type === "Verify" ? job.verifyLevel : job.level,
+            Priority: job.priority,
+            Enabled: yes(director.isEnabled("job", job.name)),
+            Client: job.client,
+            FileSet: job.fileSet,
+            Pool: job.pool,
+            NextPool: job.nextPool,
+            Storage: job.storage,
+            Schedule: job.schedule,
+            Messages: job.messages,
+            Base: job.base.length > 0 ? job.base.join(",") : undefined,
+            Accurate: yes(job.accurate),
+            MaxJobs: job.maximumConcurrentJobs,
+            MaxRunTime: job.maxRunTimeSec || undefined,
+            Where: job.where,
+            Replace: job.type === "Restore" ? job.replace : undefined,
+          },
+        ]),
+  },
+  {
+    words: ["clients", "client"],
+    title: "Client",
+    list: ({ config, director, acl }) =>
+      [...config.clients.values()]
+        .filter((client) => acl.allowsClient(client.name))
+        .map((client) => [
+          client.name,
+          {
+            Enabled: yes(director.isEnabled("client", client.name)),
+            Address: client.address,
+            FDport: client.port,
+            MaxJobs: client.maximumConcurrentJobs,
+            JobRetention: client.jobRetentionSec,
+            FileRetention: client.fileRetentionSec,
+            AutoPrune: yes(client.autoPrune),
+            Dial: client.dial,
+          },
+        ]),
+  },
+  {
+    words: ["storages", "storage"],
+    title: "Storage",
+    list: ({ config, director, acl }) =>
+      acl
+        .filter("storage", [...config.storages.values()], (storage) => storage.name)
+        .map((storage) => [
+          storage.name,
+          {
+            Address: storage.address,
+            SDport: storage.port,
+            MaxJobs: storage.maximumConcurrentJobs,
+            DeviceName: storage.device,
+            MediaType: storage.mediaType,
+            Enabled: yes(director.isEnabled("storage", storage.name)),
+          },
+        ]),
+  },
+  {
+    words: ["pools", "pool"],
+    title: "Pool",
+    list: ({ config, acl }) =>
+      acl
+        .filter("pool", [...config.pools.values()], (pool) => pool.name)
+        .map((pool) => [
+          pool.name,
+          {
+            PoolType: pool.poolType,
+            Deduplicate: yes(pool.deduplicate),
+            MaxVols: pool.maximumVolumes,
+            MaxVolBytes: pool.maximumVolumeBytes,
+            MaxVolJobs: pool.maximumVolumeJobs,
+            VolUse: pool.volumeUseDurationSec,
+            VolRetention: pool.volumeRetentionSec,
+            Recycle: yes(pool.recycle),
+            AutoPrune: yes(pool.autoPrune),
+            LabelFormat: pool.labelFormat,
+            Storage: pool.storage,
+            ScratchPool: pool.scratchPool,
+            RecyclePool: pool.recyclePool,
+            NextPool: pool.nextPool,
+          },
+        ]),
+  },
+  {
+    words: ["filesets", "fileset"],
+    title: "FileSet",
+    list: ({ config, acl }) =>
+      acl
+        .filter("fileSet", [...config.fileSets.values()], (set) => set.name)
+        .map((set) => [
+          set.name,
+          {
+            IgnoreFileSetChanges: yes(set.ignoreChanges),
+            Digest: set.digest.slice(0, 16),
+            Include: set.include.flatMap((block) => block.files).join(" "),
+            Root: set.include.find((block) => block.root !== undefined)?.root,
+            Exclude: set.excludeFiles.length > 0 ? set.excludeFiles.join(" ") : undefined,
+          },
+        ]),
+  },
+  {
+    words: ["schedules", "schedule"],
+    title: "Schedule",
+    list: ({ config, director, acl }) =>
+      acl
+        .filter("schedule", [...config.schedules.values()], (schedule) => schedule.name)
+        .map((schedule) => [
+          schedule.name,
+          {
+            Enabled: yes(director.isEnabled("schedule", schedule.name)),
+            ...Object.fromEntries(
+              schedule.runs.map((run, index) => [
+                `Run${index + 1}`,
+                [run.overrides.level, run.spec.kind === "cron" ? run.spec.expression : run.spec.text]
+                  .filter((part) => part !== undefined)
+                  .join(" "),
+              ]),
+            ),
+          },
+        ]),
+  },
+  {
+    words: ["messages"],
+    title: "Messages",
+    list: ({ config }) =>
+      [...config.messages.values()].map((messages) => [
+        messages.name,
+        Object.fromEntries(
+          messages.destinations.map((to) => [
+            to.kind,
+            [to.target, to.types.join(",")].filter(Boolean).join(" = "),
+          ]),
+        ),
+      ]),
+  },
+];
+
+export const show: Command = {
+  name: "show",
+  summary: "Show resources of the configuration",
+  usage: [
+    "show all",
+    "show job[s][=NAME] | client | storage | pool | fileset | schedule | messages | director",
+    "show disabled",
+  ],
+  keywords: [
+    "all",
+    "disabled",
+    ...KINDS.flatMap((kind) => kind.words.map((word) => (word.endsWith("s") ? word : `${word}=`))),
+  ],
+  async run(context) {
+    const { args } = context;
+    if (args.has("disabled")) return await disabled(context);
+    const all = args.list.length === 0 || args.has("all");
+    let known = all;
+    for (const kind of KINDS) {
+      const word = args.find(...kind.words);
+      if (!all && word === undefined) continue;
+      known = true;
+      await showKind(context, kind, all ? undefined : word?.value);
+    }
+    if (!known) await context.fail(`show: ${args.list[0]!.text}: no such kind of resource.`);
+  },
+};
+
+async function showKind(context: CommandContext, kind: Kind, name: string | undefined): Promise<void> {
+  const found = kind.list(context).filter(([each]) => name === undefined || each === name);
+  if (found.length === 0 && name !== undefined)
+    return void (await context.say(`${kind.title} "${name}" not found`));
+  if (found.length === 0) return void (await context.say(`No ${kind.title} resources.`));
+  const rows: Data[] = [];
+  for (const [each, values] of found) {
+    const known = Object.entries(values).filter((entry) => entry[1] !== undefined);
+    rows.push(Object.fromEntries([["Name", each], ...known]));
+    const words = known.map(([key, value]) => `${key}=${value}`);
+    await context.say(`${kind.title}: name=${each} ${words.slice(0, 4).join(" ")}`.trimEnd());
+    for (const word of words.slice(4)) await context.say(`  ${word}`);
+  }
+  context.data[kind.title] = rows;
+}
+
+async function disabled(context: CommandContext): Promise<void> {
+  const { config, director, acl } = context;
+  const kinds = [
+    ["Jobs", "job", config.jobs],
+    ["Clients", "client", config.clients],
+    ["Schedules", "schedule", config.schedules],
+    ["Storages", "storage", config.storages],
+  ] as const;
+  for (const [title, kind, map] of kinds) {
+    const off = [...map.keys()].filter((name) => !director.isEnabled(kind, name) && acl.allows(kind, name));
+    context.data[title] = off;
+    if (off.length === 0) await context.say(`No disabled ${title}.`);
+    else await context.say(`Disabled ${title}:\n${off.map((name) => `   ${name}`).join("\n")}`);
+  }
+}

@@ -1,0 +1,89 @@
+/** Completion of a half-typed line: commands, keywords of the command, names behind `keyword=`. */
+
+import { Acl } from "./acl.js";
+import { COMMANDS, DOT_COMMANDS } from "./commands.js";
+import { findByPrefix, splitWords } from "./grammar.js";
+import type { ConsoleDirector } from "./port.js";
+
+export interface Completion {
+  /** Whole words that may stand in place of `fragment`. */
+  candidates: string[];
+  /** End of the line that a candidate replaces. */
+  fragment: string;
+}
+
+const MAX_CANDIDATES = 200;
+
+/** Candidates for the last word of `line`, only what the console may use. `console`: name in its certificate. */
+export function completeLine(director: ConsoleDirector, line: string, console = ""): Completion {
+  const acl = new Acl(director.config.consoles.get(console));
+  const fragment = /(?:"[^"]*|\S*)$/.exec(line)![0];
+  const before = splitWords(line.slice(0, line.length - fragment.length));
+  if (before.length === 0) {
+    const table = fragment.startsWith(".") ? DOT_COMMANDS : COMMANDS;
+    const names = table.map((command) => command.name).filter((name) => acl.allows("command", name));
+    return { candidates: fitting(names, fragment), fragment };
+  }
+  const command = findByPrefix(before[0]!.startsWith(".") ? DOT_COMMANDS : COMMANDS, before[0]!);
+  if (command === undefined) return { candidates: [], fragment };
+  if (command.name === "help")
+    return {
+      candidates: fitting(
+        COMMANDS.map(({ name }) => name),
+        fragment,
+      ),
+      fragment,
+    };
+  const cut = fragment.indexOf("=");
+  if (cut > 0) {
+    const key = fragment.slice(0, cut).toLowerCase();
+    const values = valuesFor(director, acl, key).map((value) => `${fragment.slice(0, cut)}=${quoted(value)}`);
+    return { candidates: fitting(values, fragment), fragment };
+  }
+  return { candidates: fitting(command.keywords, fragment), fragment };
+}
+
+function quoted(value: string): string {
+  return /[\s"\\]/.test(value) ? `"${value.replace(/["\\]/g, "\\$&")}"` : value;
+}
+
+function fitting(words: readonly string[], fragment: string): string[] {
+  const start = fragment.toLowerCase();
+  return words.filter((word) => word.toLowerCase().startsWith(start)).slice(0, MAX_CANDIDATES);
+}
+
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  level: ["Full", "Incremental", "Differential", "Base"],
+  replace: ["always", "ifnewer", "ifolder", "never"],
+  order: ["asc", "desc"],
+  accurate: ["yes", "no"],
+  type: ["all", "deleted"],
+};
+
+function valuesFor(director: ConsoleDirector, acl: Acl, key: string): string[] {
+  const { config } = director;
+  switch (key) {
+    case "job":
+    case "jobname":
+    case "restorejob":
+      return acl.filter("job", [...config.jobs.keys()], (name) => name);
+    case "client":
+    case "restoreclient":
+    case "fd":
+      return [...config.clients.keys()].filter((name) => acl.allowsClient(name));
+    case "fileset":
+      return acl.filter("fileSet", [...config.fileSets.keys()], (name) => name);
+    case "storage":
+    case "sd":
+      return acl.filter("storage", [...config.storages.keys()], (name) => name);
+    case "pool":
+    case "nextpool":
+      return acl.filter("pool", [...config.pools.keys()], (name) => name);
+    case "schedule":
+      return acl.filter("schedule", [...config.schedules.keys()], (name) => name);
+    case "jobid":
+      return director.queue.list().map((job) => String(job.jobId));
+    default:
+      return [...(FIXED[key] ?? [])];
+  }
+}

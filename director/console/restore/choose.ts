@@ -1,0 +1,133 @@
+/** The ways to say which runs a restore draws from: keywords, or the menu. */
+import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
+import { catalogJobs, isRestorable, levelOf, type StoredJob } from "../catalog.js";
+import { chainBefore } from "../chain.js";
+import type { CommandContext } from "../context.js";
+import { parseIdList } from "../grammar.js";
+import { choose, granted, RESOURCE } from "../prompts.js";
+import { type Choice, type Names, storageOf } from "./choice.js";
+import { menu } from "./menu.js";
+import { addNames } from "./names.js";
+import { printRuns, sayIds } from "./print.js";
+
+/** Runs chosen by keyword or menu; undefined when the user gave up. */
+export async function chooseRuns(context: CommandContext): Promise<Choice | undefined> {
+  const { args } = context;
+  const names = namesGiven(context);
+  const ids = args.value("jobid");
+  if (ids !== undefined) return await byIds(context, ids, names);
+  const beforeMs = await momentGiven(context);
+  if (names !== undefined) return await newestOfClient(context, beforeMs, names);
+  if (args.has("select", "current", "before")) return await byClient(context, beforeMs);
+  return await menu(context);
+}
+
+function namesGiven(context: CommandContext): Names | undefined {
+  const names: Names = { files: [], directories: [] };
+  const { args } = context;
+  if (!args.has("file", "directory")) return undefined;
+  for (const typed of args.values("file")) addNames(context, names.files, typed);
+  for (const typed of args.values("directory")) addNames(context, names.directories, typed);
+  return names;
+}
+
+/** The moment of `before=`; now without one. */
+async function momentGiven(context: CommandContext): Promise<number> {
+  const text = context.args.value("before");
+  if (text === undefined) return nowMs();
+  const moment = parseBaculaTime(text);
+  return moment ?? (await context.fail("Improper date format."));
+}
+
+/** `jobid=`: exactly these runs. */
+export async function byIds(context: CommandContext, text: string, names?: Names): Promise<Choice> {
+  const ids = parseIdList(text);
+  if (ids === undefined) return await context.fail(`Invalid JobId in list: ${text}`);
+  const jobs = await catalogJobs(context, { jobIds: ids });
+  for (const id of ids) {
+    const job = jobs.find((each) => each.jobId === id);
+    if (job === undefined)
+      return await context.fail(`Unable to get Job record for JobId=${id}: it is not in the catalog.`);
+    if (!isRestorable(job))
+      return await context.fail(`JobId=${id} did not end well (status ${job.status}): nothing to restore.`);
+  }
+  await sayIds(context, jobs);
+  return { storage: await storageOf(context, jobs), client: jobs.at(-1)!.client, jobs, names };
+}
+
+/** Client and FileSet asked for, the newest state before the moment. */
+export async function byClient(context: CommandContext, beforeMs: number): Promise<Choice> {
+  const client = await clientName(context);
+  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  const fileSet = await fileSetName(context, jobs);
+  const chain = chainBefore(
+    jobs.filter((job) => job.fileSet === fileSet),
+    beforeMs,
+  );
+  if (chain.length === 0) return await context.fail(`No Full backup before ${baculaTime(beforeMs)} found.`);
+  await printRuns(context, chain);
+  return { storage: await storageOf(context, chain), client, jobs: chain, names: undefined };
+}
+
+/** Clients with records or in the configuration, sorted by name. */
+export async function clientName(context: CommandContext): Promise<string> {
+  const known = new Set(context.config.clients.keys());
+  const given = context.args.value(...RESOURCE.client.keywords);
+  if (given === undefined || !known.has(given)) {
+    for (const job of context.director.db.jobs.list({ type: "B" })) known.add(job.client);
+  }
+  const names = granted(context, RESOURCE.restoreClient, known)
+    .filter((name) => name !== "")
+    .sort();
+  if (given !== undefined) {
+    if (names.includes(given)) return given;
+    await context.say(`Client "${given}" not found`);
+  }
+  const index = await choose(context, {
+    heading: "Defined Clients:",
+    items: names,
+    question: "Select the Client",
+    automatic: "Client",
+  });
+  return names[index]!;
+}
+
+async function fileSetName(context: CommandContext, jobs: readonly StoredJob[]): Promise<string> {
+  const names = [...new Set(jobs.filter(isRestorable).map((job) => job.fileSet))].sort();
+  const given = context.args.value("fileset");
+  if (given !== undefined) {
+    if (names.includes(given) || names.length === 0) return given;
+    await context.say(`FileSet "${given}" not found`);
+  }
+  if (names.length === 0) return await context.fail(`No Full backup before ${baculaTime(nowMs())} found.`);
+  const index = await choose(context, {
+    heading: "The defined FileSet resources are:",
+    items: names,
+    question: "Select FileSet resource",
+    automatic: "FileSet",
+  });
+  return names[index]!;
+}
+
+/** For named files no FileSet is asked: the newest states of all FileSets of the client together. */
+export async function newestOfClient(
+  context: CommandContext,
+  beforeMs: number,
+  names: Names,
+): Promise<Choice> {
+  const client = await clientName(context);
+  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  const wanted = context.args.value("fileset");
+  const sets = new Set(
+    jobs.filter((job) => wanted === undefined || job.fileSet === wanted).map((job) => job.fileSet),
+  );
+  const chains = [...sets].map((set) =>
+    chainBefore(
+      jobs.filter((job) => job.fileSet === set),
+      beforeMs,
+    ),
+  );
+  const all = chains.flat().sort((a, b) => a.startMs - b.startMs || a.jobId - b.jobId);
+  if (all.length === 0) return await context.fail(`No Full backup before ${baculaTime(beforeMs)} found.`);
+  return { storage: await storageOf(context, all), client, jobs: all, names };
+}

@@ -1,0 +1,174 @@
+/** The menu that `restore` shows when nothing says which runs to use. */
+import { displayPath } from "../../../common/format/path.js";
+import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
+import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
+import { callStorage, catalogJob, catalogJobs, isRestorable, levelOf, storageDaemons } from "../catalog.js";
+import { chainBefore } from "../chain.js";
+import { visible } from "../commands/list-jobs.js";
+import type { CommandContext } from "../context.js";
+import { listTime } from "../format.js";
+import { fromWire } from "../names.js";
+import { choose } from "../prompts.js";
+import { type Choice, type Names, storageOf } from "./choice.js";
+import { byClient, byIds, clientName, newestOfClient } from "./choose.js";
+import { addNames } from "./names.js";
+import { printRuns } from "./print.js";
+
+const ITEMS: readonly string[] = [
+  "List last 20 Jobs run",
+  "List Jobs where a given File is saved",
+  "Enter list of comma separated JobIds to select",
+  "Enter SQL list command",
+  "Select the most recent backup for a client",
+  "Select backup for a client before a specified time",
+  "Enter a list of files to restore",
+  "Enter a list of files to restore before a specified time",
+  "Find the JobIds of the most recent backup for a client",
+  "Find the JobIds for a backup for a client before a specified time",
+  "Enter a list of directories to restore for found JobIds",
+  "Select full restore to a specified Job date",
+  "Cancel",
+];
+
+const INTRODUCTION = `
+First you select one or more JobIds that contain files
+to be restored. You will be presented several methods
+of specifying the JobIds. Then you will be allowed to
+select which files from those JobIds are to be restored.
+
+To select the JobIds, you have the following choices:`;
+
+/** Shows the menu until runs are chosen; undefined after Cancel. */
+export async function menu(context: CommandContext): Promise<Choice | undefined> {
+  for (let heading = INTRODUCTION; ; heading = "To select the JobIds, you have the following choices:") {
+    const item = 1 + (await choose(context, { heading, items: ITEMS, question: "Select item: " }));
+    switch (item) {
+      case 1:
+        await lastJobs(context);
+        break;
+      case 2:
+        await jobsWithFile(context);
+        break;
+      case 3:
+        return await byIds(context, await context.ask("Enter JobId(s), comma separated, to restore: "));
+      case 4:
+        await context.ask("Enter SQL list command: ");
+        await context.say("SQL is not available in this version.");
+        break;
+      case 5:
+        return await byClient(context, nowMs());
+      case 6:
+        return await byClient(context, await askMoment(context));
+      case 7:
+        return await newestOfClient(context, nowMs(), await askNames(context, "file"));
+      case 8: {
+        const moment = await askMoment(context);
+        return await newestOfClient(context, moment, await askNames(context, "file"));
+      }
+      case 9:
+        await byClient(context, nowMs());
+        break;
+      case 10:
+        await byClient(context, await askMoment(context));
+        break;
+      case 11: {
+        const ids = await context.ask("Enter JobId(s), comma separated, to restore: ");
+        return await byIds(context, ids, await askNames(context, "directory"));
+      }
+      case 12:
+        return await toJob(context);
+      default:
+        return undefined;
+    }
+  }
+}
+
+async function askMoment(context: CommandContext): Promise<number> {
+  await context.print(
+    "The restored files will the most current backup\nBEFORE the date you specify below.\n\n",
+  );
+  for (;;) {
+    const moment = parseBaculaTime(await context.ask("Enter date as YYYY-MM-DD HH:MM:SS :"));
+    if (moment !== undefined) return moment;
+    await context.say("Improper date format.");
+  }
+}
+
+/** Names until an empty line. */
+async function askNames(context: CommandContext, what: "file" | "directory"): Promise<Names> {
+  const names: Names = { files: [], directories: [] };
+  await context.print(
+    what === "file"
+      ? "Enter file names with paths, or < to enter a filename\ncontaining a list of file names with paths, and terminate\nthem with a blank line.\n"
+      : "Enter full directory names or start the name\nwith a < to indicate it is a filename containing a list\nof directories and terminate them with a blank line.\n",
+  );
+  const prompt = what === "file" ? "Enter full filename: " : "Enter directory name: ";
+  for (;;) {
+    const typed = await context.ask(prompt);
+    if (typed === "") return names;
+    addNames(context, what === "file" ? names.files : names.directories, typed);
+  }
+}
+
+async function lastJobs(context: CommandContext): Promise<void> {
+  const records = context.director.db.jobs.list({ type: "B", status: ["T", "W"], order: "desc", limit: 20 });
+  const rows = visible(context, records).map((job) => ({
+    JobId: job.jobId,
+    Client: job.client,
+    StartTime: listTime(job.startMs),
+    JobLevel: job.level,
+    JobFiles: job.files,
+    JobBytes: job.bytes,
+  }));
+  await context.records("jobs", ["JobId", "Client", "StartTime", "JobLevel", "JobFiles", "JobBytes"], rows);
+}
+
+const FOUND_LIMIT = 500;
+
+async function jobsWithFile(context: CommandContext): Promise<void> {
+  const client = await clientName(context);
+  const pattern = await context.ask("Enter Filename (no path):");
+  const jobs = new Map((await catalogJobs(context, { client })).map((job) => [job.jobId, job]));
+  const rows: { JobId: number; Name: string; StartTime: string; JobType: string; JobStatus: string }[] = [];
+  for (const storage of storageDaemons(context)) {
+    const caller = await callStorage(context, storage);
+    const request = { client, pattern, limit: FOUND_LIMIT };
+    for await (const page of caller.stream<EntryPage__Output>("Storaged", "FindEntries", request, {
+      signal: context.signal,
+    })) {
+      for (const entry of page.entries) {
+        const job = jobs.get(entry.jobId);
+        if (job === undefined) continue;
+        const Name = displayPath(fromWire(entry.path));
+        rows.push({
+          JobId: job.jobId,
+          Name,
+          StartTime: listTime(job.startMs),
+          JobType: "B",
+          JobStatus: job.status,
+        });
+      }
+    }
+  }
+  await context.records("found", ["JobId", "Name", "StartTime", "JobType", "JobStatus"], rows);
+}
+
+/** The state that one run left: its Full and what came up to it. */
+async function toJob(context: CommandContext): Promise<Choice> {
+  const text = await context.ask("Enter JobId to get the state to restore: ");
+  if (!/^\d{1,9}$/.test(text)) return await context.fail(`Expected a positive integer, got: ${text}`);
+  const job = await catalogJob(context, Number(text));
+  await context.say(`Selecting jobs to build the Full state at ${baculaTime(job.startMs)}`);
+  if (levelOf(job) === "B" && isRestorable(job)) {
+    await printRuns(context, [job]);
+    return { storage: await storageOf(context, [job]), client: job.client, jobs: [job], names: undefined };
+  }
+  const same = (await catalogJobs(context, { client: job.client, fileSet: job.fileSet })).filter(
+    (each) => each.jobName === job.jobName,
+  );
+  const chain = chainBefore(same, job.startMs);
+  if (chain.length === 0)
+    return await context.fail(`No Full backup before ${baculaTime(job.startMs)} found.`);
+  await printRuns(context, chain);
+  return { storage: await storageOf(context, chain), client: job.client, jobs: chain, names: undefined };
+}

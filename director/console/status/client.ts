@@ -1,0 +1,55 @@
+/** `status client`: what the file daemon says of itself, and its jobs that have ended. */
+import { displayPath } from "../../../common/format/path.js";
+import { nowMs, reportTime } from "../../../common/time.js";
+import { withCommas } from "../../../common/units.js";
+import type { FiledJobStatus__Output } from "../../../proto/generated/basalt/v1/FiledJobStatus.js";
+import type { CommandContext } from "../context.js";
+import { statusTime } from "../format.js";
+import { fromWire } from "../names.js";
+import { endedJobs, printTerminated } from "./director.js";
+
+export async function clientStatus(context: CommandContext, client: string): Promise<void> {
+  const resource = context.config.clients.get(client)!;
+  await context.say(`Connecting to Client ${client} at ${resource.address}:${resource.port}`);
+  const status = await context.director.daemons.filedStatus(client);
+  context.data.client = {
+    name: client,
+    version: status.version,
+    startedMs: status.startedMs,
+    rssBytes: status.rssBytes,
+    running: status.running.map((job) => ({
+      jobId: job.jobId,
+      job: job.job,
+      kind: job.kind,
+      state: job.state,
+      files: job.progress?.files ?? 0,
+      bytes: job.progress?.bytesRead ?? 0,
+    })),
+  };
+  await context.print(
+    `\n${client} Version: ${status.version}\n` +
+      `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
+      ` Heap: rss=${withCommas(status.rssBytes)}\n\nRunning Jobs:\n`,
+  );
+  for (const job of status.running) await context.print(runningText(job));
+  await context.say(`Director connected at: ${statusTime(nowMs())}`);
+  if (status.running.length === 0) await context.say("No Jobs running.");
+  await context.say("====");
+  await printTerminated(context, endedJobs(context, { client }));
+}
+
+function runningText(job: FiledJobStatus__Output): string {
+  const seconds = Math.max(1, (nowMs() - job.startedMs) / 1000);
+  const bytes = job.progress?.bytesRead ?? 0;
+  const path =
+    job.progress === null || job.progress === undefined ? "" : displayPath(fromWire(job.progress.path));
+  const kind = job.kind === "restore" ? "Restore" : "Backup";
+  const level = job.kind === "restore" ? "" : `${job.level} `;
+  return (
+    `JobId ${job.jobId} Job ${job.job} is running.\n` +
+    `    ${level}${kind} Job started: ${statusTime(job.startedMs)}\n` +
+    `    Files=${withCommas(job.progress?.files ?? 0)} Bytes=${withCommas(bytes)} ` +
+    `AveBytes/sec=${withCommas(bytes / seconds)} Errors=${withCommas(job.progress?.errors ?? 0)}\n` +
+    (path === "" ? "" : `    Processing file: ${path}\n`)
+  );
+}

@@ -1,0 +1,78 @@
+/** `status storage`: what the storage daemon writes and reads, its devices and volumes in use. */
+import { nowMs, reportTime } from "../../../common/time.js";
+import { withCommas } from "../../../common/units.js";
+import type { DeviceStatus__Output } from "../../../proto/generated/basalt/v1/DeviceStatus.js";
+import type { StorageJobStatus__Output } from "../../../proto/generated/basalt/v1/StorageJobStatus.js";
+import type { CommandContext } from "../context.js";
+import { statusTime } from "../format.js";
+import { endedJobs, printTerminated } from "./director.js";
+
+export async function storageStatus(context: CommandContext, storage: string): Promise<void> {
+  const resource = context.config.storages.get(storage)!;
+  await context.say(`Connecting to Storage daemon ${storage} at ${resource.address}:${resource.port}`);
+  const status = await context.director.daemons.storagedStatus(storage);
+  context.data.storage = {
+    name: storage,
+    version: status.version,
+    startedMs: status.startedMs,
+    rssBytes: status.rssBytes,
+    running: status.running.map((job) => ({
+      jobId: job.jobId,
+      job: job.job,
+      kind: job.kind,
+      state: job.state,
+      volume: job.volume,
+      device: job.device,
+    })),
+    devices: status.devices.map((device) => ({ ...device })),
+  };
+  await context.print(
+    `\n${status.name || storage} Version: ${status.version}\n` +
+      `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
+      ` Heap: rss=${withCommas(status.rssBytes)}\n\nRunning Jobs:\n`,
+  );
+  for (const job of status.running) await context.print(runningText(job));
+  if (status.running.length === 0) await context.say("No Jobs running.");
+  await context.say("====\n\nJobs waiting to reserve a drive:");
+  const waiting = status.running.filter((job) => job.state === "waiting");
+  for (const job of waiting)
+    await context.say(`   JobId=${job.jobId} Job ${job.job} waiting for a Volume in pool ${job.pool}`);
+  await context.say("====");
+  await printTerminated(context, endedJobs(context, { storage }));
+  await devices(context, status.devices);
+}
+
+function runningText(job: StorageJobStatus__Output): string {
+  const reading = job.kind === "restore";
+  const bytes = reading ? (job.progress?.bytesSent ?? 0) : (job.progress?.bytesStored ?? 0);
+  const seconds = Math.max(1, (nowMs() - job.startedMs) / 1000);
+  const what = reading ? "Restore Job" : `${job.level} Backup job`;
+  return (
+    `${reading ? "Reading" : "Writing"}: ${what} ${job.job} JobId=${job.jobId} Volume="${job.volume}"\n` +
+    `    pool="${job.pool}" device="${job.device}"\n` +
+    `    Files=${withCommas(job.progress?.files ?? 0)} Bytes=${withCommas(bytes)} ` +
+    `AveBytes/sec=${withCommas(bytes / seconds)} started=${statusTime(job.startedMs)}\n`
+  );
+}
+
+async function devices(context: CommandContext, list: readonly DeviceStatus__Output[]): Promise<void> {
+  await context.print("\nDevice status:\n");
+  for (const device of list) {
+    const title = `Device File: "${device.name}" (${device.path})`;
+    if (device.volume === "") {
+      await context.print(`\n${title} is not open.\n`);
+      continue;
+    }
+    await context.print(
+      `\n${title} is mounted with:\n` +
+        `    Volume:      ${device.volume}\n    Pool:        ${device.pool || "*unknown*"}\n` +
+        `    Media type:  ${device.mediaType}\n    Total Bytes=${withCommas(device.volumeBytes)} Writers=${device.writers}\n`,
+    );
+  }
+  await context.print("==\n====\n\nUsed Volume status:\n");
+  for (const device of list) {
+    if (device.volume === "" || device.writers === 0) continue;
+    await context.say(`Reserved volume: ${device.volume} on File device "${device.name}" (${device.path})`);
+  }
+  await context.print("====\n\n====\n");
+}

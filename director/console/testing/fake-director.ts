@@ -1,0 +1,280 @@
+/** A director for tests of the console language: plain data, one fake storage daemon, no clock of its own. */
+import { EventEmitter } from "node:events";
+import { createLog } from "../../../common/log.js";
+import type { DirectorConfig } from "../../config/types.js";
+import { makePlan } from "../../job/plan.js";
+import type { ConsoleDirector, JobFilter, JobRecord, LiveView, RunRequest, SwitchKind } from "../port.js";
+import { runSession } from "../session.js";
+import { type FakeJob, FakeStorage } from "./fake-storage.js";
+import { fixtureConfig } from "./fixture-config.js";
+
+/** 2026-11-21 12:00:00, local time. */
+export const NOON = new Date(2026, 10, 21, 12, 0, 0).getTime();
+
+/** A Full and an Incremental of vm1, a Full of vm2. */
+export function fixtureJobs(): FakeJob[] {
+  const vm1 = { jobName: "vm1", client: "vm1-fd", fileSet: "Full Set", status: "T", bases: [] };
+  return [
+    {
+      ...{ ...vm1, jobId: 1, level: "Full", startMs: NOON - 7200_000, volumes: ["Vol-1"] },
+      files: {
+        "/srv/": 0,
+        "/srv/a": 10,
+        "/srv/a-b": 20,
+        "/srv/etc/": 0,
+        "/srv/etc/hosts": 5,
+        "/srv/etc/caf\xe9": 7,
+        "/srv/gone": 3,
+      },
+    },
+    {
+      ...{ ...vm1, jobId: 2, level: "Incremental", startMs: NOON - 3600_000, volumes: ["Vol-1"] },
+      files: { "/srv/a": 11, "/srv/gone": null },
+    },
+    {
+      ...{ jobName: "vm2", client: "vm2-fd", fileSet: "Small Set", status: "T", bases: [], jobId: 3 },
+      ...{ level: "Full", startMs: NOON - 1800_000, volumes: ["Vol-1"], files: { "/opt/": 0, "/opt/x": 1 } },
+    },
+  ];
+}
+
+function recordOf(job: FakeJob): JobRecord {
+  const sizes = Object.values(job.files).filter((size): size is number => size !== null);
+  return {
+    ...{
+      jobId: job.jobId,
+      uuid: `u${job.jobId}`,
+      job: `${job.jobName}.2026-11-21_10.00.00_0${job.jobId}`,
+      name: job.jobName,
+    },
+    ...{
+      type: "B",
+      level: job.level[0] as "F",
+      client: job.client,
+      fileSet: job.fileSet,
+      pool: "Default",
+      storage: "File1",
+    },
+    ...{
+      status: job.status as "T",
+      priority: 10,
+      schedMs: job.startMs,
+      startMs: job.startMs,
+      endMs: job.startMs + 1000,
+    },
+    ...{
+      files: sizes.length,
+      bytes: sizes.reduce((a, b) => a + b, 0),
+      readBytes: 0,
+      sentBytes: 0,
+      storedBytes: 0,
+    },
+    ...{ errors: 0, warnings: 0, priorJobId: 0, baseJobIds: [], baseFiles: 0, baseBytes: 0, usedFiles: 0 },
+    ...{
+      volumes: job.volumes,
+      volSessionId: 1,
+      volSessionTime: 1,
+      comment: "",
+      report: "",
+      reason: "",
+      request: "",
+    },
+  };
+}
+
+export class FakeDirector implements ConsoleDirector {
+  config: DirectorConfig = fixtureConfig();
+  readonly startedAtMs = NOON - 86_400_000;
+  readonly storage = new FakeStorage(fixtureJobs());
+  readonly ran: RunRequest[] = [];
+  readonly live: LiveView[] = [];
+  readonly box: string[] = [];
+  readonly canceled: number[] = [];
+  reloadErrors: string[] = [];
+  readonly #events = new EventEmitter();
+  readonly #off = new Set<string>();
+
+  readonly db = {
+    jobs: {
+      get: (jobId: number) => this.#records().find((record) => record.jobId === jobId),
+      list: (filter: JobFilter = {}) => {
+        const found = this.#records().filter(
+          (record) =>
+            (filter.jobIds === undefined || filter.jobIds.includes(record.jobId)) &&
+            (filter.name === undefined || filter.name === record.name) &&
+            (filter.client === undefined || filter.client === record.client) &&
+            (filter.level === undefined || filter.level === record.level) &&
+            (filter.type === undefined || filter.type === record.type),
+        );
+        if (filter.order === "desc") found.reverse();
+        return filter.limit === undefined ? found : found.slice(0, filter.limit);
+      },
+    },
+    log: {
+      list: (jobId: number) => [{ jobId, timeMs: NOON, text: `21-Nov 12:00 test-dir JobId ${jobId}: hello` }],
+    },
+  };
+
+  readonly queue = {
+    list: () => this.live,
+    get: (jobId: number) => this.live.find((job) => job.jobId === jobId),
+    on: (event: "change", listener: () => void) => {
+      this.#events.on(event, listener);
+      return () => void this.#events.off(event, listener);
+    },
+    waitIdle: (signal?: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        const look = (): void => {
+          if (this.live.length === 0) resolve();
+        };
+        this.#events.on("change", look);
+        signal?.addEventListener("abort", () => reject(new Error("aborted")), { once: true });
+        look();
+      }),
+    waitJob: async (jobId: number) => this.db.jobs.get(jobId),
+  };
+
+  readonly messages = {
+    pending: () => this.box.length,
+    take: () => this.box.splice(0),
+    onPending: () => () => undefined,
+  };
+
+  readonly daemons = {
+    storaged: async () => this.storage,
+    filed: async () => this.storage,
+    filedStatus: async () => ({
+      name: "vm1-fd",
+      version: "0.1.0",
+      startedMs: NOON,
+      rssBytes: 1000,
+      running: [],
+    }),
+    storagedStatus: async () => ({
+      ...{ name: "File1", version: "0.1.0", startedMs: NOON, rssBytes: 1000, running: [] },
+      devices: [
+        {
+          name: "FileStorage",
+          mediaType: "File",
+          path: "/srv/volumes",
+          volume: "",
+          pool: "",
+          writers: 0,
+          volumeBytes: 0,
+        },
+      ],
+    }),
+  };
+
+  plan(request: RunRequest) {
+    return makePlan(this.config, request);
+  }
+
+  async runJob(request: RunRequest): Promise<number> {
+    this.ran.push(request);
+    return 10 + this.ran.length;
+  }
+
+  async cancel(jobId: number): Promise<string[]> {
+    this.canceled.push(jobId);
+    const job = this.queue.get(jobId);
+    return job === undefined ? [] : [`JobId ${jobId}, Job ${job.job} marked to be canceled.`];
+  }
+
+  async reload() {
+    return { ok: this.reloadErrors.length === 0, errors: this.reloadErrors };
+  }
+
+  isEnabled(kind: SwitchKind, name: string): boolean {
+    return !this.#off.has(`${kind} ${name}`);
+  }
+
+  setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
+    if (enabled) this.#off.delete(`${kind} ${name}`);
+    else this.#off.add(`${kind} ${name}`);
+  }
+
+  upcoming() {
+    return [
+      {
+        whenMs: NOON,
+        job: "vm1",
+        level: "Incremental",
+        type: "Backup",
+        priority: 10,
+        pool: "Default",
+        schedule: "Nightly",
+      },
+    ];
+  }
+
+  /** Puts a waiting or running job into the queue. */
+  addLive(jobId: number, state: "waiting" | "running" = "running"): void {
+    this.live.push({
+      ...{
+        jobId,
+        uuid: `u${jobId}`,
+        job: `vm1.2026-11-21_12.00.00_${jobId}`,
+        plan: this.plan({ job: "vm1" }),
+        queuedMs: NOON,
+      },
+      ...{ state, detail: "is running", level: "Full" as const, startedMs: NOON },
+      progress: { files: 0, bytesRead: 0, bytesSent: 0, bytesStored: 0, errors: 0, path: "", volume: "" },
+    });
+  }
+
+  /** Ends all jobs. */
+  finishLive(): void {
+    this.live.length = 0;
+    this.#events.emit("change");
+  }
+
+  #records(): JobRecord[] {
+    return this.storage.jobs.map(recordOf);
+  }
+}
+
+/**
+ * Runs lines as the console does from a pipe; the whole transcript with every line echoed. `$INTERRUPT` as a line is
+ * a Ctrl-C.
+ */
+export async function transcript(
+  director: FakeDirector,
+  lines: readonly string[],
+  name = "admin",
+): Promise<string> {
+  let text = "";
+  const waiting = [...lines];
+  const turns: ((line: string | undefined) => void)[] = [];
+  let wanted = 1;
+  async function* incoming() {
+    for (;;) {
+      if (wanted === 0) await new Promise<void>((resolve) => turns.push(() => resolve()));
+      wanted -= 1;
+      const line = waiting.shift();
+      if (line === undefined) return;
+      text += `${line}\n`;
+      yield line === "$INTERRUPT" ? { interrupt: true } : { line };
+    }
+  }
+  const next = (): void => {
+    wanted += 1;
+    turns.shift()?.(undefined);
+  };
+  await runSession({
+    incoming: incoming(),
+    peer: { name },
+    director,
+    log: createLog("test", { level: "silent" }),
+    send: async (output) => {
+      if (typeof output.text === "string") text += output.text;
+      if (output.prompt) {
+        text += output.prompt.text;
+        next();
+      }
+      if (output.messages) text += "You have messages.\n";
+      if (output.ready) next();
+    },
+  });
+  return text;
+}

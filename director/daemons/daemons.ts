@@ -1,0 +1,229 @@
+/**
+ * Connections to file and storage daemons. One channel per daemon, opened when first needed, checked with a Hello
+ * on every use: it proves that the daemon is there now, that the protocol fits, and brings it the revocation list.
+ * A storage daemon gets the pools of the configuration in force before anything else is asked of it.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { monotonicMs } from "../../common/time.js";
+import type { FiledStatus__Output as FiledStatus } from "../../proto/generated/basalt/v1/FiledStatus.js";
+import type { HelloReply__Output as HelloReply } from "../../proto/generated/basalt/v1/HelloReply.js";
+import type { StorageStatus__Output as StorageStatus } from "../../proto/generated/basalt/v1/StorageStatus.js";
+import { checkProtocol, type Peer, PROTOCOL, RpcChannel, type RpcTls } from "../../proto/rpc.js";
+import type { ClientResource, DirectorConfig, StorageResource } from "../config/types.js";
+import { syncPools } from "./pools.js";
+
+export type { FiledStatus, StorageStatus };
+
+export interface ConnectOptions {
+  signal?: AbortSignal;
+  /** How long to try again while the daemon does not answer, ms. (Default: 0, one attempt) */
+  timeoutMs?: number;
+  /** Hears once that the first attempt failed and others follow. */
+  onRetry?: (warning: string) => void;
+}
+
+export interface DaemonsOptions {
+  config: () => DirectorConfig;
+  tls: RpcTls;
+  /** This program's version, told to the peers. */
+  software: string;
+  isRevoked: (fingerprint: string) => boolean;
+  /** Fingerprints that every daemon is to refuse. */
+  revoked: () => readonly string[];
+  /** Hears whose certificate was seen. */
+  onPeer?: (peer: Peer) => void;
+}
+
+interface Connection {
+  key: string;
+  channel: RpcChannel;
+  peer: Peer | undefined;
+  /** Configuration whose pools the storage daemon has. */
+  pools: DirectorConfig | undefined;
+}
+
+interface Target {
+  role: "filed" | "storaged";
+  service: "Filed" | "Storaged";
+  name: string;
+  address: string;
+  port: number;
+  fingerprint: string | undefined;
+  /** `Client: web1-fd on 10.0.0.5:9102` */
+  label: string;
+}
+
+const HELLO_MS = 10_000;
+const STATUS_MS = 10_000;
+const PAUSE_MS = 2000;
+
+export class Daemons {
+  readonly #options: DaemonsOptions;
+  readonly #connections = new Map<string, Connection>();
+  /** Channels to addresses of an older configuration; jobs may still use them. */
+  readonly #retired: RpcChannel[] = [];
+
+  constructor(options: DaemonsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A channel to the client's file daemon whose Hello was answered just now. Never close it.
+   * @throws BackupError NOT_FOUND, CONNECT_FAILED, PROTOCOL_MISMATCH, CERTIFICATE_REVOKED, or the signal's reason
+   */
+  filed(client: string, options: ConnectOptions = {}): Promise<RpcChannel> {
+    const resource = this.#options.config().clients.get(client);
+    if (resource === undefined) throw new BackupError("NOT_FOUND", `Client "${client}" not found`);
+    return this.connectFiled(resource, options);
+  }
+
+  /** The same for the daemon of a Storage resource. */
+  storaged(storage: string, options: ConnectOptions = {}): Promise<RpcChannel> {
+    const resource = this.#options.config().storages.get(storage);
+    if (resource === undefined) throw new BackupError("NOT_FOUND", `Storage "${storage}" not found`);
+    return this.connectStoraged(resource, options);
+  }
+
+  /** As `filed`, with a resource that need not be in the configuration any more. */
+  connectFiled(client: ClientResource, options: ConnectOptions = {}): Promise<RpcChannel> {
+    const label = `Client: ${client.name} on ${client.address}:${client.port}`;
+    return this.#connect({ role: "filed", service: "Filed", ...target(client), label }, options);
+  }
+
+  connectStoraged(storage: StorageResource, options: ConnectOptions = {}): Promise<RpcChannel> {
+    const label = `Storage daemon: ${storage.name} on ${storage.address}:${storage.port}`;
+    return this.#connect({ role: "storaged", service: "Storaged", ...target(storage), label }, options);
+  }
+
+  async filedStatus(client: string): Promise<FiledStatus> {
+    const channel = await this.filed(client);
+    return channel.unary<FiledStatus>("Filed", "Status", {}, { timeoutMs: STATUS_MS });
+  }
+
+  async storagedStatus(storage: string): Promise<StorageStatus> {
+    const channel = await this.storaged(storage);
+    return channel.unary<StorageStatus>("Storaged", "Status", {}, { timeoutMs: STATUS_MS });
+  }
+
+  /** Closes every channel; calls that run break. */
+  close(): void {
+    for (const { channel } of this.#connections.values()) channel.close();
+    for (const channel of this.#retired) channel.close();
+    this.#connections.clear();
+  }
+
+  async #connect(daemon: Target, options: ConnectOptions): Promise<RpcChannel> {
+    const until = monotonicMs() + (options.timeoutMs ?? 0);
+    for (let attempt = 1; ; attempt++) {
+      const connection = this.#connection(daemon);
+      try {
+        await this.#hello(daemon, connection, options.signal);
+        return connection.channel;
+      } catch (error) {
+        if (options.signal?.aborted === true) throw options.signal.reason;
+        const words = reason(error);
+        if (!canRetry(error, words)) throw error;
+        const leftMs = until - monotonicMs();
+        if (leftMs <= 0) {
+          const message = `Unable to connect to ${daemon.label}. ERR=${words}`;
+          throw new BackupError("CONNECT_FAILED", message, { retry: "later" });
+        }
+        if (attempt === 1)
+          options.onRetry?.(`Could not connect to ${daemon.label}. ERR=${words} Retrying ...`);
+        await sleep(
+          Math.min(PAUSE_MS, leftMs),
+          undefined,
+          options.signal === undefined ? {} : { signal: options.signal },
+        );
+      }
+    }
+  }
+
+  #connection(daemon: Target): Connection {
+    const key = `${daemon.role} ${daemon.name}`;
+    const address = `${daemon.address} ${daemon.port} ${daemon.fingerprint ?? ""}`;
+    const known = this.#connections.get(key);
+    if (known !== undefined && known.key === address && !this.#isRefused(daemon, known.peer)) return known;
+    if (known !== undefined) this.#retired.push(known.channel);
+    const { tls, onPeer } = this.#options;
+    const connection: Connection = {
+      key: address,
+      channel: undefined as never,
+      peer: undefined,
+      pools: undefined,
+    };
+    connection.channel = new RpcChannel({
+      address: daemon.address,
+      port: daemon.port,
+      tls,
+      // Several Storage resources may stand for devices of one daemon, so their names are not in its certificate.
+      expect: { role: daemon.role, ...(daemon.role === "filed" ? { name: daemon.name } : {}) },
+      isRevoked: this.#options.isRevoked,
+      onPeer: (peer) => {
+        connection.peer = peer;
+        onPeer?.(peer);
+      },
+    });
+    this.#connections.set(key, connection);
+    return connection;
+  }
+
+  #isRefused(daemon: Target, peer: Peer | undefined): boolean {
+    if (peer === undefined) return false;
+    return this.#options.isRevoked(peer.fingerprint) || wrongFingerprint(daemon, peer);
+  }
+
+  async #hello(daemon: Target, connection: Connection, signal?: AbortSignal): Promise<void> {
+    const { channel } = connection;
+    const request = {
+      role: "director",
+      name: this.#options.config().director.name,
+      protocolMajor: PROTOCOL.major,
+      protocolMinor: PROTOCOL.minor,
+      software: this.#options.software,
+      revokedFingerprints: [...this.#options.revoked()],
+    };
+    const call = { timeoutMs: HELLO_MS, ...(signal === undefined ? {} : { signal }) };
+    const reply = await channel.unary<HelloReply>(daemon.service, "Hello", request, call);
+    checkProtocol(daemon.role, daemon.name, { major: reply.protocolMajor, minor: reply.protocolMinor });
+    const { peer } = connection;
+    if (peer !== undefined && wrongFingerprint(daemon, peer)) {
+      const message = `${daemon.label} shows another certificate than the one in its Fingerprint directive`;
+      throw new BackupError("TLS_IDENTITY", message);
+    }
+    const config = this.#options.config();
+    if (daemon.role === "storaged" && connection.pools !== config) {
+      await syncPools(channel, config);
+      connection.pools = config;
+    }
+  }
+}
+
+function target(resource: ClientResource | StorageResource) {
+  const { name, address, port, fingerprint } = resource;
+  return { name, address, port, fingerprint };
+}
+
+function wrongFingerprint(daemon: Target, peer: Peer): boolean {
+  return daemon.fingerprint !== undefined && daemon.fingerprint !== peer.fingerprint;
+}
+
+const PASSING = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
+
+function canRetry(error: unknown, words: string): boolean {
+  return PASSING.has(codeOf(error) ?? "") && !/certificate|TLS|SSL/i.test(words);
+}
+
+/** The operating system's part of what gRPC says about a connection. */
+function reason(error: unknown): string {
+  const cause = error instanceof BackupError && error.cause instanceof Error ? error.cause : error;
+  const text = describeError(cause);
+  const last = /Last error: (.*)$/.exec(text)?.[1] ?? text;
+  if (/ECONNREFUSED/.test(last)) return "Connection refused";
+  if (/ETIMEDOUT|Deadline exceeded/i.test(last)) return "Connection timed out";
+  if (/EHOSTUNREACH/.test(last)) return "No route to host";
+  if (/ENOTFOUND|Name resolution/i.test(last)) return "Host name not found";
+  return last.replace(/\.? ?Resolution note:.*$/, "");
+}

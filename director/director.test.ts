@@ -1,0 +1,380 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { type Bench, type Emit, readTicket, startBench } from "./testing.js";
+
+const READY = { state: { state: "ready", detail: "" } };
+const WEB1 = "  - {Name: web1, JobDefs: D}\n";
+
+async function withBench(jobs: string, work: (bench: Bench) => Promise<void>): Promise<void> {
+  const bench = await startBench(jobs);
+  try {
+    await work(bench);
+  } finally {
+    await bench.close();
+  }
+}
+
+/** Waits until the job is told to end. */
+function untilCanceled(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+test("a backup: requests, ticket, messages, report and record", async () => {
+  await withBench("  - {Name: web1, JobDefs: D, ReadLimit: 1 MB/s, Nice: 7}\n", async (bench) => {
+    const { script } = bench;
+    script.filedBackup = async (_request, emit) => {
+      await emit({ message: { type: "info", text: "hello from the client", timeMs: 0 } });
+      await emit(READY);
+      await emit({ progress: { files: 3, bytesRead: 99, path: Buffer.from("/etc/passwd") } });
+      return { ok: true, files: 12, bytes: 2_000_000, bytesRead: 3_000_000, bytesSent: 500_000 };
+    };
+    script.storageBackup = async () => ({
+      ok: true,
+      files: 12,
+      bytes: 2_000_000,
+      bytesStored: 510_000,
+      rawBytes: 1_500_000,
+      volumes: ["Vol-0001", "Vol-0002"],
+      volSessionId: 4,
+      volSessionTime: 1_700_000_000,
+      lastVolumeBytes: 777,
+    });
+    const record = await bench.run({ job: "web1", comment: "by test" });
+    assert.equal(record.status, "T");
+    assert.equal(record.jobId, 1);
+    assert.equal(record.files, 12);
+    assert.equal(record.storedBytes, 510_000);
+    assert.deepEqual(record.volumes, ["Vol-0001", "Vol-0002"]);
+    assert.match(record.job, /^web1\.\d{4}-\d\d-\d\d_\d\d\.\d\d\.\d\d_\d\d$/);
+    const [filed] = script.filedRequests;
+    const [storage] = script.storageRequests;
+    assert.ok(filed !== undefined && "fileSet" in filed && storage !== undefined && "pool" in storage);
+    assert.equal(filed.readLimit, 1_000_000);
+    assert.equal(filed.nice, 7);
+    assert.equal(filed.ticket, storage.ticket);
+    const ticket = readTicket(bench, filed.ticket);
+    assert.equal(ticket.kind, "backup");
+    assert.deepEqual(
+      [ticket.jobId, ticket.client, ticket.storage, ticket.pool],
+      [1, "web1-fd", "File", "Default"],
+    );
+    assert.equal(storage.device, "Disk");
+    assert.equal(storage.comment, "by test");
+    assert.deepEqual(script.pools[0], ["Default", "Fulls"]);
+    assert.deepEqual(script.revoked, ["ab"]);
+    const texts = bench.texts(1);
+    assert.equal(texts[0], `dir JobId 1: Start Backup JobId 1, Job=${record.job}`);
+    assert.equal(texts[1], "web1-fd JobId 1: hello from the client");
+    const report = texts.at(-1)!.split("\n");
+    assert.equal(report[0], "dir JobId 1: Basalt dir 1.2.3:");
+    assert.ok(report.includes("  Volume name(s):         Vol-0001|Vol-0002"));
+    assert.ok(report.includes("  Software Compression:   66.7% 3.0:1"));
+    assert.equal(report.at(-2), "  Termination:            Backup OK");
+  });
+});
+
+test("an Incremental without a Full is upgraded, with both messages, into the pool of its new level", async () => {
+  const job = "  - {Name: web1, JobDefs: D, Level: Incremental, FullPool: Fulls, Base: [web1, CentOS6]}\n";
+  await withBench(`${job}  - {Name: CentOS6, JobDefs: D, Level: Base}\n`, async (bench) => {
+    bench.script.resolve = () => ({
+      level: "Full",
+      upgraded: "no-prior-full",
+      bases: [12, 15],
+      unresolvedBases: ["web1"],
+    });
+    const record = await bench.run({ job: "web1" });
+    const texts = bench.texts(record.jobId).map((text) => text.replace("dir JobId 1: ", ""));
+    assert.deepEqual(texts.slice(1, 6), [
+      "No prior Full backup Job record found.",
+      "No prior or suitable Full backup found in catalog. Doing FULL backup.",
+      'No earlier backup of job "web1" to use as its own Base.',
+      "Using BaseJobId(s): 12,15",
+      "Sending Accurate information to the FD.",
+    ]);
+    assert.equal(record.level, "F");
+    assert.equal(record.pool, "Fulls");
+    assert.deepEqual(record.baseJobIds, [12, 15]);
+    assert.equal(record.status, "T");
+    assert.match(record.report, /Backup Level: {11}Full \(upgraded from Incremental\)/);
+    assert.match(record.report, /Pool: {19}"Fulls" \(From Job FullPool override\)/);
+    assert.match(record.report, /Base JobIds: {12}12,15/);
+    assert.deepEqual(bench.script.resolved[0]?.base, ["web1", "CentOS6"]);
+  });
+});
+
+test("a Base that resolves to nothing, and problems with files, make a run with warnings", async () => {
+  const jobs = "  - {Name: web1, JobDefs: D, Base: CentOS6}\n  - {Name: CentOS6, JobDefs: D, Level: Base}\n";
+  await withBench(jobs, async (bench) => {
+    bench.script.resolve = () => ({ level: "Full", unresolvedBases: ["CentOS6"] });
+    const first = await bench.run({ job: "web1" });
+    assert.equal(first.status, "W");
+    assert.match(bench.texts(1)[1]!, /Warning: Base job "CentOS6" has no successful Base backup/);
+    bench.script.resolve = () => ({ level: "Full" });
+    bench.script.filedBackup = async (_request, emit) => {
+      await emit(READY);
+      return { ok: true, errors: 2 };
+    };
+    const second = await bench.run({ job: "web1" });
+    assert.equal(second.status, "W");
+    assert.match(second.report, /Termination: {12}Backup OK -- with warnings/);
+    assert.match(second.report, /Non-fatal FD errors: {4}2/);
+  });
+});
+
+test("a client that fails takes the storage daemon down with it, and is named once", async () => {
+  await withBench(WEB1, async (bench) => {
+    bench.script.filedBackup = async (_request, emit) => {
+      await emit(READY);
+      return { ok: false, reason: "/etc: is not there" };
+    };
+    bench.script.storageBackup = async (_request, _emit, canceled) => {
+      await untilCanceled(canceled);
+      return { ok: false, canceled: true, reason: "canceled" };
+    };
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "E");
+    assert.equal(record.reason, "/etc: is not there");
+    assert.deepEqual(bench.script.canceled, ["storaged: /etc: is not there"]);
+    const fatal = bench.texts(1).filter((text) => text.includes("Fatal error"));
+    assert.deepEqual(fatal, ["dir JobId 1: Fatal error: /etc: is not there"]);
+    assert.match(bench.texts(1).at(-1)!, /^dir JobId 1: Error: Basalt dir/);
+    assert.match(record.report, /FD termination status: {2}Error\n {2}SD termination status: {2}Canceled/);
+    assert.match(record.report, /Termination: {12}\*\*\* Backup Error \*\*\*/);
+  });
+});
+
+test("a storage daemon that dies in mid-job fails the job; the client is told; After hooks run", async () => {
+  const marker = "/tmp/none";
+  const hooks = `RunAfterFailedJob: "/bin/echo after %e %i", RunAfterJob: "/bin/false ${marker}"`;
+  await withBench(`  - {Name: web1, JobDefs: D, ${hooks}}\n`, async (bench) => {
+    bench.script.filedBackup = async (_request, emit, canceled) => {
+      await emit(READY);
+      await untilCanceled(canceled);
+      return { ok: false, canceled: true, reason: "the storage daemon is gone" };
+    };
+    bench.script.storageBackup = async () => {
+      void bench.stopStoraged();
+      return new Promise(() => undefined);
+    };
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "E");
+    assert.match(record.reason, /^Storage File: /);
+    assert.equal(bench.script.canceled.length, 1);
+    const texts = bench.texts(1);
+    assert.ok(texts.includes("dir JobId 1: AfterJob: after Error 1"));
+    assert.ok(texts.includes('dir JobId 1: shell command: run AfterJob "/bin/echo after Error 1"'));
+  });
+});
+
+test("a client that is away: one warning, then a fatal error", async () => {
+  await withBench(WEB1, async (bench) => {
+    await bench.stopFiled();
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "E");
+    const texts = bench.texts(1);
+    assert.match(
+      texts[1]!,
+      /Warning: Could not connect to Client: web1-fd on .* ERR=Connection refused Retrying \.\.\./,
+    );
+    assert.match(
+      texts[2]!,
+      /Fatal error: Unable to connect to Client: web1-fd on 127\.0\.0\.1:\d+\. ERR=Connection refused/,
+    );
+    assert.match(record.report, /FD termination status:\n/);
+  });
+});
+
+test("a running job is cancelled at both daemons", async () => {
+  await withBench(WEB1, async (bench) => {
+    let running: () => void = () => undefined;
+    const started = new Promise<void>((resolve) => {
+      running = resolve;
+    });
+    const part = async (emit: Emit, canceled: AbortSignal) => {
+      await emit(READY);
+      await untilCanceled(canceled);
+      return { ok: false, canceled: true, reason: "canceled" };
+    };
+    bench.script.filedBackup = (_request, emit, canceled) => part(emit, canceled);
+    bench.script.storageBackup = (_request, emit, canceled) => {
+      running();
+      return part(emit, canceled);
+    };
+    const jobId = await bench.director.runJob({ job: "web1" });
+    await started;
+    const lines = await bench.director.cancel(jobId, "Canceled by console admin.");
+    const job = bench.db.jobs.get(jobId)!.job;
+    assert.deepEqual(lines, [
+      `2001 Job "${job}" marked to be canceled.`,
+      `3000 JobId=${jobId} Job="${job}" marked to be canceled.`,
+    ]);
+    const record = await bench.director.queue.waitJob(jobId);
+    assert.equal(record?.status, "A");
+    assert.match(record?.report ?? "", /Termination: {12}Backup Canceled/);
+    assert.deepEqual(bench.script.canceled.sort(), [
+      "filed: Canceled by console admin.",
+      "storaged: Canceled by console admin.",
+    ]);
+    assert.deepEqual(await bench.director.cancel(jobId), []);
+  });
+});
+
+test("a waiting job is cancelled with a report and without its daemons", async () => {
+  await withBench(WEB1, async (bench) => {
+    const jobId = await bench.director.runJob({ job: "web1", whenMs: Date.now() + 3_600_000 });
+    const lines = await bench.director.cancel(jobId);
+    assert.match(lines[0]!, /^JobId 1, Job web1\..* marked to be canceled\.$/);
+    const record = await bench.director.queue.waitJob(jobId);
+    assert.equal(record?.status, "A");
+    assert.equal(bench.script.filedRequests.length, 0);
+    assert.match(record?.report ?? "", /Backup Canceled/);
+  });
+});
+
+test("Max Run Time cancels with Bacula's words", async () => {
+  await withBench("  - {Name: web1, JobDefs: D, MaxRunTime: 1}\n", async (bench) => {
+    bench.script.filedBackup = async (_request, _emit, canceled) => {
+      await untilCanceled(canceled);
+      return { ok: false, canceled: true };
+    };
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "A");
+    assert.ok(bench.texts(1).includes("dir JobId 1: Fatal error: Max run time exceeded. Job canceled."));
+  });
+});
+
+test("hooks: output, codes as single words, a failing one ends the job before its daemons", async () => {
+  const jobs = `
+  - {Name: my job, JobDefs: D, RunBeforeJob: "/bin/sh -c 'echo $1; exit 3' x %n"}
+  - {Name: soft, JobDefs: D, ClientRunBeforeJob: "/hooks/snap %n '%c x'", RunScript: {Command: /bin/false, RunsWhen: Before, FailJobOnError: no, RunsOnClient: no}}
+`;
+  await withBench(jobs, async (bench) => {
+    const record = await bench.run({ job: "my job" });
+    const texts = bench.texts(1).map((text) => text.replace("dir JobId 1: ", ""));
+    assert.equal(texts[1], `shell command: run BeforeJob "/bin/sh -c echo $1; exit 3 x my job"`);
+    assert.equal(texts[2], "BeforeJob: my job");
+    assert.equal(
+      texts[3],
+      "Error: Runscript: BeforeJob returned non-zero status=3. ERR=Child exited with code 3",
+    );
+    assert.equal(record.status, "E");
+    assert.equal(bench.script.filedRequests.length, 0);
+    const soft = await bench.run({ job: "soft" });
+    assert.equal(soft.status, "W");
+    const [request] = bench.script.filedRequests;
+    assert.deepEqual(
+      request?.hooks.map(({ command, before }) => [command, before]),
+      [["/hooks/snap soft 'web1-fd x'", true]],
+    );
+  });
+});
+
+test("a restore: selection, report, and a count that differs", async () => {
+  const jobs = `${WEB1}  - {Name: Restore, JobDefs: D, Type: Restore, Where: /tmp/r}\n`;
+  await withBench(jobs, async (bench) => {
+    await bench.run({ job: "web1" });
+    bench.script.filedRestore = async (_request, emit) => {
+      await emit({ message: { type: "saved", text: "/tmp/r/etc/passwd", timeMs: 0 } });
+      return { ok: true, files: 5, bytes: 1000 };
+    };
+    const rules = [{ path: Buffer.from("/etc"), include: true, recursive: true }];
+    const restore = { selection: { jobIds: [1], rules }, client: "web1-fd", restoreClient: "web1-fd" };
+    const good = await bench.run({ job: "Restore", restore: { ...restore, filesExpected: 5 } });
+    assert.equal(good.status, "T");
+    assert.equal(good.type, "R");
+    assert.match(
+      good.report,
+      /Restore Client: {9}"web1-fd"\n {2}Where: {18}\/tmp\/r\n {2}Replace: {16}Always/,
+    );
+    assert.match(good.report, /Files Expected: {9}5\n {2}Files Restored: {9}5\n/);
+    assert.match(good.report, /Termination: {12}Restore OK\n/);
+    const texts = bench.texts(2);
+    assert.match(texts[0]!, /Start Restore Job Restore\./);
+    assert.equal(texts[1], "dir JobId 2: Restoring files from JobId(s) 1");
+    assert.ok(texts.includes("web1-fd JobId 2: /tmp/r/etc/passwd"));
+    const [, request] = bench.script.filedRequests;
+    assert.ok(request !== undefined && "where" in request);
+    assert.equal(request.where, "/tmp/r");
+    assert.equal(request.reportFiles, true);
+    const short = await bench.run({
+      job: "Restore",
+      restore: { ...restore, filesExpected: 6, where: "/", replace: "never" },
+    });
+    assert.equal(short.status, "W");
+    assert.match(short.report, /Where: {18}\/\n {2}Replace: {16}Never/);
+    assert.match(short.report, /Termination: {12}Restore OK -- warning file count mismatch/);
+  });
+});
+
+test("admin jobs run their hooks; kinds that do not exist yet say so", async () => {
+  const jobs = `${WEB1}  - {Name: adm, JobDefs: D, Type: Admin, RunBeforeJob: /bin/echo hi}\n  - {Name: ver, JobDefs: D, Type: Verify, Level: Data, VerifyJob: web1}\n`;
+  await withBench(jobs, async (bench) => {
+    const admin = await bench.run({ job: "adm" });
+    assert.equal(admin.status, "T");
+    assert.match(admin.report, /Termination: {12}Admin OK/);
+    assert.ok(bench.texts(1).includes("dir JobId 1: BeforeJob: hi"));
+    const verify = await bench.run({ job: "ver" });
+    assert.equal(verify.status, "E");
+    assert.match(verify.reason, /type Verify are not supported yet in this version/);
+  });
+});
+
+test("JobIds go on behind the highest that any storage daemon knows", async () => {
+  await withBench(WEB1, async (bench) => {
+    bench.script.highestJobId = () => 41;
+    assert.equal((await bench.run({ job: "web1" })).jobId, 42);
+  });
+});
+
+test("a filed one minor version older is accepted, a newer one is not", async () => {
+  await withBench(WEB1, async (bench) => {
+    await bench.run({ job: "web1" });
+    bench.script.protocolMinor += 1;
+    const newer = await bench.run({ job: "web1" });
+    assert.equal(newer.status, "E");
+    assert.match(newer.reason, /speaks protocol/);
+  });
+});
+
+test("a reload that fails keeps the old configuration and says why; a good one takes over", async () => {
+  await withBench(WEB1, async (bench) => {
+    const { director, directory } = bench;
+    const file = join(directory, "director.yaml");
+    const { readFileSync } = await import("node:fs");
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, `${text}  - {Name: web2, JobDefs: D, Shedule: x}\n`);
+    const bad = await director.reload();
+    assert.equal(bad.ok, false);
+    assert.match(bad.errors[0]!, /director\.yaml:\d+:\d+: .*Shedule/);
+    assert.equal(director.config.jobs.size, 1);
+    assert.ok(
+      director.messages.take("admin").some((line) => line.includes("Please correct the configuration file")),
+    );
+    writeFileSync(file, `${text}  - {Name: web2, JobDefs: D}\n`);
+    assert.deepEqual(await director.reload(), { ok: true, errors: [] });
+    assert.equal((await bench.run({ job: "web2" })).status, "T");
+    await assert.rejects(director.runJob({ job: "web3" }), {
+      code: "NOT_FOUND",
+      message: 'Job "web3" not found',
+    });
+    director.setEnabled("client", "web1-fd", false);
+    await assert.rejects(director.runJob({ job: "web2" }), { code: "DISABLED" });
+  });
+});
+
+test("a failed job is rescheduled as its resource says", async () => {
+  const job =
+    "  - {Name: web1, JobDefs: D, RescheduleOnError: yes, RescheduleInterval: 0, RescheduleTimes: 1}\n";
+  await withBench(job, async (bench) => {
+    bench.script.filedBackup = async () => ({ ok: false, reason: "not today" });
+    await bench.run({ job: "web1" });
+    await bench.director.queue.waitIdle();
+    assert.equal(bench.db.jobs.count(), 2);
+    assert.ok(bench.texts(1).some((text) => /Rescheduled Job web1\..* to re-run in 0 seconds/.test(text)));
+  });
+});

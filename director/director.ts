@@ -1,0 +1,298 @@
+/**
+ * The director as its console commands and services see it: configuration, database, queue, messages, connections
+ * to the other daemons, and the few verbs that tie them together.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { BackupError, codeOf, describeError } from "../common/errors.js";
+import type { Log } from "../common/log.js";
+import { baculaTime, nowMs } from "../common/time.js";
+import type { DirectorConfig } from "./config/types.js";
+import type { Daemons } from "./daemons/daemons.js";
+import type { DirectorDb } from "./db/database.js";
+import type { JobServices } from "./job/job-run.js";
+import type { LiveJob } from "./job/live-job.js";
+import { makePlan } from "./job/plan.js";
+import { JobRegister } from "./job/register.js";
+import type { JobId, JobPlan, RunRequest } from "./job/request.js";
+import { runLiveJob } from "./job/runner.js";
+import { JobIds } from "./job-ids.js";
+import type { MessageCenter } from "./messages/center.js";
+import { judgeDuplicates } from "./queue/duplicates.js";
+import { JobQueue } from "./queue/queue.js";
+import { Scheduler, type UpcomingRun } from "./queue/scheduler.js";
+import { recoverJobs } from "./recover.js";
+
+export type { JobFilter, JobRecord, LogRecord } from "./db/records.js";
+export type { LiveJob, LiveProgress } from "./job/live-job.js";
+export type { JobId, JobPlan, OriginKey, RestoreRequest, RunRequest } from "./job/request.js";
+
+/** Resources that a console may switch off until the next start. */
+export type SwitchKind = "job" | "client" | "storage" | "schedule";
+
+export interface ReloadResult {
+  ok: boolean;
+  /** Findings, one line each; the old configuration stays in force when there are any. */
+  errors: string[];
+}
+
+export interface DirectorOptions {
+  config: DirectorConfig;
+  /** Reads the configuration again. @throws BackupError */
+  load: () => DirectorConfig;
+  db: DirectorDb;
+  messages: MessageCenter;
+  daemons: Daemons;
+  /** PEM of the key that signs tickets. */
+  ticketKey: string | Buffer;
+  version: string;
+  log: Log;
+}
+
+/** How long a schedule waits for the storage daemons that must be asked for JobIds. */
+const JOBID_RETRY_MS = 60_000;
+/** Jobs get this long to end in order when the director stops, and what is left this long to be cut off. */
+const STOP_MS = 6000;
+const CUT_MS = 2500;
+
+export class Director {
+  readonly db: DirectorDb;
+  readonly queue: JobQueue;
+  readonly messages: MessageCenter;
+  readonly daemons: Daemons;
+  readonly startedAtMs = nowMs();
+  readonly #options: DirectorOptions;
+  readonly #scheduler: Scheduler;
+  readonly #services: JobServices;
+  readonly #jobIds: JobIds;
+  readonly #register: JobRegister;
+  readonly #switches = new Map<string, boolean>();
+  readonly #shutdown = new AbortController();
+  #config: DirectorConfig;
+
+  constructor(options: DirectorOptions) {
+    this.#options = options;
+    this.#config = options.config;
+    this.db = options.db;
+    this.messages = options.messages;
+    this.daemons = options.daemons;
+    this.#register = new JobRegister(options.db);
+    this.#jobIds = new JobIds(options.db, options.daemons, () => this.#config);
+    this.queue = new JobQueue({
+      run: (live) => this.#carry(live),
+      directorLimit: () => this.#config.director.maximumConcurrentJobs,
+      record: (jobId) => this.db.jobs.get(jobId),
+      log: options.log.child({ scope: "queue" }),
+    });
+    this.#services = {
+      db: options.db,
+      messages: options.messages,
+      daemons: options.daemons,
+      log: options.log.child({ scope: "job" }),
+      ticketKey: () => options.ticketKey,
+      version: options.version,
+      shutdown: this.#shutdown.signal,
+      changed: () => this.queue.changed(),
+    };
+    this.#scheduler = new Scheduler({
+      db: options.db,
+      config: () => this.#config,
+      isEnabled: (kind, name) => this.isEnabled(kind, name),
+      run: (request) => this.#runScheduled(request),
+      messages: options.messages,
+      log: options.log.child({ scope: "scheduler" }),
+    });
+  }
+
+  /** The configuration in force; replaced as a whole by a reload. */
+  get config(): DirectorConfig {
+    return this.#config;
+  }
+
+  /** Settles what the last director left behind, queues what waited, and begins with the schedules. */
+  start(): void {
+    const { log } = this.#options;
+    for (const live of recoverJobs({ config: this.#config, services: this.#services, log }))
+      this.queue.add(live);
+    this.#scheduler.start();
+    this.#greetStorages();
+  }
+
+  /** Settles every value of a run without running it. @throws BackupError NOT_FOUND */
+  plan(request: RunRequest): JobPlan {
+    return makePlan(this.#config, this.#placed(request));
+  }
+
+  /**
+   * Queues a run. @throws BackupError NOT_FOUND, DISABLED (its client or storage is switched off),
+   * JOBID_UNKNOWN (a new database and a storage daemon that cannot be asked)
+   */
+  async runJob(request: RunRequest): Promise<JobId> {
+    const plan = this.plan(request);
+    for (const [kind, resource] of [
+      ["client", plan.client],
+      ["storage", plan.storage],
+    ] as const) {
+      if (resource !== undefined && !this.isEnabled(kind, resource.name)) {
+        const word = kind === "client" ? "Client" : "Storage";
+        throw new BackupError(
+          "DISABLED",
+          `${word} "${resource.name}" is disabled; Job ${plan.job.name} not run.`,
+        );
+      }
+    }
+    await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
+    if (this.#shutdown.signal.aborted) throw new BackupError("SHUTDOWN", "the director is about to end");
+    const live = this.#register.create(plan);
+    this.#checkDuplicates(live);
+    this.queue.add(live);
+    return live.jobId;
+  }
+
+  /** Cancels a waiting or running job; Bacula's confirmation lines, empty when it is neither. */
+  async cancel(jobId: JobId, reason = "Canceled by an operator."): Promise<string[]> {
+    const live = this.queue.get(jobId);
+    if (live === undefined) return [];
+    const lines: string[] = [];
+    if (live.daemons.has("filed")) lines.push(`2001 Job "${live.job}" marked to be canceled.`);
+    if (live.daemons.has("storaged"))
+      lines.push(`3000 JobId=${jobId} Job="${live.job}" marked to be canceled.`);
+    if (lines.length === 0) lines.push(`JobId ${jobId}, Job ${live.job} marked to be canceled.`);
+    const source = { jobId, name: live.plan.job.name, messages: live.plan.messages };
+    if (!live.canceled) this.messages.emit(source, "info", reason);
+    this.queue.cancel(jobId, reason);
+    return lines;
+  }
+
+  /** Reads the configuration again. Jobs that are queued or run keep the old one. */
+  async reload(): Promise<ReloadResult> {
+    try {
+      const old = this.#config.director;
+      this.#config = this.#options.load();
+      const now = this.#config.director;
+      const fixed = ["name", "address", "port", "workingDirectory", "ticketKeyFile", "revokedFile"] as const;
+      for (const key of fixed) {
+        if (old[key] === now[key]) continue;
+        this.messages.daemon("warning", `The new ${key} of the Director takes effect at its next start.`);
+      }
+    } catch (error) {
+      const errors = (error instanceof Error ? error.message : describeError(error)).split("\n");
+      const text = `Please correct the configuration file ${this.#config.file}:\n${errors.join("\n")}\nThe old configuration stays in force.`;
+      this.messages.daemon("error", text);
+      return { ok: false, errors };
+    }
+    this.#scheduler.replan();
+    this.queue.changed();
+    this.#greetStorages();
+    return { ok: true, errors: [] };
+  }
+
+  /** False while a resource is switched off by a console, or else by its Enabled directive. */
+  isEnabled(kind: SwitchKind, name: string): boolean {
+    const switched = this.#switches.get(`${kind} ${name}`);
+    if (switched !== undefined) return switched;
+    const { jobs, clients, storages, schedules } = this.#config;
+    const maps = { job: jobs, client: clients, storage: storages, schedule: schedules };
+    return maps[kind].get(name)?.enabled ?? true;
+  }
+
+  setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
+    this.#switches.set(`${kind} ${name}`, enabled);
+    this.#scheduler.replan();
+  }
+
+  /** Runs that the schedules will start within so many days, in order of time. */
+  upcoming(days: number): UpcomingRun[] {
+    return this.#scheduler.upcoming(days);
+  }
+
+  /**
+   * Ends in order, within about ten seconds: running jobs are cancelled and recorded as such, waiting ones stay in
+   * the database for the next start. The database is closed afterwards by its owner.
+   */
+  async stop(): Promise<void> {
+    this.#scheduler.close();
+    this.queue.close();
+    const running = this.queue.list().filter((live) => live.state === "running");
+    for (const live of running) await this.cancel(live.jobId, "The director was stopped.");
+    const ended = Promise.all(running.map((live) => this.queue.waitJob(live.jobId)));
+    await Promise.race([ended, sleep(STOP_MS, undefined, { ref: false })]);
+    this.#shutdown.abort(new BackupError("SHUTDOWN", "the director ends"));
+    await Promise.race([ended, sleep(CUT_MS, undefined, { ref: false })]);
+    for (const live of this.queue.list()) {
+      if (live.state !== "running") continue;
+      this.db.jobs.update(live.jobId, {
+        status: "A",
+        endMs: nowMs(),
+        reason: "The director was stopped.",
+        request: "",
+      });
+    }
+    this.messages.flush();
+  }
+
+  /** A restore without a storage takes the one that its jobs were written to. */
+  #placed(request: RunRequest): RunRequest {
+    const newest = request.restore?.selection.jobIds.at(-1);
+    if (request.storage !== undefined || newest === undefined) return request;
+    const storage = this.db.jobs.get(newest)?.storage ?? "";
+    if (!this.#config.storages.has(storage)) return request;
+    const origins = { ...request.origins, storage: "Job record" };
+    return { ...request, storage, origins };
+  }
+
+  #checkDuplicates(live: LiveJob): void {
+    const same = this.queue
+      .list()
+      .filter((other) => other.plan.job.name === live.plan.job.name && !other.canceled);
+    const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
+    const { cancel, refuse } = judgeDuplicates(live.plan.job, live.level, others);
+    const source = { jobId: live.jobId, name: live.plan.job.name, messages: live.plan.messages };
+    for (const jobId of cancel) {
+      this.messages.emit(source, "info", `Cancelling duplicate JobId=${jobId}.`);
+      void this.cancel(jobId, `Duplicate of JobId ${live.jobId}.`);
+    }
+    if (refuse === undefined) return;
+    this.messages.emit(source, "fatal", refuse);
+    live.cancel(refuse);
+  }
+
+  async #carry(live: LiveJob): Promise<void> {
+    const run = await runLiveJob(live, this.#services);
+    const { job, request } = live.plan;
+    const times = request.rescheduled ?? 0;
+    if (run.status !== "E" || !job.rescheduleOnError || this.#shutdown.signal.aborted) return;
+    if (job.rescheduleTimes > 0 && times >= job.rescheduleTimes) return;
+    const seconds = job.rescheduleIntervalSec;
+    const whenMs = nowMs() + seconds * 1000;
+    const text = `Rescheduled Job ${live.job} at ${baculaTime(nowMs())} to re-run in ${seconds} seconds (${baculaTime(whenMs)}).`;
+    this.messages.emit(run.source, "info", text);
+    await this.runJob({ ...request, whenMs, rescheduled: times + 1 }).catch((error: unknown) => {
+      this.messages.emit(run.source, "error", `Job ${job.name} was not rescheduled: ${describeError(error)}`);
+    });
+  }
+
+  /** Schedules wait for JobIds as long as it takes; everything else is told at once. */
+  async #runScheduled(request: RunRequest): Promise<JobId> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.runJob(request);
+      } catch (error) {
+        if (codeOf(error) !== "JOBID_UNKNOWN") throw error;
+        if (attempt === 0) this.messages.daemon("alert", `Job ${request.job} waits: ${describeError(error)}`);
+        await sleep(JOBID_RETRY_MS, undefined, { signal: this.#shutdown.signal });
+      }
+    }
+  }
+
+  /** Brings the pools to every storage daemon that is there; the others get them when they are first used. */
+  #greetStorages(): void {
+    for (const name of this.#config.storages.keys()) {
+      if (!this.isEnabled("storage", name)) continue;
+      const options = { timeoutMs: 30_000, signal: this.#shutdown.signal };
+      void this.daemons.storaged(name, options).catch((error: unknown) => {
+        this.#options.log.warn(describeError(error));
+      });
+    }
+  }
+}

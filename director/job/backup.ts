@@ -1,0 +1,230 @@
+/** Jobs of type Backup: what the run builds on, the client's request, the storage daemon's, and their common end. */
+
+import { BackupError } from "../../common/errors.js";
+import { signTicket } from "../../common/ticket.js";
+import { nowMs } from "../../common/time.js";
+import type { FiledBackup } from "../../proto/generated/basalt/v1/FiledBackup.js";
+import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
+import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
+import type { RpcChannel } from "../../proto/rpc.js";
+import type { JobLevel } from "../config/types.js";
+import { toSentFileSet } from "./file-set.js";
+import { clientHooks, runBeforeHooks } from "./hooks.js";
+import type { JobRun } from "./job-run.js";
+import { Pair } from "./pair.js";
+import { makePlan } from "./plan.js";
+import { LEVEL_LETTERS } from "./register.js";
+import { backupReport, levelText } from "./report.js";
+import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
+import { Side } from "./side.js";
+
+/** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
+export const TICKET_LIFE_MS = 24 * 3_600_000;
+
+/** Carries a backup up to its end at both daemons. @throws BackupError for what fails before they work. */
+export async function runBackup(run: JobRun): Promise<void> {
+  const { live, plan } = run;
+  run.info(`Start Backup JobId ${live.jobId}, Job=${live.job}`);
+  if (plan.level === "VirtualFull") {
+    throw new BackupError("NOT_SUPPORTED", "level VirtualFull is not supported yet in this version");
+  }
+  if (need(plan.client, "Client").dial === "client") {
+    throw new BackupError("NOT_SUPPORTED", '"Dial: client" is not supported yet in this version');
+  }
+  await runBeforeHooks(run);
+  let storaged = await connectStoraged(run);
+  run.parents = await resolveParents(run, storaged);
+  live.level = run.parents.level as JobLevel;
+  if (live.level !== plan.level && usePoolOfLevel(run)) {
+    storaged = await connectStoraged(run);
+    run.parents = await resolveParents(run, storaged);
+  }
+  run.services.db.jobs.update(live.jobId, parentColumns(run));
+  tellParents(run, run.parents);
+  const filed = await connectFiled(run);
+  await work(run, filed, storaged);
+}
+
+/** An upgraded run goes to the pool of its new level; true when that lies in another storage daemon. */
+function usePoolOfLevel(run: JobRun): boolean {
+  const { plan, level } = run.live;
+  const upgraded = makePlan(plan.config, { ...plan.request, level });
+  const origins = { ...plan.origins, pool: upgraded.origins.pool, storage: upgraded.origins.storage };
+  run.live.plan = { ...plan, pool: upgraded.pool, storage: upgraded.storage, origins };
+  return upgraded.storage?.name !== plan.storage?.name;
+}
+
+async function resolveParents(run: JobRun, storaged: RpcChannel): Promise<ResolvedParents> {
+  const { plan } = run;
+  const fileSet = need(plan.fileSet, "FileSet");
+  const request = {
+    jobName: plan.job.name,
+    client: need(plan.client, "Client").name,
+    fileSet: fileSet.name,
+    fileSetDigest: fileSet.digest,
+    level: plan.level,
+    base: [...plan.job.base],
+    ignoreFileSetChanges: fileSet.ignoreChanges,
+    pool: need(plan.pool, "Pool").name,
+  };
+  return storaged.unary<ResolvedParents>("Storaged", "ResolveParents", request, { signal: run.live.signal });
+}
+
+/** Messages on level and Bases, in Bacula's words. */
+function tellParents(run: JobRun, parents: ResolvedParents): void {
+  if (parents.upgraded === "no-prior-full") {
+    run.info("No prior Full backup Job record found.");
+    run.info("No prior or suitable Full backup found in catalog. Doing FULL backup.");
+  } else if (parents.upgraded === "fileset-changed") {
+    run.info(`No prior or suitable Full backup found in catalog for the current FileSet. Doing FULL backup.`);
+  }
+  const fresh = parents.level === "Full";
+  for (const name of parents.unresolvedBases) {
+    if (!fresh) break;
+    // The very first run of a machine has no earlier one of its own: nothing to be warned of.
+    if (name === run.plan.job.name) run.info(`No earlier backup of job "${name}" to use as its own Base.`);
+    else
+      run.say("warning", `Base job "${name}" has no successful Base backup on this storage; it is not used.`);
+  }
+  if (fresh && parents.bases.length > 0) run.info(`Using BaseJobId(s): ${parents.bases.join(",")}`);
+  const accurate = parents.ownNewest > 0 || parents.chain.length > 0 || parents.bases.length > 0;
+  if (accurate) run.info("Sending Accurate information to the FD.");
+}
+
+function parentColumns(run: JobRun) {
+  const parents = run.parents!;
+  const level = LEVEL_LETTERS[run.live.level];
+  return { level, baseJobIds: [...parents.bases], priorJobId: parents.chain.at(-1) ?? 0 };
+}
+
+async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promise<void> {
+  const ticket = signTicket(
+    {
+      jobId: run.live.jobId,
+      jobUuid: run.live.uuid,
+      kind: "backup",
+      director: run.plan.config.director.name,
+      client: need(run.plan.client, "Client").name,
+      storage: daemonName(storaged),
+      pool: need(run.plan.pool, "Pool").name,
+      expiresMs: nowMs() + TICKET_LIFE_MS,
+    },
+    run.services.ticketKey(),
+  );
+  const pair = new Pair(run);
+  const onState = pair.onState.bind(pair);
+  const client = pair.add(
+    new Side({
+      run,
+      role: "filed",
+      name: need(run.plan.client, "Client").name,
+      channel: filed,
+      method: "StartBackup",
+      request: filedRequest(run, ticket, daemonName(storaged)),
+    }),
+  );
+  if ((await client.ready) && pair.failure === undefined) {
+    pair.add(
+      new Side({
+        run,
+        role: "storaged",
+        name: need(run.plan.storage, "Storage").name,
+        channel: storaged,
+        method: "StartBackup",
+        request: storageRequest(run, ticket),
+        onState,
+      }),
+    );
+  }
+  await pair.finish();
+}
+
+function filedRequest(run: JobRun, ticket: string, storage: string): FiledBackup {
+  const { live, plan } = run;
+  return {
+    jobId: live.jobId,
+    jobUuid: live.uuid,
+    jobName: plan.job.name,
+    job: live.job,
+    level: live.level,
+    ticket,
+    storage,
+    fileSet: toSentFileSet(need(plan.fileSet, "FileSet")),
+    hooks: clientHooks(run),
+    readLimit: plan.job.readLimit,
+    nice: plan.job.nice,
+    ioNice: plan.job.ioNice === "none" ? "" : plan.job.ioNice,
+    sampleVerify: plan.job.verifySamplePercent,
+    waitForStorageSec: plan.config.director.sdConnectTimeoutSec,
+  };
+}
+
+function storageRequest(run: JobRun, ticket: string): StorageBackup {
+  const { live, plan } = run;
+  const fileSet = need(plan.fileSet, "FileSet");
+  const client = need(plan.client, "Client");
+  return {
+    jobId: live.jobId,
+    jobUuid: live.uuid,
+    jobName: plan.job.name,
+    job: live.job,
+    client: client.name,
+    fileSet: fileSet.name,
+    fileSetDigest: fileSet.digest,
+    ticket,
+    pool: need(plan.pool, "Pool").name,
+    filedAddress: client.address,
+    filedPort: client.port,
+    parents: run.parents!,
+    filedTimeoutSec: plan.config.director.fdConnectTimeoutSec,
+    scheduledMs: plan.whenMs,
+    device: need(plan.storage, "Storage").device,
+    comment: plan.comment,
+  };
+}
+
+/** The report of a backup that has ended, well or not. */
+export function reportBackup(run: JobRun): string {
+  const { live, plan, parents } = run;
+  const filed = run.filed.result;
+  const storaged = run.storaged.result;
+  return backupReport({
+    director: plan.config.director.name,
+    version: run.services.version,
+    jobId: live.jobId,
+    job: live.job,
+    startMs: run.startMs,
+    endMs: run.endMs,
+    status: run.status,
+    level: levelText(live.level, plan.level, parents?.sinceMs ?? 0),
+    client: plan.client?.name ?? "",
+    fileSet: plan.fileSet?.name ?? "",
+    pool: plan.pool?.name ?? "",
+    poolOrigin: plan.origins.pool,
+    storage: plan.storage?.name ?? "",
+    storageOrigin: plan.origins.storage,
+    scheduledMs: plan.whenMs,
+    priority: plan.priority,
+    filedFiles: filed.files,
+    storagedFiles: storaged.files,
+    filedBytes: filed.bytes,
+    storagedBytes: storaged.bytes,
+    readBytes: filed.bytesRead,
+    sentBytes: filed.bytesSent,
+    storedBytes: storaged.bytesStored,
+    rawBytes: Math.max(filed.rawBytes, storaged.rawBytes),
+    baseJobIds: live.level === "Full" ? (parents?.bases ?? []) : [],
+    baseFiles: filed.baseFiles,
+    usedFiles: filed.usedFiles,
+    baseBytes: filed.baseBytes,
+    accurate: plan.accurate,
+    volumes: storaged.volumes,
+    volSessionId: storaged.volSessionId,
+    volSessionTime: storaged.volSessionTime,
+    lastVolumeBytes: storaged.lastVolumeBytes,
+    filedErrors: filed.errors + run.errors,
+    storagedErrors: storaged.errors,
+    filedStatus: run.filed.status,
+    storagedStatus: run.storaged.status,
+  });
+}

@@ -1,0 +1,86 @@
+/** What a console, a schedule or a program asks to be run, and what becomes of it. */
+
+import type { SelectionRule } from "../../proto/generated/basalt/v1/SelectionRule.js";
+import type {
+  ClientResource,
+  DirectorConfig,
+  FileSetResource,
+  JobLevel,
+  JobResource,
+  MessagesResource,
+  PoolResource,
+  ReplacePolicy,
+  RunOverrides,
+  StorageResource,
+} from "../config/types.js";
+
+/** Number of a run; handed out by the director, never twice. */
+export type JobId = number;
+
+/** What a restore job brings back, and where to. */
+export interface RestoreRequest {
+  /** Layers, oldest first, and what of them: as storaged's Selection. */
+  selection: { jobIds: number[]; rules: SelectionRule[] };
+  /** Client whose files they are. */
+  client: string;
+  /** Client that gets them; often the same. */
+  restoreClient: string;
+  /** Directory on the client to restore below; "" and "/" mean the original place. (Default: the job's Where) */
+  where?: string;
+  /** (Default: the job's Replace) */
+  replace?: ReplacePolicy;
+  /** Entries that were marked ("Files Expected"); 0: as many as the storage daemon plans. */
+  filesExpected: number;
+}
+
+/** The values of a run that say where they come from in summaries and reports. */
+export type OriginKey = "level" | "pool" | "storage" | "client" | "fileSet" | "priority" | "nextPool";
+
+export interface RunRequest {
+  /** Name of the Job resource. */
+  job: string;
+  level?: JobLevel;
+  pool?: string;
+  storage?: string;
+  client?: string;
+  fileSet?: string;
+  messages?: string;
+  /** Start time, ms; in the past means now. (Default: now) */
+  whenMs?: number;
+  priority?: number;
+  comment?: string;
+  accurate?: boolean;
+  maxRunTimeSec?: number;
+  restore?: RestoreRequest;
+  /** Values set by the line of a schedule that starts the run. */
+  overrides?: RunOverrides;
+  /**
+   * Where explicitly given values come from, as shown: `Command input`, `User input`.
+   * (Default: `Command input`; values that were not given name their resource.)
+   */
+  origins?: Partial<Record<OriginKey, string>>;
+  /** How often this run was rescheduled after an error. (Default: 0) */
+  rescheduled?: number;
+}
+
+/**
+ * A request with every value settled against the configuration of that moment; a reload does not change it.
+ * Origins are without the word "From": `Job resource`, `Job FullPool override`, `Run Pool override`, …
+ */
+export interface JobPlan {
+  readonly request: RunRequest;
+  readonly config: DirectorConfig;
+  readonly job: JobResource;
+  readonly level: JobLevel;
+  readonly client: ClientResource | undefined;
+  readonly fileSet: FileSetResource | undefined;
+  readonly pool: PoolResource | undefined;
+  readonly storage: StorageResource | undefined;
+  readonly messages: MessagesResource | undefined;
+  readonly whenMs: number;
+  readonly priority: number;
+  readonly accurate: boolean;
+  readonly maxRunTimeSec: number;
+  readonly comment: string;
+  readonly origins: Readonly<Record<OriginKey, string>>;
+}

@@ -1,0 +1,132 @@
+/**
+ * Carries a job through: its kind's sequence, the After hooks whatever happened, the report, and its record. A job
+ * that was cancelled while it waited only gets its report.
+ */
+
+import { BackupError, describeError } from "../../common/errors.js";
+import { nowMs } from "../../common/time.js";
+import type { JobType } from "../config/types.js";
+import type { StatusLetter } from "../db/records.js";
+import { START_DELAY_EXCEEDED } from "../queue/decide.js";
+import { after } from "../timers.js";
+import { reportAdmin, runAdmin } from "./admin.js";
+import { reportBackup, runBackup } from "./backup.js";
+import { runAfterHooks } from "./hooks.js";
+import { JobRun, type JobServices } from "./job-run.js";
+import type { LiveJob } from "./live-job.js";
+import { filesExpected, reportRestore, runRestore } from "./restore.js";
+
+interface Kind {
+  run: (run: JobRun) => Promise<void>;
+  report: (run: JobRun) => string;
+  /** Whether both daemons have to end well. */
+  daemons: boolean;
+}
+
+function unsupported(type: JobType): Kind {
+  return {
+    run: async () => {
+      throw new BackupError("NOT_SUPPORTED", `jobs of type ${type} are not supported yet in this version`);
+    },
+    report: reportBackup,
+    daemons: true,
+  };
+}
+
+const KINDS: Readonly<Record<JobType, Kind>> = {
+  Backup: { run: runBackup, report: reportBackup, daemons: true },
+  Restore: { run: runRestore, report: reportRestore, daemons: true },
+  Admin: { run: runAdmin, report: reportAdmin, daemons: false },
+  Verify: unsupported("Verify"),
+  Copy: unsupported("Copy"),
+  Migrate: unsupported("Migrate"),
+};
+
+/** Runs to the end; never rejects for what can happen to a job. Returns the finished run. */
+export async function runLiveJob(live: LiveJob, services: JobServices): Promise<JobRun> {
+  const run = new JobRun(live, services);
+  const kind = KINDS[live.plan.job.type];
+  live.startedMs = run.startMs;
+  services.db.jobs.update(live.jobId, { status: "R", startMs: run.startMs });
+  services.changed();
+  const started = !live.canceled;
+  if (started) await perform(run, kind);
+  else run.reason = live.cancelReason ?? "canceled";
+  if (!started && live.cancelReason === START_DELAY_EXCEEDED) run.say("fatal", START_DELAY_EXCEEDED);
+  run.status = judge(run, kind);
+  if (started) await runAfterHooks(run, run.status === "T" || run.status === "W");
+  if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
+  finish(run, kind);
+  return run;
+}
+
+async function perform(run: JobRun, kind: Kind): Promise<void> {
+  const { live, plan } = run;
+  const stop =
+    plan.maxRunTimeSec > 0 ? after(plan.maxRunTimeSec * 1000, () => ranTooLong(run)) : () => undefined;
+  try {
+    await kind.run(run);
+  } catch (error) {
+    run.reason = live.canceled ? (live.cancelReason ?? "canceled") : describeError(error);
+    if (!live.canceled) run.say("fatal", run.reason);
+    if (!(error instanceof BackupError) && !live.canceled) {
+      run.services.log.error(`JobId ${live.jobId} failed`, { err: error });
+    }
+  } finally {
+    stop();
+  }
+}
+
+function ranTooLong(run: JobRun): void {
+  const reason = "Max run time exceeded. Job canceled.";
+  run.say("fatal", reason);
+  run.live.cancel(reason);
+}
+
+function judge(run: JobRun, kind: Kind): StatusLetter {
+  const { filed, storaged, live } = run;
+  const done = kind.daemons ? filed.result.ok && storaged.result.ok : run.reason === "";
+  // A cancel that came after both daemons had finished changes nothing any more.
+  if (live.canceled && !(done && kind.daemons)) return "A";
+  if (!done) return "E";
+  const daemons = [filed.result, storaged.result];
+  const troubled = daemons.some((result) => result.errors + result.warnings > 0);
+  const short = live.plan.job.type === "Restore" && filesExpected(run) !== filed.result.files;
+  return troubled || short || run.errors + run.warnings > 0 ? "W" : "T";
+}
+
+/** Report and record; the messages are on disk before the queue learns that the job is over. */
+function finish(run: JobRun, kind: Kind): void {
+  const { live, services, plan } = run;
+  run.endMs = nowMs();
+  const filed = run.filed.result;
+  const storaged = run.storaged.result;
+  const report = kind.report(run);
+  const failed = run.status === "E";
+  if (failed && run.errors === 0) run.errors = 1;
+  services.messages.emit(run.source, failed ? "error" : "info", report);
+  services.db.jobs.update(live.jobId, {
+    status: run.status,
+    endMs: run.endMs,
+    client: plan.client?.name ?? "",
+    pool: plan.pool?.name ?? "",
+    storage: plan.storage?.name ?? "",
+    files: filed.files,
+    bytes: filed.bytes,
+    readBytes: filed.bytesRead,
+    sentBytes: filed.bytesSent,
+    storedBytes: storaged.bytesStored,
+    errors: run.errors + filed.errors + storaged.errors,
+    warnings: run.warnings + filed.warnings + storaged.warnings,
+    baseFiles: filed.baseFiles,
+    baseBytes: filed.baseBytes,
+    usedFiles: filed.usedFiles,
+    volumes: [...storaged.volumes],
+    volSessionId: storaged.volSessionId,
+    volSessionTime: storaged.volSessionTime,
+    report,
+    reason: run.reason,
+    request: "",
+  });
+  services.messages.flush();
+}

@@ -1,0 +1,158 @@
+/**
+ * Takes every message of the director and its jobs to the destinations of the job's Messages resource.
+ * Database destinations are written in batches, at most 50 ms late, and before anybody reads; `flush` settles them.
+ * Messages for consoles stay in the database until they were read, over restarts.
+ */
+
+import { describeError } from "../../common/errors.js";
+import type { Log } from "../../common/log.js";
+import { nowMs } from "../../common/time.js";
+import type { MessagesResource } from "../config/types.js";
+import type { DirectorDb } from "../db/database.js";
+import { accepts, DEFAULT_MESSAGES, destinationsFor } from "./filter.js";
+import { Sinks } from "./sinks.js";
+import { formatMessage, type MessageType } from "./types.js";
+
+/** Whom a message belongs to; JobId 0 and an empty name: no job. */
+export interface MessageSource {
+  jobId: number;
+  /** Job resource. */
+  name: string;
+  messages?: MessagesResource | undefined;
+}
+
+export interface MessageOrigin {
+  /** Name of the daemon that speaks. (Default: the director's) */
+  daemon?: string;
+  /** (Default: now) */
+  timeMs?: number;
+}
+
+export interface MessageCenterOptions {
+  db: DirectorDb;
+  /** The director's name. */
+  name: string;
+  log: Log;
+  /** The resource for what belongs to no job. */
+  daemonMessages: () => MessagesResource | undefined;
+}
+
+const FLUSH_MS = 50;
+const FLUSH_COUNT = 1000;
+const TAKE_COUNT = 1000;
+
+type Pending = () => void;
+
+export class MessageCenter {
+  readonly #options: MessageCenterOptions;
+  readonly #sinks: Sinks;
+  readonly #listeners = new Set<() => void>();
+  /** `file` destinations begun by a job: the first message of another job starts them anew. */
+  readonly #fileOwner = new Map<string, number>();
+  #pending: Pending[] = [];
+  #forConsoles = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: MessageCenterOptions) {
+    this.#options = options;
+    this.#sinks = new Sinks(options.name, options.log);
+  }
+
+  /** A message of a job. Its text is without time and severity; further lines are printed as they are. */
+  emit(source: MessageSource, type: MessageType, text: string, origin: MessageOrigin = {}): void {
+    const timeMs = origin.timeMs ?? nowMs();
+    const line = formatMessage(timeMs, origin.daemon ?? this.#options.name, source.jobId, type, text);
+    const messages = source.messages ?? this.#options.daemonMessages() ?? DEFAULT_MESSAGES;
+    const { db } = this.#options;
+    for (const destination of destinationsFor(messages, type)) {
+      switch (destination.kind) {
+        case "console":
+          this.#forConsoles = true;
+          this.#later(() => db.box.add({ name: source.name, text: line }));
+          break;
+        case "catalog":
+          this.#later(() => db.log.add({ jobId: source.jobId, timeMs, text: line }));
+          break;
+        case "file":
+          this.#toFile(destination.target, source.jobId, line);
+          break;
+        case "append":
+          if (destination.target !== undefined) this.#sinks.append(destination.target, `${line}\n`);
+          break;
+        case "syslog":
+          this.#sinks.syslog(type, line);
+          break;
+        default:
+          this.#sinks.print(destination.kind, `${line}\n`);
+      }
+    }
+  }
+
+  /** A message of the director itself. */
+  daemon(type: MessageType, text: string): void {
+    this.emit({ jobId: 0, name: "" }, type, text);
+  }
+
+  /** Whether any destination of the job takes this type: spares daemons from sending what nobody keeps. */
+  wants(messages: MessagesResource | undefined, type: MessageType): boolean {
+    const used = messages ?? this.#options.daemonMessages() ?? DEFAULT_MESSAGES;
+    return used.destinations.some((destination) => accepts(destination.types, type));
+  }
+
+  /** Messages that wait for this console. */
+  pending(console: string): number {
+    this.flush();
+    return this.#options.db.box.pending(console);
+  }
+
+  /**
+   * The oldest unread messages of this console as printed, at most `limit`; it has read them then. Only those of
+   * jobs that `allowed` lets pass are returned, the others count as read too.
+   */
+  take(console: string, limit = TAKE_COUNT, allowed?: (jobName: string) => boolean): string[] {
+    this.flush();
+    const { box } = this.#options.db;
+    const taken = box.take(console, limit);
+    if (taken.length > 0) box.tidy();
+    return taken.filter((message) => allowed?.(message.name) ?? true).map((message) => message.text);
+  }
+
+  /** Called when messages were put into the consoles' box. Returns the unsubscriber. */
+  onPending(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Writes what is still in memory. A database that fails loses these messages, not the director. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#pending.length === 0) return;
+    const batch = this.#pending;
+    const notify = this.#forConsoles;
+    this.#pending = [];
+    this.#forConsoles = false;
+    try {
+      this.#options.db.transaction(() => {
+        for (const write of batch) write();
+      });
+    } catch (error) {
+      this.#options.log.error(`${batch.length} messages could not be kept: ${describeError(error)}`);
+      return;
+    }
+    if (notify) for (const listener of this.#listeners) listener();
+  }
+
+  #later(write: Pending): void {
+    this.#pending.push(write);
+    if (this.#pending.length >= FLUSH_COUNT) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  #toFile(target: string | undefined, jobId: number, line: string): void {
+    if (target === undefined) return;
+    if (this.#fileOwner.get(target) !== jobId) this.#sinks.truncate(target);
+    this.#fileOwner.set(target, jobId);
+    this.#sinks.append(target, `${line}\n`);
+  }
+}

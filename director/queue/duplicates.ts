@@ -1,0 +1,47 @@
+/** What becomes of a new run while another of the same job is queued or running: AllowDuplicateJobs and its rules. */
+
+import type { JobLevel, JobResource } from "../config/types.js";
+
+export interface DuplicateCandidate {
+  jobId: number;
+  running: boolean;
+  level: JobLevel;
+}
+
+export interface DuplicateDecision {
+  /** Runs to cancel in favour of the new one. */
+  cancel: number[];
+  /** Why the new one must not run. */
+  refuse?: string;
+}
+
+const RANK: Readonly<Record<JobLevel, number>> = {
+  Base: 4,
+  Full: 4,
+  VirtualFull: 4,
+  Differential: 3,
+  Incremental: 2,
+};
+
+type Rules = Pick<
+  JobResource,
+  "allowDuplicateJobs" | "cancelLowerLevelDuplicates" | "cancelQueuedDuplicates" | "cancelRunningDuplicates"
+>;
+
+/** `others`: waiting and running runs of the same job. */
+export function judgeDuplicates(
+  rules: Rules,
+  level: JobLevel,
+  others: readonly DuplicateCandidate[],
+): DuplicateDecision {
+  const decision: DuplicateDecision = { cancel: [] };
+  if (rules.allowDuplicateJobs) return decision;
+  for (const other of others) {
+    const lower = rules.cancelLowerLevelDuplicates && RANK[other.level] < RANK[level];
+    const queued = rules.cancelQueuedDuplicates && !other.running;
+    const running = rules.cancelRunningDuplicates && other.running;
+    if (lower || queued || running) decision.cancel.push(other.jobId);
+    else return { cancel: [], refuse: `JobId ${other.jobId} already running. Duplicate job not allowed.` };
+  }
+  return decision;
+}

@@ -1,0 +1,167 @@
+/**
+ * Starts jobs when their schedules are due. One timer waits for the next moment at which anything is due. The last
+ * moment looked at is kept in the database: what became due while the director was down is made up for by the
+ * rule of `missedRuns` (schedule/next.ts), and after the clock was set back nothing runs twice.
+ */
+
+import { describeError } from "../../common/errors.js";
+import type { Log } from "../../common/log.js";
+import { baculaTime, nowMs } from "../../common/time.js";
+import type { DirectorConfig, JobResource, RunOverrides } from "../config/types.js";
+import type { DirectorDb } from "../db/database.js";
+import type { JobId, RunRequest } from "../job/request.js";
+import type { MessageCenter } from "../messages/center.js";
+import { missedRuns, nextRunAfter, runsBetween } from "../schedule/next.js";
+import { at } from "../timers.js";
+
+/** A run that a schedule will start, for status displays. */
+export interface UpcomingRun {
+  whenMs: number;
+  job: string;
+  level: string;
+  type: string;
+  priority: number;
+  pool: string;
+  storage: string;
+  schedule: string;
+}
+
+export interface SchedulerOptions {
+  db: DirectorDb;
+  config: () => DirectorConfig;
+  /** False for what a console switched off. */
+  isEnabled: (kind: "job" | "client" | "schedule", name: string) => boolean;
+  run: (request: RunRequest) => Promise<JobId>;
+  messages: MessageCenter;
+  log: Log;
+}
+
+const COUNTER = "scheduled_to_ms";
+/** How often the moment is noted while nothing is due: the most that a crash can make look missed. */
+const ALIVE_MS = 60_000;
+/** More than this behind and the machine slept or the clock was set: the rule for missed runs applies. */
+const LATE_MS = 15 * 60_000;
+const MAX_UPCOMING = 500;
+
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  #handledMs = 0;
+  #stop: () => void = () => undefined;
+  #closed = false;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+  }
+
+  /** Makes up for what was missed and begins to wait. */
+  start(): void {
+    const now = nowMs();
+    const lastAliveMs = this.#options.db.counter(COUNTER);
+    if (lastAliveMs > 0 && lastAliveMs < now) this.#makeUp(lastAliveMs, now);
+    this.#note(now);
+    this.#arm();
+  }
+
+  /** To be called when the configuration or what is enabled has changed. */
+  replan(): void {
+    if (!this.#closed) this.#arm();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stop();
+    this.#note(Math.max(this.#handledMs, nowMs()));
+  }
+
+  /** Runs within so many days, in order of time, then of the configuration file. */
+  upcoming(days: number): UpcomingRun[] {
+    const now = nowMs();
+    const found: UpcomingRun[] = [];
+    for (const { job, schedule } of this.#scheduled()) {
+      for (const due of runsBetween(schedule, now, now + days * 86_400_000, MAX_UPCOMING)) {
+        found.push(this.#describe(job, due.atMs, due.overrides));
+      }
+    }
+    return found.sort((a, b) => a.whenMs - b.whenMs).slice(0, MAX_UPCOMING);
+  }
+
+  #describe(job: JobResource, whenMs: number, overrides: RunOverrides): UpcomingRun {
+    return {
+      whenMs,
+      job: job.name,
+      level: overrides.level ?? job.level,
+      type: job.type,
+      priority: overrides.priority ?? job.priority,
+      pool: overrides.pool ?? job.pool,
+      storage: overrides.storage ?? job.storage ?? "",
+      schedule: job.schedule ?? "",
+    };
+  }
+
+  *#scheduled() {
+    const { config, isEnabled } = this.#options;
+    for (const job of config().jobs.values()) {
+      const schedule = job.schedule === undefined ? undefined : config().schedules.get(job.schedule);
+      if (schedule === undefined || !isEnabled("job", job.name) || !isEnabled("schedule", schedule.name))
+        continue;
+      if (job.client !== "" && !isEnabled("client", job.client)) continue;
+      yield { job, schedule };
+    }
+  }
+
+  #makeUp(lastAliveMs: number, now: number): void {
+    const { config, messages } = this.#options;
+    const jobs = [...this.#scheduled()].map(({ job }) => job);
+    for (const missed of missedRuns(jobs, config().schedules, { lastAliveMs, nowMs: now })) {
+      const count = missed.missed === 1 ? "a run" : `${missed.missed} runs`;
+      const text = `Job ${missed.job} missed ${count} while the director was down; running what was due at ${baculaTime(missed.atMs)} now.`;
+      messages.daemon("info", text);
+      this.#run(missed.job, now, missed.overrides);
+    }
+  }
+
+  #arm(): void {
+    this.#stop();
+    let next = nowMs() + ALIVE_MS;
+    for (const { schedule } of this.#scheduled()) {
+      const due = nextRunAfter(schedule, this.#handledMs);
+      if (due !== undefined && due.atMs < next) next = due.atMs;
+    }
+    this.#stop = at(next, () => this.#wake());
+  }
+
+  #wake(): void {
+    const now = nowMs();
+    if (now > this.#handledMs) {
+      try {
+        if (now - this.#handledMs > LATE_MS + ALIVE_MS) this.#makeUp(this.#handledMs, now);
+        else this.#startDue(this.#handledMs, now);
+      } catch (error) {
+        this.#options.log.error(`schedules: ${describeError(error)}`, { err: error });
+      }
+      this.#note(now);
+    } else if (this.#handledMs - now > LATE_MS) {
+      // The clock was set back far: waiting until it is where it was would skip real nights.
+      this.#note(now);
+    }
+    if (!this.#closed) this.#arm();
+  }
+
+  #startDue(fromMs: number, toMs: number): void {
+    for (const { job, schedule } of this.#scheduled()) {
+      for (const due of runsBetween(schedule, fromMs, toMs)) this.#run(job.name, due.atMs, due.overrides);
+    }
+  }
+
+  #run(job: string, whenMs: number, overrides: RunOverrides): void {
+    const { run, messages } = this.#options;
+    void run({ job, whenMs, overrides }).catch((error: unknown) => {
+      messages.daemon("error", `Scheduled job ${job} was not run: ${describeError(error)}`);
+    });
+  }
+
+  #note(moment: number): void {
+    this.#handledMs = moment;
+    this.#options.db.setCounter(COUNTER, moment);
+  }
+}

@@ -1,0 +1,81 @@
+/** What a director does at its start about jobs that its predecessor left behind. */
+
+import { describeError } from "../common/errors.js";
+import type { Log } from "../common/log.js";
+import { nowMs } from "../common/time.js";
+import type { DirectorConfig } from "./config/types.js";
+import type { JobRecord } from "./db/records.js";
+import { runAfterHooks } from "./job/hooks.js";
+import { JobRun, type JobServices } from "./job/job-run.js";
+import { LiveJob } from "./job/live-job.js";
+import { makePlan } from "./job/plan.js";
+import type { JobPlan, RunRequest } from "./job/request.js";
+
+const CONNECT_MS = 60_000;
+
+export interface RecoverOptions {
+  config: DirectorConfig;
+  services: JobServices;
+  log: Log;
+}
+
+/** A queued job as it was before; undefined when the configuration does not allow it any more. */
+function planOf(config: DirectorConfig, record: JobRecord): JobPlan | undefined {
+  try {
+    return makePlan(config, JSON.parse(record.request) as RunRequest);
+  } catch {
+    return undefined;
+  }
+}
+
+export function liveJobOf(record: JobRecord, plan: JobPlan): LiveJob {
+  const { jobId, uuid, job } = record;
+  return new LiveJob({ jobId, uuid, job, plan, queuedMs: nowMs() });
+}
+
+/**
+ * Marks jobs that were running as failed, tells their daemons, runs their After hooks; returns the jobs that were
+ * still waiting, to be queued again.
+ */
+export function recoverJobs(options: RecoverOptions): LiveJob[] {
+  const { config, services } = options;
+  const waiting: LiveJob[] = [];
+  for (const record of services.db.jobs.list({ status: ["C", "R"] })) {
+    const plan = planOf(config, record);
+    if (record.status === "R") failRunning(options, record, plan);
+    else if (plan === undefined) {
+      markFailed(services, record, `Job ${record.job} cannot be queued again: its configuration is gone.`);
+    } else waiting.push(liveJobOf(record, plan));
+  }
+  services.messages.flush();
+  return waiting;
+}
+
+function markFailed(services: JobServices, record: JobRecord, reason: string): void {
+  const errors = Math.max(1, record.errors);
+  services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
+  services.messages.emit({ jobId: record.jobId, name: record.name }, "error", reason);
+}
+
+function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan | undefined): void {
+  const { services, log } = options;
+  markFailed(services, record, `The director ended while Job ${record.job} was running. The job has failed.`);
+  for (const role of ["filed", "storaged"] as const) {
+    void cancelAt(services, record, role).catch((error: unknown) => {
+      log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
+    });
+  }
+  if (plan === undefined) return;
+  const run = new JobRun(liveJobOf(record, plan), services);
+  run.status = "f";
+  void runAfterHooks(run, false).finally(() => services.messages.flush());
+}
+
+async function cancelAt(services: JobServices, record: JobRecord, role: "filed" | "storaged"): Promise<void> {
+  const name = role === "filed" ? record.client : record.storage;
+  if (name === "") return;
+  const options = { timeoutMs: CONNECT_MS, signal: services.shutdown };
+  const channel = await services.daemons[role](name, options);
+  const request = { jobUuid: record.uuid, reason: "the director was restarted" };
+  await channel.unary(role === "filed" ? "Filed" : "Storaged", "Cancel", request, { timeoutMs: 10_000 });
+}

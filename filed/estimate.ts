@@ -1,0 +1,89 @@
+/** Counts what a FileSet holds, for the console's `estimate`. Nothing is read but metadata. */
+import { setImmediate as turn } from "node:timers/promises";
+import { BackupError } from "../common/errors.js";
+import { keyToPath } from "../common/format/path.js";
+import { EntryType } from "../common/format/row.js";
+import type { EstimateEvent } from "../proto/generated/basalt/v1/EstimateEvent.js";
+import type { EstimateLine } from "../proto/generated/basalt/v1/EstimateLine.js";
+import type { FiledEstimate__Output } from "../proto/generated/basalt/v1/FiledEstimate.js";
+import { compileFileSet } from "./walk/file-set.js";
+import { type WalkEntry, WalkEvent, Walker } from "./walk/walker.js";
+
+const LINES_PER_EVENT = 256;
+const ENTRIES_PER_TURN = 256;
+
+export interface EstimateOptions {
+  request: FiledEstimate__Output;
+  allowedRoots: readonly string[] | undefined;
+  send: (event: EstimateEvent) => Promise<void>;
+  signal: AbortSignal;
+}
+
+/** Sends listing and counts; the last event is `done`. @throws BackupError */
+export async function runEstimate({ request, allowedRoots, send, signal }: EstimateOptions): Promise<void> {
+  if (request.fileSet === null) throw new BackupError("REQUEST_INVALID", "the director sent no FileSet");
+  const problems: string[] = [];
+  const report = (type: string, text: string): void => {
+    if ((type === "notsaved" || type === "warning") && problems.length < 1000) problems.push(text);
+  };
+  const walker = new Walker({ fileSet: compileFileSet(request.fileSet), allowedRoots, report });
+  const counts = { files: 0, bytes: 0 };
+  let lines: EstimateLine[] = [];
+  try {
+    walker.checkRoots();
+    for (let seen = 1; ; seen++) {
+      const event = walker.next();
+      if (event === WalkEvent.done) break;
+      if (event === WalkEvent.entry && isWanted(walker.entry, request.sinceMs)) {
+        const { stat } = walker.entry;
+        counts.files++;
+        if (stat.type === EntryType.file) counts.bytes += stat.size;
+        if (request.listing) lines.push(toLine(walker.entry));
+      }
+      for (const error of problems.splice(0)) await send({ error });
+      if (lines.length >= LINES_PER_EVENT) await send({ lines: lines.splice(0) });
+      if (seen % ENTRIES_PER_TURN === 0) await turn();
+      signal.throwIfAborted();
+    }
+    await send({ lines, done: true, ...counts });
+    lines = [];
+  } finally {
+    walker.close();
+  }
+}
+
+/** As for an Incremental: changed since then. Directories always count as looked at, not as changed. */
+function isWanted({ stat }: WalkEntry, sinceMs: number): boolean {
+  return sinceMs === 0 || stat.mtimeSec * 1000 >= sinceMs || stat.ctimeSec * 1000 >= sinceMs;
+}
+
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [EntryType.file]: "file",
+  [EntryType.directory]: "directory",
+  [EntryType.symlink]: "symlink",
+  [EntryType.charDevice]: "charDevice",
+  [EntryType.blockDevice]: "blockDevice",
+  [EntryType.fifo]: "fifo",
+};
+
+function toLine({ key, dir, name, stat }: WalkEntry): EstimateLine {
+  return {
+    path: Buffer.from(keyToPath(key), "latin1"),
+    mode: stat.mode,
+    type: TYPE_NAMES[stat.type as number] ?? "",
+    links: stat.links,
+    uid: stat.uid,
+    gid: stat.gid,
+    size: stat.size,
+    mtimeSec: stat.mtimeSec,
+    target: stat.type === EntryType.symlink ? targetOf(dir, name) : Buffer.alloc(0),
+  };
+}
+
+function targetOf(dir: WalkEntry["dir"], name: string): Buffer {
+  try {
+    return Buffer.from(dir.readlink(name), "latin1");
+  } catch {
+    return Buffer.alloc(0);
+  }
+}

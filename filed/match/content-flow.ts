@@ -1,0 +1,264 @@
+/**
+ * From an entry to its row: content that is vouched for is claimed, everything else is read, the further names of a
+ * hard-linked file wait for the first one. Each entry ends in exactly one `settle`, `keep` or `gone`.
+ */
+import { displayPath, keyToPath } from "../../common/format/path.js";
+import {
+  type EntryState,
+  EntryType,
+  emptyRow,
+  type Row,
+  RowFlag,
+  sameContent,
+  sameRow,
+} from "../../common/format/row.js";
+import type { FileIdentity, PackResult, PackTask } from "../pack/task.js";
+import type { DirectoryHandle } from "../sys/stat.js";
+import type { EntryOptions } from "../walk/file-set.js";
+import type { ClaimBatch } from "./claims.js";
+import type { Emitter, Slot } from "./emitter.js";
+import type { HeldDirectories } from "./held-directories.js";
+import type { LinkContent, LinkGroup } from "./link-table.js";
+import type { Tally } from "./tally.js";
+
+/** The part of PackPool that is used here. */
+export interface Packer {
+  submit(task: PackTask): Promise<void>;
+  flush(): Promise<void>;
+}
+
+/** One entry on its way to a row. */
+export interface Work {
+  row: Row;
+  /** Undefined when the next run must not rely on it. */
+  state: EntryState | undefined;
+  /** What the job's effective list holds if no row is written. */
+  effective: Row | undefined;
+  own: Row | undefined;
+  bases: readonly Row[];
+  dir: DirectoryHandle;
+  name: string;
+  blocks: number;
+  identity: FileIdentity;
+  options: EntryOptions;
+  group: LinkGroup | undefined;
+  /** Content that an unread match would have named: it is read to see whether that is true. */
+  expected: Buffer | undefined;
+  slot: Slot | undefined;
+}
+
+export interface ContentFlowOptions {
+  packer: Packer;
+  claims: ClaimBatch;
+  emitter: Emitter;
+  held: HeldDirectories;
+  tally: Tally;
+  /** Effective parent is the overlay of Bases: count what it saves. */
+  overBases: boolean;
+  onFailure: (error: unknown) => void;
+}
+
+export class ContentFlow {
+  readonly #options: ContentFlowOptions;
+  /** Works that wait for a claim, a read or another link. */
+  open = 0;
+
+  constructor(options: ContentFlowOptions) {
+    this.#options = options;
+  }
+
+  /** The row is complete: written if it says anything new. */
+  settle(work: Work): void {
+    this.#write(work);
+    this.#share(work);
+  }
+
+  #write(work: Work): void {
+    const { row, effective } = work;
+    const { emitter, tally, overBases } = this.#options;
+    const { totals } = tally;
+    if (work.group !== undefined) row.group = work.group.first;
+    const same = effective !== undefined && sameRow(effective, row);
+    if (!same) {
+      totals.files++;
+      totals.bytes += row.size;
+    }
+    if (overBases && row.type !== EntryType.directory && work.bases.some((base) => sameRow(base, row))) {
+      totals.baseFiles++;
+      totals.baseBytes += row.size;
+    }
+    const written = same ? undefined : row;
+    if (work.slot === undefined) emitter.emit(row.key, written, work.state);
+    else this.#fill(work, written, work.state);
+  }
+
+  /** Content known without reading, if storaged agrees that a row of this job may name it. */
+  vouched(work: Work, voucher: Row): void {
+    work.row.content = voucher.content;
+    work.row.flags |= voucher.flags & RowFlag.parts;
+    if (work.effective !== undefined && sameContent(work.effective, work.row)) {
+      this.settle(work);
+      return;
+    }
+    this.#suspend(work);
+    this.#options.claims.ask(work.row.content!, (known) => {
+      if (known) {
+        this.settle(work);
+        return;
+      }
+      work.row.content = undefined;
+      work.row.flags &= ~RowFlag.parts;
+      this.#submit(work).catch(this.#options.onFailure);
+    });
+  }
+
+  /** Reads the file; resolves when the packer took it. */
+  read(work: Work): Promise<void> {
+    this.#suspend(work);
+    return this.#submit(work);
+  }
+
+  /** A further name of a file whose content another name brings. */
+  follow(work: Work, group: LinkGroup): void {
+    if (group.content !== undefined) {
+      this.#take(work, group.content);
+      return;
+    }
+    this.#suspend(work);
+    group.wait({
+      key: work.row.key,
+      settle: (_, content) => this.#take(work, content),
+      lead: () => this.#submit(work).catch(this.#options.onFailure),
+    });
+  }
+
+  /** Could not be read: what the lists said stays, marked. */
+  keep(work: Work): void {
+    work.group?.giveUp();
+    const before = [work.own, work.effective].find((row) => row?.type === EntryType.file);
+    if (before === undefined) {
+      this.#remove(work);
+      return;
+    }
+    const { effective } = work;
+    const row = keptRow(before, work.row.key, effective);
+    if (row?.content === undefined || (effective !== undefined && sameContent(effective, row))) {
+      this.#fill(work, row, undefined);
+      return;
+    }
+    this.#options.claims.ask(row.content, (known) => {
+      if (known) this.#fill(work, row, undefined);
+      else this.#remove(work);
+    });
+  }
+
+  /** Lets the rest of the link group use the content. */
+  #share({ group, row }: Work): void {
+    if (group === undefined || group.content !== undefined) return;
+    const content = row.content === undefined ? undefined : Buffer.from(row.content);
+    group.succeed({ content, size: row.size, flags: row.flags & SHARED_FLAGS });
+  }
+
+  #take(work: Work, { content, size, flags }: LinkContent): void {
+    const { row } = work;
+    row.content = content;
+    row.size = size;
+    row.flags = flags;
+    if ((flags & RowFlag.unstable) !== 0) work.state = undefined;
+    this.#write(work);
+  }
+
+  /** Keeps the entry's place and its directory until its outcome is known. */
+  #suspend(work: Work): void {
+    if (work.slot !== undefined) return;
+    work.slot = this.#options.emitter.reserve(work.row.key);
+    this.#options.held.hold(work.dir);
+    this.open++;
+  }
+
+  #fill(work: Work, row: Row | undefined, state: EntryState | undefined): void {
+    this.#options.held.release(work.dir);
+    this.open--;
+    this.#options.emitter.fill(work.slot!, row, state);
+  }
+
+  #submit(work: Work): Promise<void> {
+    const { row, blocks, dir, name, identity, options } = work;
+    const onDone = (result: PackResult): void => {
+      try {
+        this.#onRead(work, result);
+      } catch (error) {
+        this.#options.onFailure(error);
+      }
+    };
+    return this.#options.packer.submit({
+      key: row.key,
+      row,
+      blocks,
+      dir,
+      name,
+      identity,
+      compression: options.compression,
+      onDone,
+    });
+  }
+
+  #onRead(work: Work, result: PackResult): void {
+    const { tally } = this.#options;
+    const path = displayPath(keyToPath(work.row.key));
+    tally.totals.bytesRead += result.bytesRead;
+    if (result.kind === "ok") {
+      this.#accept(work, result, path);
+    } else if (result.kind === "vanished") {
+      tally.report("warning", `"${path}" vanished before it could be read`);
+      work.group?.giveUp();
+      this.#remove(work);
+    } else {
+      tally.report("notsaved", `Could not read "${path}": ERR=${result.error ?? "unknown error"}`);
+      this.keep(work);
+    }
+  }
+
+  #accept(work: Work, result: PackResult, path: string): void {
+    const { tally } = this.#options;
+    const { row } = work;
+    row.size = result.size;
+    row.content = result.size > 0 ? result.content : undefined;
+    if (result.parts) row.flags |= RowFlag.parts;
+    if (result.unstable) {
+      row.flags |= RowFlag.unstable;
+      work.state = undefined;
+      tally.report(
+        "warning",
+        `"${path}" changed while it was read; stored as read, to be read again next time`,
+      );
+    } else if (work.expected !== undefined && row.content?.equals(work.expected) !== true) {
+      tally.report(
+        "warning",
+        `SampleVerify: "${path}" has other content than its unchanged metadata promised; stored`,
+      );
+    }
+    this.settle(work);
+  }
+
+  /** The entry is not there any more, or was never stored and cannot be: a parent's row must not show through. */
+  #remove(work: Work): void {
+    const { effective, row } = work;
+    if (effective === undefined) {
+      this.#fill(work, undefined, undefined);
+      return;
+    }
+    this.#options.tally.totals.deleted++;
+    this.#fill(work, emptyRow(row.key, EntryType.deleted), undefined);
+  }
+}
+
+const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable;
+
+/** `before` under `key`, marked as not looked at; undefined when the effective list says exactly that. */
+export function keptRow(before: Row, key: string, effective: Row | undefined): Row | undefined {
+  const row: Row = { ...before, key, state: undefined, flags: before.flags | RowFlag.unverified };
+  // Its group may have other content or none by now: the row then stands alone.
+  if (row.group !== key) row.group = undefined;
+  return effective !== undefined && sameRow(effective, row) ? undefined : row;
+}

@@ -1,0 +1,390 @@
+/**
+ * The heart of a backup: the walk, merge-joined with the lists that storaged streams. Per entry it decides whether
+ * the last run or a Base vouches for it or whether it must be read, and writes a row only where the job's effective
+ * parent says something else. Memory is bounded: list windows, the reorder queue, held directories, open hard links.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import { BackupError, codeOf } from "../../common/errors.js";
+import { displayPath, isBelow, isWithin, keyToPath } from "../../common/format/path.js";
+import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
+import { monotonicMs, nowMs } from "../../common/time.js";
+import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
+import { ClaimBatch } from "./claims.js";
+import { ContentFlow, type Packer, type Work } from "./content-flow.js";
+import { Emitter } from "./emitter.js";
+import { rowOfEntry, stateOf } from "./entry-row.js";
+import { HeldDirectories } from "./held-directories.js";
+import { LinkTable } from "./link-table.js";
+import type { Parents } from "./parents.js";
+import type { Tally } from "./tally.js";
+import { Keeper } from "./unverified.js";
+import { baseVouches, isDoubtful, ownVouches, sameChange, sameStat } from "./vouch.js";
+
+export interface MatcherOptions {
+  walker: Walker;
+  parents: Parents;
+  /** The own list is what new rows are written against. */
+  ownIsParent: boolean;
+  /** Attributes of every entry are listed, not only of those whose ctime changed. */
+  listAllXattrs: boolean;
+  /** The pool knows nothing: do not ask. */
+  selfContained: boolean;
+  packer: Packer;
+  claim: (digests: Buffer) => Promise<Buffer>;
+  sendRows: (block: Buffer) => Promise<void>;
+  sendState: (block: Buffer) => Promise<void>;
+  tally: Tally;
+  /** Percent of unread matches that are read all the same. */
+  samplePercent: number;
+  /** (Default: Math.random) */
+  random?: () => number;
+  signal: AbortSignal;
+}
+
+/** The walk never holds the event loop longer than about this. */
+const SLICE_MS = 10;
+/** Entries between two looks at the clock. */
+const SLICE_ENTRIES = 128;
+/**
+ * A file that changed so shortly before it was looked at may change again within the same tick of the kernel's clock,
+ * and its ctime would not tell: such an entry gets no state and is read again next time.
+ */
+const RACY_MS = 20;
+
+export class Matcher {
+  /** Where the walk is. */
+  path = "";
+  readonly #options: MatcherOptions;
+  readonly #parents: Parents;
+  readonly #tally: Tally;
+  readonly #emitter: Emitter;
+  readonly #claims: ClaimBatch;
+  readonly #held = new HeldDirectories();
+  readonly #links = new LinkTable();
+  readonly #content: ContentFlow;
+  readonly #keeper: Keeper;
+  #failure: { error: unknown } | undefined;
+  /** Place below which nothing could be looked at. */
+  #unverified: string | undefined;
+  #unverifiedSelf = false;
+  /** Key whose row hides everything below it in the parent. */
+  #hidden: string | undefined;
+  /** An empty root below which a list has something. */
+  #lostRoot: string | undefined;
+  #racyMs = 0;
+  #sliceEnd = 0;
+  #count = 0;
+
+  constructor(options: MatcherOptions) {
+    const { packer, tally, parents, claim, sendRows, sendState } = options;
+    const onFailure = (error: unknown): void => this.#fail(error);
+    this.#options = options;
+    this.#parents = parents;
+    this.#tally = tally;
+    this.#emitter = new Emitter({ sendRows, sendState });
+    this.#claims = new ClaimBatch({ claim, onFailure });
+    const { overBases } = parents;
+    const shared = { claims: this.#claims, emitter: this.#emitter, tally };
+    this.#content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, onFailure });
+    const ownOutranks = parents.own !== undefined && !options.ownIsParent;
+    this.#keeper = new Keeper({ ...shared, ownOutranks });
+  }
+
+  /** Walks, matches and emits everything. @throws BackupError when the job cannot be trusted or goes on no longer */
+  async run(): Promise<void> {
+    const { walker, signal } = this.#options;
+    const onAbort = (): void => this.#fail(signal.reason);
+    try {
+      signal.throwIfAborted();
+      signal.addEventListener("abort", onAbort, { once: true });
+      walker.checkRoots();
+      this.#startSlice();
+      for (;;) {
+        const event = walker.next();
+        if (event === WalkEvent.done) break;
+        const wait = this.#handle(event);
+        if (wait !== undefined) await wait;
+        if (++this.#count % SLICE_ENTRIES === 0 && monotonicMs() > this.#sliceEnd) {
+          await turn();
+          signal.throwIfAborted();
+          this.#startSlice();
+        }
+      }
+      await this.#seekSlowly(undefined);
+      this.#checkRootsFound();
+      await this.#drain();
+      walker.checkRootsAgain();
+      this.#tellSkipped();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      walker.close();
+      this.#held.closeAll();
+    }
+  }
+
+  #startSlice(): void {
+    this.#sliceEnd = monotonicMs() + SLICE_MS;
+    this.#racyMs = nowMs() - RACY_MS;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#emitter.fail(error);
+    this.#held.wake();
+  }
+
+  #handle(event: WalkEvent): Promise<void> | undefined {
+    const { walker } = this.#options;
+    const key = event === WalkEvent.entry ? walker.entry.key : walker.key;
+    if (event === WalkEvent.unreadBelow || event === WalkEvent.unread) {
+      // Rows before `key` are dealt with under the old rule first, as far as they have arrived.
+      return this.#afterSeek(key, () => {
+        if (this.#unverified !== undefined && isBelow(this.#unverified, key)) return undefined;
+        this.#unverified = key;
+        this.#unverifiedSelf = event === WalkEvent.unread;
+        return undefined;
+      });
+    }
+    if (event === WalkEvent.through) return this.#afterSeek(key, () => this.#through(key));
+    if (event === WalkEvent.emptyRoot) return this.#checkEmptyRoot(key);
+    return this.#afterSeek(key, () => this.#entry(walker.entry));
+  }
+
+  /** Brings the lists to `key`, waiting for blocks if need be, then calls `then`. */
+  #afterSeek(key: string, then: () => Promise<void> | undefined): Promise<void> | undefined {
+    if (this.#parents.seek(key, this.#absent)) return then();
+    return this.#seekSlowly(key).then(then);
+  }
+
+  async #seekSlowly(key: string | undefined): Promise<void> {
+    while (!this.#parents.seek(key, this.#absent)) {
+      await this.#parents.arrival();
+      this.#startSlice();
+      const room = this.#emitter.room();
+      if (room !== undefined) await this.#waitForRoom(room);
+    }
+  }
+
+  /** A path of the lists that the walk did not meet. */
+  readonly #absent = (key: string, own: Row | undefined, effective: Row | undefined): void => {
+    if (this.#hidden !== undefined && isBelow(this.#hidden, key)) return;
+    const top = this.#unverified;
+    if (top !== undefined && isWithin(top, key) && (key !== top || this.#unverifiedSelf)) {
+      if (this.#keeper.keep(key, own, effective, top)) this.#hidden = key;
+    } else if (effective !== undefined) {
+      this.#delete(key);
+    }
+  };
+
+  #delete(key: string): void {
+    this.#tally.totals.deleted++;
+    this.#hidden = key;
+    this.#emitter.emit(key, emptyRow(key, EntryType.deleted), undefined);
+  }
+
+  /** A directory that is not saved, above something that is: only another kind of entry there is in the way. */
+  #through(key: string): undefined {
+    const effective = this.#parents.effectiveAt(key);
+    if (effective !== undefined && effective.type !== EntryType.directory) this.#delete(key);
+    this.#parents.pass(key);
+    return undefined;
+  }
+
+  #entry(entry: WalkEntry): Promise<void> | undefined {
+    const { key, stat } = entry;
+    this.path = key;
+    this.#tally.totals.examined++;
+    const parents = this.#parents;
+    const own = parents.ownAt(key);
+    const unchanged = sameChange(own, stat);
+    if (this.#options.ownIsParent && unchanged && this.#isPlain(entry, own!)) {
+      this.#emitter.emit(key, undefined, this.#isRacy(entry) ? undefined : stateOf(stat));
+      parents.pass(key);
+      return this.#room();
+    }
+    const effective = parents.effectiveAt(key);
+    const bases = parents.basesAt(key);
+    parents.pass(key);
+    if (stat.type !== EntryType.directory) this.#hidden = key;
+    const reading = this.#decide(entry, { own, effective, bases, unchanged });
+    return reading === undefined ? this.#room() : reading.then(() => this.#room());
+  }
+
+  /** The fast path: nothing about the entry, its content or its links can have changed. */
+  #isPlain(entry: WalkEntry, own: Row): boolean {
+    const { stat, options } = entry;
+    if (this.#options.listAllXattrs || isDoubtful(own) || !sameStat(own, stat)) return false;
+    if (stat.type === EntryType.directory) return true;
+    if (stat.links > 1 || own.group !== undefined) return false;
+    return stat.type !== EntryType.file || stat.size === 0 || (!options.digestAlways && !this.#sampled());
+  }
+
+  #sampled(): boolean {
+    const { samplePercent, random = Math.random } = this.#options;
+    return samplePercent > 0 && random() * 100 < samplePercent;
+  }
+
+  #isRacy({ stat }: WalkEntry): boolean {
+    return stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6 > this.#racyMs;
+  }
+
+  #decide(
+    entry: WalkEntry,
+    lists: { own: Row | undefined; effective: Row | undefined; bases: readonly Row[]; unchanged: boolean },
+  ): Promise<void> | undefined {
+    const { stat, options } = entry;
+    const work = this.#work(entry, lists);
+    if (work === undefined) return undefined;
+    const { row, group } = work;
+    if (stat.type !== EntryType.directory && lists.bases.some((base) => base.type !== EntryType.directory)) {
+      this.#tally.totals.usedFiles++;
+    }
+    if (stat.type !== EntryType.file || stat.size === 0) {
+      this.#content.settle(work);
+      return undefined;
+    }
+    if (group !== undefined && group.first !== row.key) {
+      this.#content.follow(work, group);
+      return undefined;
+    }
+    const voucher = this.#voucher(work, entry);
+    if (voucher === undefined || options.digestAlways) return this.#content.read(work);
+    if (this.#sampled()) {
+      work.expected = Buffer.from(voucher.content!);
+      return this.#content.read(work);
+    }
+    // What the machine's own list calls sparse stays so: block counts change without a change of the file.
+    if (voucher === lists.own) row.flags = (row.flags & ~RowFlag.sparse) | (voucher.flags & RowFlag.sparse);
+    const inherited = work.effective?.content?.equals(voucher.content!) === true;
+    if (this.#options.selfContained && !inherited) return this.#content.read(work);
+    this.#content.vouched(work, voucher);
+    return undefined;
+  }
+
+  /** A row that may be trusted to name the entry's content: the machine's own last word, else any Base's. */
+  #voucher({ row, own, bases }: Work, { stat, options }: WalkEntry): Row | undefined {
+    if (own !== undefined) return ownVouches(own, row, stat, options.own) ? own : undefined;
+    return bases.find((base) => baseVouches(base, row, stat, options.base));
+  }
+
+  #work(
+    entry: WalkEntry,
+    lists: { own: Row | undefined; effective: Row | undefined; bases: readonly Row[]; unchanged: boolean },
+  ): Work | undefined {
+    const { stat, options, key } = entry;
+    const known = lists.unchanged && !this.#options.listAllXattrs ? lists.own : undefined;
+    let row: Row;
+    try {
+      row = rowOfEntry(entry, known, (text) => this.#tally.report("warning", text));
+    } catch (error) {
+      this.#lost(entry, lists.effective, error);
+      return undefined;
+    }
+    const linked =
+      stat.links > 1 && stat.type !== EntryType.directory && options.hardLinks && stat.inode !== 0;
+    const group = linked ? this.#links.see(key, stat) : undefined;
+    row.group = group?.first;
+    return {
+      row,
+      state: this.#isRacy(entry) ? undefined : stateOf(stat),
+      effective: lists.effective,
+      own: lists.own,
+      bases: lists.bases,
+      dir: entry.dir,
+      name: entry.name,
+      blocks: stat.blocks,
+      // The walk's record is used again for the next entry.
+      identity: {
+        size: stat.size,
+        mtimeSec: stat.mtimeSec,
+        mtimeNsec: stat.mtimeNsec,
+        ctimeSec: stat.ctimeSec,
+        ctimeNsec: stat.ctimeNsec,
+        inode: stat.inode,
+      },
+      options,
+      group,
+      expected: undefined,
+      slot: undefined,
+    };
+  }
+
+  /** A symlink that went away between two looks at it. */
+  #lost(entry: WalkEntry, effective: Row | undefined, error: unknown): void {
+    const path = displayPath(keyToPath(entry.key));
+    if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EINVAL") throw error;
+    this.#tally.report("warning", `"${path}" vanished before it could be read`);
+    if (effective !== undefined) this.#delete(entry.key);
+  }
+
+  /** Undefined when the walk may go on. */
+  #room(): Promise<void> | undefined {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    const room = this.#emitter.room();
+    if (room === undefined && !this.#held.full) return undefined;
+    return this.#waitForRoom(room);
+  }
+
+  async #waitForRoom(room: Promise<void> | undefined): Promise<void> {
+    // Questions still collected may be what the head of the queue waits for.
+    this.#claims.flush();
+    await room;
+    while (this.#held.full && this.#failure === undefined) {
+      this.#claims.flush();
+      await this.#held.change();
+    }
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#options.signal.throwIfAborted();
+    this.#startSlice();
+  }
+
+  /** Everything that was begun comes to its end. */
+  async #drain(): Promise<void> {
+    const { packer, signal } = this.#options;
+    while (this.#emitter.queued > 0) {
+      this.#claims.flush();
+      await packer.flush();
+      await turn();
+      signal.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure.error;
+    }
+    await packer.flush();
+    await this.#emitter.finish();
+  }
+
+  async #checkEmptyRoot(key: string): Promise<void> {
+    // The next key of a list decides: it may have to arrive first.
+    await this.#seekSlowly(`${key}\0`);
+    if (this.#parents.holdsBelow(key, true)) this.#lostRoot = key;
+    if (!this.#parents.overBases && this.#parents.holdsBelow(key, false)) this.#refuseEmpty(key);
+  }
+
+  /** Every root is empty now and was not before: a snapshot that is not mounted, not a machine without files. */
+  #checkRootsFound(): void {
+    const { walker } = this.#options;
+    if (this.#lostRoot !== undefined && walker.emptyRoots === walker.rootDirectories)
+      this.#refuseEmpty(this.#lostRoot);
+  }
+
+  #refuseEmpty(key: string): never {
+    const path = displayPath(keyToPath(key));
+    const text = `${path} is empty, but was not in the last backup: is its file system or snapshot mounted?`;
+    throw new BackupError("ROOT_EMPTY", text);
+  }
+
+  #tellSkipped(): void {
+    const { walker } = this.#options;
+    const { report } = this.#tally;
+    if (walker.sockets > 0)
+      report("skipped", `${walker.sockets} socket${walker.sockets === 1 ? "" : "s"} skipped`);
+    if (walker.unknown > 0) report("skipped", `${walker.unknown} entries of unknown type skipped`);
+    if (this.#links.overflowed)
+      report("warning", "too many hard links at once: some were stored as separate files");
+    if (this.#keeper.lost > 0) {
+      report(
+        "notsaved",
+        `${this.#keeper.lost} unreadable entries could not be kept: the pool lacks their content`,
+      );
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/** Thread of the pack pool: reads, digests, packs and compresses what the main thread asks for, one unit at a time. */
+import { parentPort, workerData } from "node:worker_threads";
+import { keyToPath } from "../../common/format/path.js";
+import { decodeXattrs } from "../../common/format/row.js";
+import type { TarMember } from "../../common/format/tar.js";
+import { ByteReader } from "../../common/format/varint.js";
+import { parseIoNice, setIoNice, setNice } from "../sys/priority.js";
+import { levelCode } from "./compression.js";
+import { Framer } from "./framer.js";
+import { FRAMES_IN_FLIGHT, type FromWorker, readResult, type ToWorker, type WorkerData } from "./protocol.js";
+import { LargeReader } from "./read-large.js";
+import { readBatch } from "./read-small.js";
+import { readTask, type WorkerTask } from "./task.js";
+
+const port = parentPort!;
+const { slots, jobId, nice, ioNice } = workerData as WorkerData;
+const memory = slots.map((slot) => Buffer.from(slot));
+
+interface HeldBatch {
+  slot: number;
+  tasks: WorkerTask[];
+  results: Buffer;
+}
+const batches = new Map<number, HeldBatch>();
+const files = new Map<number, LargeReader>();
+
+let frameCredits = FRAMES_IN_FLIGHT;
+let creditWaiter: (() => void) | undefined;
+
+function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}
+
+const framer = new Framer(async ({ message, completes }) => {
+  while (frameCredits === 0) await new Promise<void>((resolve) => (creditWaiter = resolve));
+  frameCredits--;
+  post({ kind: "frame", message, completes }, [message.buffer]);
+});
+
+function takeBatch(request: Extract<ToWorker, { kind: "batch" }>): void {
+  const reader = new ByteReader(
+    Buffer.from(request.tasks.buffer, request.tasks.byteOffset, request.tasks.length),
+  );
+  const tasks: WorkerTask[] = [];
+  for (let i = 0; i < request.count; i++) tasks.push(readTask(reader));
+  const { results, errors } = readBatch(tasks, memory[request.slot]!);
+  batches.set(request.unit, { slot: request.slot, tasks, results });
+  post({ kind: "batchRead", unit: request.unit, results, errors });
+}
+
+async function packBatch(unit: number, wanted: Uint8Array): Promise<void> {
+  const { slot, tasks, results } = batches.get(unit)!;
+  batches.delete(unit);
+  const last = wanted.lastIndexOf(1);
+  for (let i = 0; i <= last; i++) {
+    if (wanted[i] !== 1) continue;
+    const { offset, size, digest } = readResult(results, i);
+    const task = tasks[i]!;
+    await framer.add(
+      memberOf(task, size),
+      memory[slot]!.subarray(offset, offset + size),
+      digest,
+      levelCode(task.compression),
+    );
+    if (i === last) unitPacked(unit);
+    await framer.settle();
+  }
+}
+
+/** The slot is told free before the frame with its last bytes goes out, so that the pool hears in this order. */
+function unitPacked(unit: number): void {
+  framer.unitDone(unit);
+  post({ kind: "packed", unit });
+}
+
+function memberOf(task: WorkerTask, size: number): TarMember {
+  return {
+    name: `job${jobId}${keyToPath(task.key)}`,
+    type: "file",
+    mode: task.mode,
+    uid: task.uid,
+    gid: task.gid,
+    size,
+    mtimeSec: task.mtimeSec,
+    mtimeNsec: task.mtimeNsec,
+    ...(task.xattrs === undefined ? {} : { xattrs: decodeXattrs(task.xattrs) }),
+  };
+}
+
+function readWindow(request: Extract<ToWorker, { kind: "window" }>): void {
+  const { file, open } = request;
+  if (open !== undefined) {
+    const encoded = Buffer.from(open.task.buffer, open.task.byteOffset, open.task.length);
+    files.set(file, new LargeReader(readTask(new ByteReader(encoded)), open.force));
+  }
+  const window = files.get(file)!.next(memory[request.slot]!);
+  if (window.state !== "more") files.delete(file);
+  post({ kind: "windowRead", unit: request.unit, window });
+}
+
+async function packChunks(request: Extract<ToWorker, { kind: "packChunks" }>): Promise<void> {
+  const { unit, chunks, count, code } = request;
+  const slot = memory[request.slot]!;
+  const reader = new ByteReader(Buffer.from(chunks.buffer, chunks.byteOffset, chunks.length));
+  for (let i = 0; i < count; i++) {
+    const offset = reader.uint();
+    const length = reader.uint();
+    const digest = reader.raw(32);
+    await framer.add(partMember(digest, length), slot.subarray(offset, offset + length), digest, code);
+    if (i === count - 1) unitPacked(unit);
+    await framer.settle();
+  }
+}
+
+function partMember(digest: Buffer, size: number): TarMember {
+  const name = `job${jobId}/.basalt/parts/${digest.toString("hex")}`;
+  return { name, type: "file", mode: 0o600, uid: 0, gid: 0, size, mtimeSec: 0, mtimeNsec: 0 };
+}
+
+async function handle(message: ToWorker): Promise<void> {
+  switch (message.kind) {
+    case "batch":
+      return takeBatch(message);
+    case "packBatch":
+      return packBatch(message.unit, message.wanted);
+    case "drop":
+      batches.delete(message.unit);
+      return;
+    case "window":
+      return readWindow(message);
+    case "packChunks":
+      return packChunks(message);
+    case "flush":
+      return framer.flush();
+    case "frameTaken":
+      return;
+  }
+}
+
+function applyPriority(): void {
+  // A wish, not a condition: an ordinary user may not always lower what was asked for.
+  try {
+    if (nice !== 0) setNice(nice);
+    const io = parseIoNice(ioNice);
+    if (io !== undefined) setIoNice(io);
+  } catch (error) {
+    post({ kind: "remark", text: `priority not set: ${(error as Error).message}` });
+  }
+}
+
+// Units run one after the other in the order of arrival; only returned credits are noticed at once.
+let queue: Promise<void> = Promise.resolve();
+port.on("message", (message: ToWorker) => {
+  if (message.kind === "frameTaken") {
+    frameCredits++;
+    creditWaiter?.();
+    creditWaiter = undefined;
+    return;
+  }
+  queue = queue.then(() => handle(message));
+});
+applyPriority();

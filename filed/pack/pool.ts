@@ -1,0 +1,194 @@
+/**
+ * Reads, digests, deduplicates, packs and compresses files for one backup job, on worker threads.
+ *
+ * Per batch of small files, and per window of a large one: read and digest (a worker) -> claim (storaged says what
+ * it knows) -> pack the rest (a worker) -> frame sent -> owners told. All stages run at once for different units;
+ * slots bound the bytes, MAX_PENDING the tasks. Content always precedes the `onDone` that names it.
+ */
+import { pendingOf } from "./batch.js";
+import { PackFlow } from "./pack-flow.js";
+import { ReadQueue } from "./read-queue.js";
+import type { PackTask } from "./task.js";
+import { defaultWorkers, type PackThread, Threads } from "./threads.js";
+
+export type { Compression, FileIdentity, PackResult, PackTask } from "./task.js";
+
+export interface PackPoolOptions {
+  /** Worker threads. (Default: one per CPU, 2 to 4) */
+  workers?: number;
+  jobId: number;
+  /** Store every file up to MAX_WHOLE_BYTES as a member of its own, without asking. */
+  selfContained: boolean;
+  /** Sends one message of the backup stream, which then belongs to the stream. */
+  send: (message: Buffer) => Promise<void>;
+  /** Asks storaged about digests (32 bytes each); one byte per digest comes back, 1 for known. */
+  claim: (digests: Buffer) => Promise<Buffer>;
+  /** Resolves when `bytes` more may be read. (Default: no limit) */
+  throttle?: ((bytes: number) => Promise<void>) | undefined;
+  signal: AbortSignal;
+  /** CPU priority of the worker threads. (Default: 0, unchanged) */
+  nice?: number;
+  /** Disk priority of the worker threads, see parseIoNice. (Default: "", unchanged) */
+  ioNice?: string;
+  /** Something for the daemon's log. */
+  onRemark?: (text: string) => void;
+}
+
+/** Tasks accepted and not done; `submit` waits above it. */
+const MAX_PENDING = 4096;
+const TICK_MS = 50;
+/** A frame that began so many ticks ago goes out as it is, so that nobody waits long for its content. */
+const FLUSH_TICKS = 3;
+
+interface Waiter {
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+interface Engine {
+  threads: Threads;
+  flow: PackFlow;
+  queue: ReadQueue;
+}
+
+export class PackPool {
+  readonly #options: PackPoolOptions;
+  /** Threads are started by the first task: a job without new content does without. */
+  #engine: Engine | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #failure: { error: unknown } | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  readonly #abort = (): void => this.#fail(this.#options.signal.reason);
+  #pending = 0;
+  #roomWaiters: Waiter[] = [];
+  #flushWaiters: Waiter[] = [];
+
+  constructor(options: PackPoolOptions) {
+    this.#options = options;
+    if (options.signal.aborted) this.#fail(options.signal.reason);
+    else options.signal.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  /** Resolves when the task was accepted. @throws what made the pool fail (an error of send or claim, an abort) */
+  async submit(task: PackTask): Promise<void> {
+    this.#check();
+    this.#engine ??= this.#start();
+    this.#pending++;
+    if (this.#engine.queue.add(pendingOf(task))) {
+      this.#pump();
+      // Lets the event loop turn, so that the workers' answers are noticed while the walk goes on.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    while (this.#pending >= MAX_PENDING) await this.#wait(this.#roomWaiters);
+    this.#check();
+  }
+
+  /** Resolves when every task accepted so far, and meanwhile, is done. @throws as submit */
+  async flush(): Promise<void> {
+    this.#check();
+    if (this.#pending === 0) return;
+    const done = this.#wait(this.#flushWaiters);
+    this.#pump();
+    await done;
+  }
+
+  /** Ends the worker threads; tasks that are not done are forgotten. Harmless a second time. */
+  async close(): Promise<void> {
+    this.#fail(new Error("the pack pool was closed"));
+    await this.#ended;
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #wait(list: Waiter[]): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    return new Promise((resolve, reject) => list.push({ resolve, reject }));
+  }
+
+  #start(): Engine {
+    const { jobId, workers = defaultWorkers(), nice = 0, ioNice = "", send, claim, throttle } = this.#options;
+    const onMessage = (thread: PackThread, message: Parameters<PackFlow["onMessage"]>[1]): void => {
+      if (this.#failure === undefined) this.#guard(flow.onMessage(thread, message));
+    };
+    const onError = (error: Error): void => this.#fail(error);
+    const threads = new Threads({ count: workers, jobId, nice, ioNice, onMessage, onError });
+    const flow = new PackFlow(threads, {
+      selfContained: this.#options.selfContained,
+      send,
+      claim,
+      readDone: (bytesRead) => this.#readDone(bytesRead),
+      changed: () => this.#pump(),
+      tasksDone: (count) => this.#tasksDone(count),
+      requeue: (pending, as) => (as === "large" ? void queue.add(pending, true) : queue.addSmall(pending)),
+      fileRead: (file) => queue.fileRead(file),
+      remark: (text) => this.#options.onRemark?.(text),
+    });
+    const queue = new ReadQueue(threads, flow, send, throttle !== undefined);
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    return { threads, flow, queue };
+  }
+
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#fail(error));
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.#options.signal.removeEventListener("abort", this.#abort);
+    clearInterval(this.#ticker);
+    for (const waiter of [...this.#roomWaiters, ...this.#flushWaiters]) waiter.reject(error);
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    // Directories are let go when no thread can open anything in them any more.
+    this.#ended = engine.threads.terminate().then(() => {
+      engine.flow.releaseAll();
+      engine.queue.releaseAll();
+    });
+  }
+
+  #readDone(bytesRead: number): void {
+    const { throttle } = this.#options;
+    const { queue } = this.#engine!;
+    if (throttle !== undefined && bytesRead > 0) {
+      queue.paying = true;
+      this.#guard(
+        throttle(bytesRead).then(() => {
+          queue.paying = false;
+          this.#pump();
+        }),
+      );
+    }
+    this.#pump();
+  }
+
+  #tasksDone(count: number): void {
+    this.#pending -= count;
+    if (this.#pending < MAX_PENDING) for (const waiter of this.#roomWaiters.splice(0)) waiter.resolve();
+    if (this.#pending === 0) for (const waiter of this.#flushWaiters.splice(0)) waiter.resolve();
+  }
+
+  #tick(): void {
+    const { threads, queue } = this.#engine!;
+    queue.closeOpen(false);
+    for (const thread of threads.all) {
+      if (thread.open && ++thread.openTicks >= FLUSH_TICKS) threads.flush(thread);
+    }
+    this.#pump();
+  }
+
+  /** Starts whatever can be started. */
+  #pump(): void {
+    if (this.#failure !== undefined || this.#engine === undefined) return;
+    const { threads, flow, queue } = this.#engine;
+    const draining = this.#flushWaiters.length > 0;
+    if (draining) queue.closeOpen(true);
+    queue.start();
+    // The last content of all lies in frames that nothing would fill up.
+    if (draining && flow.busy === 0 && queue.empty) {
+      for (const thread of threads.all) if (thread.open) threads.flush(thread);
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Messages between the pool (main thread) and its workers, and the shared memory between them.
+ *
+ * Raw bytes stay in slots: SharedArrayBuffers that every worker sees. A read unit fills one slot; after storaged
+ * said which digests it knows, a pack unit (of any worker) copies the others out of the slot into frames. Then the
+ * slot is free again. Finished frames are moved to the main thread, each worker having at most
+ * FRAMES_IN_FLIGHT of them outstanding.
+ */
+import { CHUNK_MAX_BYTES } from "../../common/format/content.js";
+
+/** Bytes newly read from one large file by one unit. */
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+/** A window is preceded by what the window before left uncut. */
+export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
+export const SLOTS_PER_WORKER = 3;
+export const FRAMES_IN_FLIGHT = 3;
+
+/** A batch of small files is closed at either of these. */
+export const BATCH_BYTES = 2 * 1024 * 1024;
+export const BATCH_FILES = 512;
+
+export interface WorkerData {
+  slots: SharedArrayBuffer[];
+  jobId: number;
+  nice: number;
+  ioNice: string;
+}
+
+export type ToWorker =
+  /** Read `tasks` (encoded) into the slot; answered by batchRead. The worker keeps the tasks until pack or drop. */
+  | { kind: "batch"; unit: number; slot: number; tasks: Uint8Array; count: number }
+  /** Pack the files of a batch whose byte in `wanted` is 1; answered by packed, later frame. */
+  | { kind: "packBatch"; unit: number; wanted: Uint8Array }
+  /** Forget a batch of which nothing is wanted. */
+  | { kind: "drop"; unit: number }
+  /** Read the next window of a large file, opening it when `open` is given; answered by windowRead. */
+  | { kind: "window"; unit: number; slot: number; file: number; open?: { task: Uint8Array; force: boolean } }
+  /** Pack chunks of a window (uint offset, uint length, digest each); answered by packed, later frame. */
+  | { kind: "packChunks"; unit: number; slot: number; chunks: Uint8Array; count: number; code: number }
+  /** Emit the frame begun, however small. */
+  | { kind: "flush" }
+  /** The main thread has sent one of this worker's frames. */
+  | { kind: "frameTaken" };
+
+export type FromWorker =
+  /** Something for the log. */
+  | { kind: "remark"; text: string }
+  | { kind: "batchRead"; unit: number; results: Uint8Array; errors: string[] }
+  | { kind: "windowRead"; unit: number; window: WindowReply }
+  /** The slot's bytes are copied into a frame that is not emitted yet. */
+  | { kind: "packed"; unit: number }
+  /** A complete `frame` message of the backup stream; `completes` lists the units that are wholly out with it. */
+  | { kind: "frame"; message: Uint8Array; completes: number[] };
+
+export interface WindowReply {
+  /** After anything but `more` the file is closed. small: it is one chunk now, and was not to be read by force. */
+  state: "more" | "end" | "vanished" | "small" | "failed";
+  /** Encoded by writePart. */
+  parts: Uint8Array;
+  count: number;
+  bytesRead: number;
+  /** With `end`: size as read, and whether it changed meanwhile. */
+  size: number;
+  unstable: boolean;
+  error?: string;
+}
+
+/** What became of one file of a batch. */
+export const ReadStatus = {
+  ok: 0,
+  vanished: 1,
+  failed: 2,
+  /** Larger than MAX_WHOLE_BYTES now. */
+  large: 3,
+  /** Did not fit into the slot any more. */
+  again: 4,
+} as const;
+export type ReadStatus = (typeof ReadStatus)[keyof typeof ReadStatus];
+
+/** u8 status, u8 unstable, u16 index of the error text, u32 offset in the slot, u32 size, digest. */
+export const RESULT_BYTES = 44;
+
+export interface ReadResult {
+  status: ReadStatus;
+  unstable: boolean;
+  error: number;
+  offset: number;
+  size: number;
+  digest: Buffer;
+}
+
+export function writeResult(
+  into: Buffer,
+  index: number,
+  result: Omit<ReadResult, "digest">,
+  digest?: Buffer,
+): void {
+  const at = index * RESULT_BYTES;
+  into[at] = result.status;
+  into[at + 1] = result.unstable ? 1 : 0;
+  into.writeUInt16LE(result.error, at + 2);
+  into.writeUInt32LE(result.offset, at + 4);
+  into.writeUInt32LE(result.size, at + 8);
+  if (digest !== undefined) digest.copy(into, at + 12);
+  else into.fill(0, at + 12, at + RESULT_BYTES);
+}
+
+export function readResult(from: Buffer, index: number): ReadResult {
+  const at = index * RESULT_BYTES;
+  return {
+    status: from[at] as ReadStatus,
+    unstable: from[at + 1] === 1,
+    error: from.readUInt16LE(at + 2),
+    offset: from.readUInt32LE(at + 4),
+    size: from.readUInt32LE(at + 8),
+    digest: from.subarray(at + 12, at + RESULT_BYTES),
+  };
+}

@@ -1,0 +1,115 @@
+/** What the pool is asked to read, what it answers, and how a task travels to a worker thread. */
+import type { Row } from "../../common/format/row.js";
+import type { ByteReader, ByteWriter } from "../../common/format/varint.js";
+import type { DirectoryHandle, StatRecord } from "../sys/stat.js";
+
+/** As written in a FileSet; a number is a zstd level (1..19). */
+export type Compression = "none" | "auto" | "fast" | number;
+
+/** What the walk saw; a file that is different when it is opened has changed under the backup. */
+export type FileIdentity = Pick<
+  StatRecord,
+  "size" | "mtimeSec" | "mtimeNsec" | "ctimeSec" | "ctimeNsec" | "inode"
+>;
+
+/** One regular file with bytes to read. */
+export interface PackTask {
+  key: string;
+  /** Metadata of the tar member; `content` and `size` are what is to be found out. */
+  row: Row;
+  /** Allocated units of 512 bytes: fewer than the size needs means holes. */
+  blocks: number;
+  /** Where the file is. The pool retains a handle until the file is open; `path` is an absolute directory. */
+  dir: DirectoryHandle | { path: string };
+  name: string;
+  /** Copied by `submit`: the caller may reuse its StatRecord. */
+  identity: FileIdentity;
+  compression: Compression;
+  /** Called once, after everything that the content consists of was sent. Must not throw. */
+  onDone: (result: PackResult) => void;
+}
+
+export interface PackResult {
+  /** vanished: gone before it could be opened. failed: see `error`. */
+  kind: "ok" | "vanished" | "failed";
+  /** 32 bytes; undefined for a file that turned out empty, and unless ok. */
+  content?: Buffer;
+  /** `content` is the identity of a parts list (RowFlag.parts). */
+  parts: boolean;
+  /** Bytes as read, holes included. */
+  size: number;
+  /** It changed between the walk's look at it and the end of reading. */
+  unstable: boolean;
+  /** Bytes that came from the disk. */
+  bytesRead: number;
+  /** One line for people, without the path. */
+  error?: string;
+}
+
+/** A task as a worker sees it. */
+export interface WorkerTask {
+  /** Directory descriptor, or -100 (AT_FDCWD) when `name` is an absolute path. */
+  dirFd: number;
+  name: string;
+  key: string;
+  mode: number;
+  uid: number;
+  gid: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  xattrs: Buffer | undefined;
+  identity: FileIdentity;
+  sparse: boolean;
+  compression: Compression;
+}
+
+const COMPRESSION_CODES: readonly Compression[] = ["none", "auto", "fast"];
+const AT_FDCWD = -100;
+
+export function writeTask(out: ByteWriter, task: PackTask): void {
+  const { row, identity, dir } = task;
+  out.int("path" in dir ? AT_FDCWD : dir.fd);
+  out.latin1("path" in dir ? `${dir.path}/${task.name}` : task.name);
+  out.latin1(task.key);
+  out.uint(row.mode);
+  out.uint(row.uid);
+  out.uint(row.gid);
+  out.int(row.mtimeSec);
+  out.uint(row.mtimeNsec);
+  out.u8(row.xattrs === undefined ? 0 : 1);
+  if (row.xattrs !== undefined) out.blob(row.xattrs);
+  out.uint(identity.size);
+  out.int(identity.mtimeSec);
+  out.uint(identity.mtimeNsec);
+  out.int(identity.ctimeSec);
+  out.uint(identity.ctimeNsec);
+  out.uint(identity.inode);
+  out.u8(task.blocks * 512 < identity.size ? 1 : 0);
+  const code = COMPRESSION_CODES.indexOf(task.compression);
+  out.u8(code >= 0 ? 100 + code : Math.min(Math.max(Math.trunc(task.compression as number), 1), 19));
+}
+
+export function readTask(from: ByteReader): WorkerTask {
+  const task = {
+    dirFd: from.int(),
+    name: from.latin1(),
+    key: from.latin1(),
+    mode: from.uint(),
+    uid: from.uint(),
+    gid: from.uint(),
+    mtimeSec: from.int(),
+    mtimeNsec: from.uint(),
+    xattrs: from.u8() === 1 ? from.blob() : undefined,
+    identity: {
+      size: from.uint(),
+      mtimeSec: from.int(),
+      mtimeNsec: from.uint(),
+      ctimeSec: from.int(),
+      ctimeNsec: from.uint(),
+      inode: from.uint(),
+    },
+    sparse: from.u8() === 1,
+  };
+  const code = from.u8();
+  return { ...task, compression: code >= 100 ? COMPRESSION_CODES[code - 100]! : code };
+}

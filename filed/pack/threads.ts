@@ -1,0 +1,106 @@
+/** The worker threads of one pool, their slots, and what each of them has to do. */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { type FromWorker, SLOT_BYTES, SLOTS_PER_WORKER, type ToWorker, type WorkerData } from "./protocol.js";
+
+/** Little garbage is made per unit; the default would let each thread pile up tens of megabytes of it. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
+/** Read units waiting at one worker: one in work, one behind it. */
+const READS_PER_WORKER = 2;
+
+export interface PackThread {
+  readonly worker: Worker;
+  /** Read units posted and not answered. */
+  reads: number;
+  /** Bytes of all units posted and not answered, packing counted as the heavier part. */
+  load: number;
+  /** Large files whose reader lives in this thread. */
+  files: number;
+  /** A frame has begun there; the number of ticks that it has been so. */
+  open: boolean;
+  openTicks: number;
+}
+
+/** Two or more, as the machine has: more would wait for each other. */
+export function defaultWorkers(): number {
+  return Math.min(Math.max(availableParallelism(), 2), 4);
+}
+
+export interface ThreadsOptions extends Omit<WorkerData, "slots"> {
+  count: number;
+  onMessage: (thread: PackThread, message: FromWorker) => void;
+  onError: (error: Error) => void;
+}
+
+export class Threads {
+  readonly all: PackThread[] = [];
+  readonly slotCount: number;
+  readonly #slots: SharedArrayBuffer[];
+  readonly #free: number[];
+
+  constructor(options: ThreadsOptions) {
+    const { count, onMessage, onError, ...common } = options;
+    this.slotCount = count * SLOTS_PER_WORKER;
+    this.#slots = Array.from({ length: this.slotCount }, () => new SharedArrayBuffer(SLOT_BYTES));
+    this.#free = this.#slots.map((_, index) => index);
+    const workerData: WorkerData = { ...common, slots: this.#slots };
+    for (let i = 0; i < count; i++) {
+      const worker = new Worker(new URL("./pack-worker.js", import.meta.url), { workerData, resourceLimits });
+      const thread: PackThread = { worker, reads: 0, load: 0, files: 0, open: false, openTicks: 0 };
+      worker.on("message", (message: FromWorker) => onMessage(thread, message));
+      worker.on("error", onError);
+      worker.on("exit", (status) => onError(new Error(`a pack thread ended by itself (${status})`)));
+      this.all.push(thread);
+    }
+  }
+
+  get freeSlots(): number {
+    return this.#free.length;
+  }
+
+  takeSlot(): number {
+    return this.#free.pop()!;
+  }
+
+  returnSlot(slot: number): void {
+    this.#free.push(slot);
+  }
+
+  post(thread: PackThread, message: ToWorker): void {
+    thread.worker.postMessage(message);
+  }
+
+  /** Makes the thread emit the frame that it has begun. */
+  flush(thread: PackThread): void {
+    thread.open = false;
+    thread.openTicks = 0;
+    this.post(thread, { kind: "flush" });
+  }
+
+  /** The thread with the least to do that takes another read unit; undefined when none does. */
+  readerThread(): PackThread | undefined {
+    let best: PackThread | undefined;
+    for (const thread of this.all) {
+      if (thread.reads < READS_PER_WORKER && (best === undefined || thread.load < best.load)) best = thread;
+    }
+    return best;
+  }
+
+  takesRead(thread: PackThread): boolean {
+    return thread.reads < READS_PER_WORKER;
+  }
+
+  leastLoaded(): PackThread {
+    return this.all.reduce((best, thread) => (thread.load < best.load ? thread : best));
+  }
+
+  fewestFiles(): PackThread {
+    return this.all.reduce((best, thread) => (thread.files < best.files ? thread : best));
+  }
+
+  async terminate(): Promise<void> {
+    for (const { worker } of this.all) worker.removeAllListeners("exit");
+    await Promise.all(this.all.map(({ worker }) => worker.terminate()));
+  }
+}

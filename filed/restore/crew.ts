@@ -1,0 +1,155 @@
+/** The worker threads of one restore: bounded hand-over, waiting for all, removal of unfinished files at the end. */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { BackupError } from "../../common/errors.js";
+import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker, UnitReport } from "./protocol.js";
+import { newTag } from "./target.js";
+
+export interface CrewOptions extends Omit<RestoreWorkerData, "tag" | "worker" | "stop"> {
+  signal: AbortSignal;
+  /** (Default: one per CPU, 2 to 4) */
+  workers?: number;
+  /** Called in no particular order. What it throws ends the restore. */
+  onReport: (report: UnitReport) => void;
+}
+
+/** Messages at one worker: one in work, the others waiting. */
+const UNITS_PER_WORKER = 3;
+/** How long unfinished files may take to be removed after a failure. */
+const CLEANUP_TIMEOUT_MS = 10_000;
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
+interface Member {
+  worker: Worker;
+  units: number;
+  cleaned: () => void;
+}
+
+export class RestoreCrew {
+  readonly #members: Member[] = [];
+  readonly #options: CrewOptions;
+  readonly #stop = new SharedArrayBuffer(4);
+  #failure: { error: unknown } | undefined;
+  #rejectFailed: (error: unknown) => void = () => undefined;
+  /** Rejects when the crew fails. */
+  readonly #failed = new Promise<never>((_, reject) => (this.#rejectFailed = reject));
+  #waiters: (() => void)[] = [];
+  readonly #abort = (): void => this.#fail(this.#options.signal.reason);
+
+  constructor(options: CrewOptions) {
+    this.#options = options;
+    // Nobody may be waiting at the moment of a failure.
+    this.#failed.catch(() => undefined);
+    const { baseFd, where, targetIsNew, allowed, replace, reportFiles } = options;
+    const count = options.workers ?? Math.min(Math.max(availableParallelism(), 2), 4);
+    const common = {
+      baseFd,
+      where,
+      targetIsNew,
+      allowed,
+      replace,
+      reportFiles,
+      tag: newTag(),
+      stop: this.#stop,
+    };
+    for (let i = 0; i < count; i++) this.#members.push(this.#startMember({ ...common, worker: i }));
+    options.signal.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  #startMember(workerData: RestoreWorkerData): Member {
+    const worker = new Worker(new URL("./restore-worker.js", import.meta.url), {
+      workerData,
+      resourceLimits,
+    });
+    const member: Member = { worker, units: 0, cleaned: () => undefined };
+    worker.on("message", (message: FromRestoreWorker) => this.#onMessage(member, message));
+    worker.on("error", (error) => this.#fail(error));
+    worker.on("exit", (status) => {
+      member.cleaned();
+      this.#fail(new Error(`a restore thread ended by itself (${status})`));
+    });
+    return member;
+  }
+
+  #onMessage(member: Member, message: FromRestoreWorker): void {
+    if (message.kind === "cleaned") member.cleaned();
+    else if (message.kind === "fatal") {
+      this.#fail(new BackupError(message.code, `restore: ${message.text}`));
+    } else {
+      member.units--;
+      this.#report(message.report);
+    }
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  #report(report: UnitReport): void {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#options.onReport(report);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    Atomics.store(new Int32Array(this.#stop), 0, 1);
+    this.#rejectFailed(error);
+  }
+
+  /** The promise's outcome, or the crew's failure if that comes first. */
+  orFailure<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.#failed]);
+  }
+
+  #change(): Promise<void> {
+    return this.orFailure(new Promise<void>((resolve) => this.#waiters.push(resolve)));
+  }
+
+  /** Hands a message over, when a thread has room; not `parallel`: to the one thread that keeps the order. */
+  async give(message: Buffer, failed: string[], parallel: boolean): Promise<void> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const candidates = parallel ? this.#members : this.#members.slice(0, 1);
+      const member = candidates.reduce((best, other) => (other.units < best.units ? other : best));
+      if (member.units < UNITS_PER_WORKER) {
+        member.units++;
+        // A copy of its own is moved to the thread; the message may be a piece of a larger buffer.
+        const copy = new Uint8Array(message);
+        const request: ToRestoreWorker = { kind: "unit", message: copy, failed };
+        return member.worker.postMessage(request, [copy.buffer]);
+      }
+      await this.#change();
+    }
+  }
+
+  /** Resolves when everything handed over is done. */
+  async idle(): Promise<void> {
+    while (this.#members.some(({ units }) => units > 0)) await this.#change();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Ends the threads; after a failure they remove the files they had begun. `failed`: the caller had one. */
+  async close(failed: boolean): Promise<void> {
+    this.#options.signal.removeEventListener("abort", this.#abort);
+    const cleanUp = failed || this.#failure !== undefined;
+    this.#fail(new Error("the restore has ended"));
+    if (cleanUp) await this.#cleanUp();
+    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+  }
+
+  async #cleanUp(): Promise<void> {
+    const cleaned = this.#members.map(
+      (member) =>
+        new Promise<void>((resolve) => {
+          member.cleaned = resolve;
+          member.worker.postMessage({ kind: "cleanup" } satisfies ToRestoreWorker);
+        }),
+    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLEANUP_TIMEOUT_MS)));
+    await Promise.race([Promise.all(cleaned), late]);
+    clearTimeout(timer);
+  }
+}

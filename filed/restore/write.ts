@@ -1,0 +1,133 @@
+/**
+ * Contents of files. A file is written under a temporary name in its own directory, so that a crash never leaves
+ * half a file under the real one; every piece is compared with its digest before it is written.
+ */
+import { ftruncateSync, writeSync } from "node:fs";
+import { codeOf } from "../../common/errors.js";
+import { sha256 } from "../../common/format/content.js";
+import { type Row, RowFlag } from "../../common/format/row.js";
+import type { Piece } from "../../proto/data/restore.js";
+import { allocate, closeFd, nextData, nextHole, openAt, unlinkAt } from "../sys/files.js";
+import { moveIntoPlace } from "./install.js";
+import { applyToFd, type Count } from "./metadata.js";
+import { EntryError, type Place } from "./target.js";
+
+const O_WRONLY = 1;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const HOLE_BYTES = 4096;
+const zeroBlock = Buffer.alloc(HOLE_BYTES);
+
+/** @throws EntryError when the bytes are not what was backed up */
+export function checkPiece(bytes: Buffer, piece: Piece): void {
+  if (!sha256(bytes).equals(piece.digest))
+    throw new EntryError("its data on the volume is damaged (digest differs)");
+}
+
+/** Writes a whole file of at most one piece (empty without one) and puts it into place. */
+export function writeWhole(
+  place: Place,
+  row: Row,
+  bytes: Buffer,
+  options: { temporary: string; inherits: boolean; count: Count },
+): void {
+  const { temporary, inherits, count } = options;
+  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  try {
+    try {
+      const sparse = (row.flags & RowFlag.sparse) !== 0;
+      if (bytes.length > 0) writeBytes(fd, bytes, 0, sparse);
+      if (sparse) ftruncateSync(fd, row.size);
+      applyToFd(fd, row, inherits, count);
+    } finally {
+      closeFd(fd);
+    }
+    moveIntoPlace(place, temporary);
+  } catch (error) {
+    unlinkAt(place.fd, temporary);
+    throw error;
+  }
+}
+
+/** Writes pieces of a file that other threads write pieces of too. */
+export function writePieces(
+  place: Place,
+  row: Row,
+  temporary: string,
+  pieces: readonly [Piece, Buffer][],
+): void {
+  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT, 0o600);
+  try {
+    const sparse = (row.flags & RowFlag.sparse) !== 0;
+    for (const [piece, bytes] of pieces) writeBytes(fd, bytes, piece.fileOffset, sparse);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** All pieces are written: length, metadata, real name. A file of zeros only has had no piece at all. */
+export function finishFile(
+  place: Place,
+  row: Row,
+  options: { temporary: string; inherits: boolean; count: Count },
+): void {
+  const { temporary, inherits, count } = options;
+  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT, 0o600);
+  try {
+    try {
+      ftruncateSync(fd, row.size);
+      if ((row.flags & RowFlag.sparse) === 0) fillHoles(fd, row.size);
+      applyToFd(fd, row, inherits, count);
+    } finally {
+      closeFd(fd);
+    }
+    moveIntoPlace(place, temporary);
+  } catch (error) {
+    unlinkAt(place.fd, temporary);
+    throw error;
+  }
+}
+
+function writeBytes(fd: number, bytes: Buffer, offset: number, sparse: boolean): void {
+  if (!sparse) {
+    writeAll(fd, bytes, offset);
+    return;
+  }
+  // Runs between holes, cut at multiples of the block size within the file.
+  let start = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    const end = Math.min(bytes.length, at + HOLE_BYTES - ((offset + at) % HOLE_BYTES));
+    if (end - at === HOLE_BYTES && bytes[at] === 0 && zeroBlock.compare(bytes, at, end) === 0) {
+      if (at > start) writeAll(fd, bytes.subarray(start, at), offset + start);
+      start = end;
+    }
+    at = end;
+  }
+  if (at > start) writeAll(fd, bytes.subarray(start, at), offset + start);
+}
+
+function writeAll(fd: number, bytes: Buffer, offset: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+/** A file that had no holes gets none: their space is reserved, or zeros are written. */
+function fillHoles(fd: number, size: number): void {
+  try {
+    allocate(fd, 0, size);
+    return;
+  } catch (error) {
+    if (codeOf(error) !== "EOPNOTSUPP" && codeOf(error) !== "ENOSYS" && codeOf(error) !== "ENOTSUP")
+      throw error;
+  }
+  const zeros = Buffer.alloc(1024 * 1024);
+  for (let at = nextHole(fd, 0); at >= 0 && at < size; at = nextHole(fd, at)) {
+    const found = nextData(fd, at);
+    const end = found < 0 ? size : found;
+    for (; at < end; at += zeros.length)
+      writeAll(fd, zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+    at = end;
+  }
+}

@@ -1,0 +1,208 @@
+/** What the director may ask of the file daemon, and storaged's call that fetches a backup. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { BackupError } from "../common/errors.js";
+import { GarbledInput } from "../common/format/varint.js";
+import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
+import { nowMs } from "../common/time.js";
+import { BackupKind, type BackupStart, decodeJson } from "../proto/data/backup.js";
+import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
+import type { FiledBackup__Output } from "../proto/generated/basalt/v1/FiledBackup.js";
+import type { FiledEstimate__Output } from "../proto/generated/basalt/v1/FiledEstimate.js";
+import type { FiledRestore__Output } from "../proto/generated/basalt/v1/FiledRestore.js";
+import type { FiledStatus } from "../proto/generated/basalt/v1/FiledStatus.js";
+import type { HelloReply } from "../proto/generated/basalt/v1/HelloReply.js";
+import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
+import {
+  type CallContext,
+  checkProtocol,
+  type DataStream,
+  type Handlers,
+  type Peer,
+  PROTOCOL,
+  type RpcServer,
+} from "../proto/rpc.js";
+import { runEstimate } from "./estimate.js";
+import { BackupSession } from "./session/backup-session.js";
+import type { SessionDeps } from "./session/deps.js";
+import type { JobRequest, JobSession } from "./session/job-session.js";
+import { RestoreSession } from "./session/restore-session.js";
+
+export interface FiledOptions extends SessionDeps {
+  /** PEM of the key that verifies tickets. */
+  ticketKey: () => Buffer;
+  version: string;
+  /** A director told of withdrawn certificates. */
+  onRevoked: (fingerprints: readonly string[]) => void;
+}
+
+/** How long storaged may take to say which job it calls for. */
+const START_TIMEOUT_MS = 30_000;
+const MAX_LISTS = 64;
+
+export class FiledService {
+  readonly #options: FiledOptions;
+  readonly #sessions = new Map<string, { session: JobSession; ended: Promise<void> }>();
+  readonly #tickets = new TicketBook();
+  readonly #startedMs = nowMs();
+  #closing = false;
+
+  constructor(options: FiledOptions) {
+    this.#options = options;
+  }
+
+  /** Adds all methods to a server that does not listen yet. */
+  register(server: RpcServer): void {
+    const isDirector = (peer: Peer): boolean =>
+      peer.role === "director" && this.#options.config().directors.includes(peer.name);
+    server.add("Filed", this.#handlers(), (_method, peer) => isDirector(peer));
+    const serve = (stream: DataStream, peer: Peer): Promise<void> => this.#serveBackup(stream, peer);
+    server.addData("FiledData", "Backup", serve, (_method, peer) => peer.role === "storaged");
+  }
+
+  /** Ends all jobs; resolves when their After hooks have run and their results were sent. */
+  async close(reason: string): Promise<void> {
+    this.#closing = true;
+    for (const { session } of this.#sessions.values()) session.cancel(reason);
+    await Promise.all([...this.#sessions.values()].map(({ ended }) => ended));
+  }
+
+  #handlers(): Handlers {
+    return {
+      Hello: async (request: HelloRequest__Output, { peer }) => this.#hello(request, peer),
+      StartBackup: (request: FiledBackup__Output, context, send) => {
+        this.#checkTicket(request, "backup", context.peer);
+        const session = new BackupSession(this.#options, { request, director: context.peer.name }, send);
+        return this.#run(session, context);
+      },
+      StartRestore: (request: FiledRestore__Output, context, send) => {
+        this.#checkTicket(request, "restore", context.peer);
+        const session = new RestoreSession(this.#options, { request, director: context.peer.name }, send);
+        return this.#run(session, context);
+      },
+      Estimate: (request: FiledEstimate__Output, { signal }, send) => {
+        const { allowedRoots } = this.#options.config();
+        return runEstimate({ request, allowedRoots, send, signal });
+      },
+      Cancel: async ({ jobUuid, reason }: Cancel__Output, { peer }) => {
+        const session = this.#sessions.get(jobUuid)?.session;
+        if (session === undefined || session.director !== peer.name) return { found: false };
+        session.cancel(reason === "" ? "canceled by the director" : reason);
+        return { found: true };
+      },
+      Status: async () => this.#status(),
+    };
+  }
+
+  #hello(request: HelloRequest__Output, peer: Peer): HelloReply {
+    const { protocolMajor: major, protocolMinor: minor, revokedFingerprints } = request;
+    checkProtocol(peer.role, peer.name, { major, minor });
+    this.#options.onRevoked(revokedFingerprints);
+    return {
+      role: "filed",
+      name: this.#options.config().name,
+      protocolMajor: PROTOCOL.major,
+      protocolMinor: PROTOCOL.minor,
+      software: this.#options.version,
+    };
+  }
+
+  #status(): FiledStatus {
+    return {
+      name: this.#options.config().name,
+      version: this.#options.version,
+      startedMs: this.#startedMs,
+      rssBytes: process.memoryUsage.rss(),
+      running: [...this.#sessions.values()].map(({ session }) => session.status()),
+    };
+  }
+
+  async #run(session: JobSession, { signal }: CallContext): Promise<void> {
+    const { jobUuid, jobId } = session.request;
+    const { maximumConcurrentJobs, name } = this.#options.config();
+    if (this.#closing)
+      throw new BackupError("DAEMON_ENDING", `file daemon "${name}" is ending`, { retry: "later" });
+    if (this.#sessions.has(jobUuid)) throw new BackupError("JOB_RUNS", `JobId ${jobId} runs here already`);
+    if (this.#sessions.size >= maximumConcurrentJobs) {
+      const text = `file daemon "${name}" runs ${maximumConcurrentJobs} jobs already (MaximumConcurrentJobs)`;
+      throw new BackupError("TOO_MANY_JOBS", text, { retry: "later" });
+    }
+    const lost = (): void => session.cancel("the connection to the director was lost");
+    signal.addEventListener("abort", lost, { once: true });
+    if (signal.aborted) lost();
+    const ended = session.run().finally(() => {
+      this.#sessions.delete(jobUuid);
+      signal.removeEventListener("abort", lost);
+    });
+    this.#sessions.set(jobUuid, { session, ended });
+    await ended;
+  }
+
+  /** @throws BackupError TICKET_INVALID, TICKET_EXPIRED */
+  #checkTicket(request: JobRequest & { ticket: string }, kind: Ticket["kind"], director: Peer): Ticket {
+    const ticket = verifyTicket(request.ticket, this.#options.ticketKey(), nowMs());
+    const wanted = {
+      kind,
+      jobUuid: request.jobUuid,
+      jobId: request.jobId,
+      storage: request.storage,
+      director: director.name,
+      client: this.#options.config().name,
+    };
+    for (const [field, value] of Object.entries(wanted)) {
+      if (ticket[field as keyof typeof wanted] === value) continue;
+      throw new BackupError("TICKET_INVALID", `the ticket of JobId ${request.jobId} is for another ${field}`);
+    }
+    return ticket;
+  }
+
+  async #serveBackup(stream: DataStream, peer: Peer): Promise<void> {
+    const incoming = stream.incoming[Symbol.asyncIterator]();
+    const start = await this.#readStart(incoming);
+    const session = this.#sessions.get(start.jobUuid)?.session;
+    if (!(session instanceof BackupSession)) {
+      throw new BackupError(
+        "JOB_UNKNOWN",
+        `no backup with this number is expected here (JobId ${start.jobId})`,
+      );
+    }
+    const ticket = verifyTicket(start.ticket, this.#options.ticketKey(), nowMs());
+    this.#tickets.take(ticket, nowMs());
+    await session.serve({ stream, incoming, start }, peer);
+  }
+
+  async #readStart(incoming: AsyncIterator<Buffer>): Promise<BackupStart> {
+    const timer = new AbortController();
+    const late = sleep(START_TIMEOUT_MS, undefined, { signal: timer.signal, ref: false }).catch(
+      () => undefined,
+    );
+    const first = await Promise.race([incoming.next(), late]);
+    timer.abort();
+    const message = first === undefined || first.done === true ? undefined : first.value;
+    if (message === undefined || message[0] !== BackupKind.start) {
+      throw new BackupError("PROTOCOL_ERROR", "the storage daemon did not say which job it calls for");
+    }
+    try {
+      return checkStart(decodeJson<BackupStart>(message));
+    } catch (cause) {
+      if (!(cause instanceof GarbledInput)) throw cause;
+      throw new BackupError("PROTOCOL_ERROR", `the storage daemon's call is garbled: ${cause.message}`);
+    }
+  }
+}
+
+/** @throws GarbledInput when a field is missing or of another type. */
+function checkStart(start: BackupStart): BackupStart {
+  const texts = [start?.jobUuid, start?.ticket, start?.level].every((text) => typeof text === "string");
+  const numbers = [start?.jobId, start?.protocol?.major, start?.protocol?.minor].every(Number.isSafeInteger);
+  const flags = [start?.ownIsParent, start?.selfContained].every((flag) => typeof flag === "boolean");
+  if (!texts || !numbers || !flags || !Array.isArray(start.lists))
+    throw new GarbledInput("fields are missing");
+  if (start.lists.length > MAX_LISTS) throw new GarbledInput("too many lists");
+  for (const list of start.lists) {
+    if (!["own", "parent", "base"].includes(list?.role)) throw new GarbledInput("a list of unknown role");
+  }
+  const count = (role: string): number => start.lists.filter((list) => list.role === role).length;
+  if (count("own") > 1 || count("parent") > 1) throw new GarbledInput("two lists of one role");
+  if (start.ownIsParent && count("own") === 0) throw new GarbledInput("the parent list is missing");
+  return start;
+}

@@ -1,0 +1,245 @@
+/** A backup at the file daemon: waits for storaged's call, then walks, matches and sends until the job is committed. */
+import { BackupError, describeError } from "../../common/errors.js";
+import { keyToPath } from "../../common/format/path.js";
+import type { BackupStart } from "../../proto/data/backup.js";
+import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
+import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
+import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
+import { Matcher } from "../match/matcher.js";
+import { Parents } from "../match/parents.js";
+import { Tally } from "../match/tally.js";
+import { PackPool } from "../pack/pool.js";
+import { type CompiledFileSet, compileFileSet } from "../walk/file-set.js";
+import { Walker } from "../walk/walker.js";
+import { BackupLink } from "./backup-link.js";
+import type { SessionDeps } from "./deps.js";
+import { JobSession } from "./job-session.js";
+import { ReadLimit } from "./read-limit.js";
+
+/** storaged's data stream: what it sent first has been read. */
+export interface BackupCall {
+  stream: DataStream;
+  incoming: AsyncIterator<Buffer>;
+  start: BackupStart;
+}
+
+const PROGRESS_MS = 1000;
+const DEFAULT_WAIT_SEC = 1800;
+
+export class BackupSession extends JobSession {
+  readonly #request: FiledBackup__Output;
+  readonly #tally: Tally;
+  #fileSet: CompiledFileSet | undefined;
+  #link: BackupLink | undefined;
+  #matcher: Matcher | undefined;
+  #onCall: ((call: BackupCall) => void) | undefined;
+  #released: () => void = () => undefined;
+
+  constructor(
+    deps: SessionDeps,
+    job: { request: FiledBackup__Output; director: string },
+    send: (event: JobEvent) => Promise<void>,
+  ) {
+    super(deps, { ...job, kind: "Backup", level: job.request.level }, send);
+    this.#request = job.request;
+    this.#tally = new Tally(this.tally.report);
+  }
+
+  /**
+   * Takes storaged's stream; resolves when the job needs it no longer.
+   * @throws BackupError when this caller or its `start` is not what the director announced, or it comes out of turn.
+   */
+  async serve(call: BackupCall, peer: Peer): Promise<void> {
+    const { storage, ticket, jobId, level } = this.#request;
+    const { start } = call;
+    if (peer.role !== "storaged" || peer.name !== storage) {
+      throw new BackupError(
+        "PERMISSION_DENIED",
+        `JobId ${jobId} belongs to storage "${storage}", not to "${peer.name}"`,
+      );
+    }
+    if (start.ticket !== ticket)
+      throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
+    checkProtocol("storaged", peer.name, start.protocol);
+    if (start.level !== level) {
+      throw new BackupError(
+        "REQUEST_INVALID",
+        `JobId ${jobId} is a ${level} to the director, a ${start.level} to the storage`,
+      );
+    }
+    const take = this.#onCall;
+    if (take === undefined)
+      throw new BackupError("NOT_READY", `JobId ${jobId} does not wait for a storage daemon`);
+    this.#onCall = undefined;
+    const released = new Promise<void>((resolve) => {
+      this.#released = resolve;
+    });
+    take(call);
+    await released;
+  }
+
+  protected prepare(): void {
+    this.#fileSet = compileFileSet(this.#request.fileSet ?? { name: "", include: [], exclude: [] });
+  }
+
+  protected async work(): Promise<JobResult> {
+    const call = await this.#waitForCall();
+    try {
+      await this.#transfer(call);
+      return this.partialResult();
+    } finally {
+      this.#released();
+    }
+  }
+
+  #waitForCall(): Promise<BackupCall> {
+    const { signal } = this;
+    const seconds = this.#request.waitForStorageSec || DEFAULT_WAIT_SEC;
+    return new Promise((resolve, reject) => {
+      const stop = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        this.#onCall = undefined;
+      };
+      const onAbort = (): void => {
+        stop();
+        reject(signal.reason);
+      };
+      const timer = setTimeout(() => {
+        stop();
+        const { storage } = this.#request;
+        reject(
+          new BackupError("PEER_TIMEOUT", `storage "${storage}" did not call within ${seconds} seconds`),
+        );
+      }, seconds * 1000);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#onCall = (call) => {
+        stop();
+        resolve(call);
+      };
+      this.events.setState("ready");
+    });
+  }
+
+  async #transfer({ stream, incoming, start }: BackupCall): Promise<void> {
+    const { signal } = this;
+    const link = new BackupLink(stream, start, (error) => this.abort(error));
+    this.#link = link;
+    const onAbort = (): void => link.fail(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const reading = link.read(incoming);
+    const timer = setInterval(() => this.#tellProgress(), PROGRESS_MS);
+    const pool = this.#pool(link, start);
+    try {
+      this.events.setState("running");
+      await link.open(this.deps.config().name);
+      this.#matcher = this.#newMatcher(link, start, pool);
+      await this.#matcher.run();
+      this.#tally.finish();
+      signal.throwIfAborted();
+      this.events.setState("committing");
+      await link.commit(this.#totals());
+      this.events.setState("committed");
+    } catch (error) {
+      const cause = signal.aborted ? signal.reason : error;
+      const canceled = (cause as { code?: unknown }).code === "JOB_CANCELED";
+      // A transport that takes nothing more must not hold up the After hooks.
+      await Promise.race([link.giveUp(describeError(cause), canceled, this.#totals()), pause(2000)]);
+      throw cause;
+    } finally {
+      clearInterval(timer);
+      signal.removeEventListener("abort", onAbort);
+      await pool.close();
+      await Promise.race([reading, pause(100)]);
+      this.#setProgress();
+    }
+  }
+
+  #pool(link: BackupLink, start: BackupStart): PackPool {
+    const { readLimit, nice, ioNice } = this.#request;
+    const limit = readLimit > 0 ? new ReadLimit(readLimit, this.signal) : undefined;
+    return new PackPool({
+      workers: this.deps.config().workerThreads,
+      jobId: start.jobId,
+      selfContained: start.selfContained,
+      send: (message) => link.send(message),
+      claim: link.claim,
+      throttle: limit === undefined ? undefined : (bytes) => limit.take(bytes),
+      signal: this.signal,
+      nice,
+      ioNice,
+      onRemark: (text) => this.deps.log.warn(text, { jobId: start.jobId }),
+    });
+  }
+
+  #newMatcher(link: BackupLink, start: BackupStart, pool: PackPool): Matcher {
+    const { lists } = link;
+    const withRole = (role: string) => lists.filter((_, index) => start.lists[index]!.role === role);
+    const { ownIsParent, selfContained } = start;
+    const parents = new Parents({
+      own: withRole("own")[0],
+      parent: withRole("parent")[0],
+      bases: withRole("base"),
+      ownIsParent,
+    });
+    const walker = new Walker({
+      fileSet: this.#fileSet!,
+      allowedRoots: this.deps.config().allowedRoots,
+      report: this.#tally.report,
+    });
+    return new Matcher({
+      walker,
+      parents,
+      ownIsParent,
+      // After a change of the FileSet's options, which forces a Full, the own list's attributes may be others.
+      listAllXattrs: start.level === "Full" || start.level === "Base",
+      selfContained,
+      packer: pool,
+      claim: link.claim,
+      sendRows: link.sendRows,
+      sendState: link.sendState,
+      tally: this.#tally,
+      samplePercent: this.#request.sampleVerify,
+      signal: this.signal,
+    });
+  }
+
+  #totals() {
+    const { totals } = this.#tally;
+    totals.bytesSent = this.#link?.bytesSent ?? 0;
+    return totals;
+  }
+
+  #setProgress(): string {
+    const { examined, bytesRead, bytesSent, errors } = this.#totals();
+    const path = keyToPath(this.#matcher?.path ?? "");
+    this.events.setProgress({
+      files: examined,
+      bytesRead,
+      bytesSent,
+      errors,
+      path: Buffer.from(path, "latin1"),
+    });
+    return path;
+  }
+
+  #tellProgress(): void {
+    const path = this.#setProgress();
+    const { examined, bytesRead, bytesSent } = this.#tally.totals;
+    this.#link?.progress({ files: examined, bytesRead, bytesSent, path: path.slice(0, 4096) });
+  }
+
+  protected partialResult(): JobResult {
+    const { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } =
+      this.#totals();
+    return { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles };
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}

@@ -1,0 +1,12 @@
+/** What sessions need from the daemon around them. */
+import type { Log } from "../../common/log.js";
+import type { RpcTls } from "../../proto/rpc.js";
+import type { FiledConfig } from "../config.js";
+
+export interface SessionDeps {
+  /** The configuration in force; may change at any time. */
+  config: () => FiledConfig;
+  log: Log;
+  tls: RpcTls;
+  isRevoked: (fingerprint: string) => boolean;
+}

@@ -1,0 +1,104 @@
+/** A restore at the file daemon: calls the storage daemon and writes what it sends. */
+import { BackupError } from "../../common/errors.js";
+import { bytesOfText } from "../../common/format/path.js";
+import { encodeJson } from "../../proto/data/backup.js";
+import { RestoreKind, type RestoreRequest } from "../../proto/data/restore.js";
+import type { FiledRestore__Output } from "../../proto/generated/basalt/v1/FiledRestore.js";
+import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
+import { PROTOCOL, RpcChannel } from "../../proto/rpc.js";
+import { type Replace, runRestore } from "../restore/restore.js";
+import type { SessionDeps } from "./deps.js";
+import { JobSession } from "./job-session.js";
+
+const REPLACE: readonly string[] = ["always", "ifnewer", "ifolder", "never"];
+const PROGRESS_MS = 1000;
+
+export class RestoreSession extends JobSession {
+  readonly #request: FiledRestore__Output;
+  #done = { files: 0, bytes: 0, path: "" };
+
+  constructor(
+    deps: SessionDeps,
+    job: { request: FiledRestore__Output; director: string },
+    send: (event: JobEvent) => Promise<void>,
+  ) {
+    super(deps, { ...job, kind: "Restore", level: "" }, send);
+    this.#request = job.request;
+  }
+
+  protected prepare(): void {
+    const { replace, where } = this.#request;
+    if (!REPLACE.includes(replace)) throw new BackupError("REQUEST_INVALID", `unknown Replace "${replace}"`);
+    if (where !== "" && !where.startsWith("/")) {
+      throw new BackupError("REQUEST_INVALID", `Where "${where}" is not an absolute path`);
+    }
+  }
+
+  protected async work(): Promise<JobResult> {
+    const { storage, storageAddress, storagePort } = this.#request;
+    const { tls, isRevoked } = this.deps;
+    const expect = { role: "storaged", name: storage } as const;
+    const channel = new RpcChannel({ address: storageAddress, port: storagePort, tls, expect, isRevoked });
+    const timer = setInterval(() => this.#tellProgress(), PROGRESS_MS);
+    try {
+      return await this.#fetch(channel);
+    } finally {
+      clearInterval(timer);
+      this.#tellProgress();
+      channel.close();
+    }
+  }
+
+  async #fetch(channel: RpcChannel): Promise<JobResult> {
+    const { jobUuid, ticket, where, replace, reportFiles } = this.#request;
+    const { name, restoreRoots, workerThreads } = this.deps.config();
+    const stream = channel.data("StoragedData", "Restore", { signal: this.signal });
+    try {
+      const request: RestoreRequest = { protocol: { ...PROTOCOL }, client: name, jobUuid, ticket };
+      await stream.send(encodeJson(RestoreKind.request, request));
+      this.events.setState("running");
+      const totals = await runRestore({
+        stream,
+        where: bytesOfText(where),
+        replace: replace as Replace,
+        restoreRoots,
+        reportFiles,
+        signal: this.signal,
+        onMessage: ({ type, text }) => this.#onMessage(type, text),
+        onProgress: (done) => {
+          this.#done = done;
+        },
+        workers: workerThreads,
+      });
+      await stream.end();
+      this.#done = { ...this.#done, files: totals.files, bytes: totals.bytes };
+      // Failed entries and warnings were counted by their messages; some come without one.
+      this.tally.errors = Math.max(this.tally.errors, totals.failed);
+      this.tally.warnings = Math.max(this.tally.warnings, totals.warnings);
+      return this.partialResult();
+    } catch (error) {
+      stream.destroy(error instanceof Error ? error : undefined);
+      throw error;
+    }
+  }
+
+  #onMessage(type: Parameters<typeof this.tally.report>[0], text: string): void {
+    this.tally.report(type, text);
+  }
+
+  #tellProgress(): void {
+    const { files, bytes, path } = this.#done;
+    this.events.setProgress({
+      files,
+      bytesRead: bytes,
+      errors: this.tally.errors,
+      path: Buffer.from(path, "latin1"),
+    });
+  }
+
+  protected partialResult(): JobResult {
+    const { files, bytes } = this.#done;
+    return { files, bytes };
+  }
+}

@@ -1,0 +1,74 @@
+/** Extended attributes, POSIX ACLs among them (`system.posix_acl_access`, `system.posix_acl_default`). */
+import type { Xattr } from "../../common/format/row.js";
+import { SysError } from "./error.js";
+import { cName, cSecondName, fail, raw, scratch } from "./native.js";
+
+/** Linux: at most 64 KiB of names per entry, and 64 KiB per value. */
+const MEMORY_BYTES = 65_536;
+const names = scratch(MEMORY_BYTES);
+const value = scratch(MEMORY_BYTES);
+const NONE: readonly Xattr[] = Object.freeze([]);
+
+/** The file system, or the kernel for this kind of entry, has no such thing: same as none. */
+const ABSENT = new Set(["EOPNOTSUPP", "ENOTSUP", "ENODATA", "ENOSYS"]);
+
+/**
+ * All attributes of an entry that the caller may see. `where` is an open descriptor, or a path whose last
+ * component is not followed. Attributes that vanish meanwhile are left out.
+ * @throws SysError
+ */
+export function listXattrs(where: number | string): Xattr[] {
+  const length =
+    typeof where === "number"
+      ? raw.flistxattr(where, names.address, MEMORY_BYTES)
+      : raw.llistxattr(cName(where), names.address, MEMORY_BYTES);
+  if (length === 0) return NONE as Xattr[];
+  if (length < 0) {
+    const error = fail("listxattr");
+    if (ABSENT.has(error.code)) return NONE as Xattr[];
+    throw error;
+  }
+  const found: Xattr[] = [];
+  for (const name of names.bytes.latin1Slice(0, length - 1).split("\0")) {
+    const bytes = getXattr(where, name);
+    if (bytes !== undefined) found.push({ name, value: bytes });
+  }
+  return found;
+}
+
+/** One value, copied; undefined when the entry has no such attribute. @throws SysError */
+export function getXattr(where: number | string, name: string): Buffer | undefined {
+  const nameAddress = cSecondName(name);
+  const length =
+    typeof where === "number"
+      ? raw.fgetxattr(where, nameAddress, value.address, MEMORY_BYTES)
+      : raw.lgetxattr(cName(where), nameAddress, value.address, MEMORY_BYTES);
+  if (length >= 0) return Buffer.from(value.bytes.subarray(0, length));
+  const error = fail("getxattr");
+  if (ABSENT.has(error.code)) return undefined;
+  throw error;
+}
+
+/** Sets one attribute. @throws SysError, also for values that Linux would not take (E2BIG) */
+export function setXattr(where: number | string, name: string, bytes: Uint8Array): void {
+  if (bytes.length > MEMORY_BYTES) throw new SysError("E2BIG", "setxattr", 7);
+  value.bytes.set(bytes);
+  const nameAddress = cSecondName(name);
+  const result =
+    typeof where === "number"
+      ? raw.fsetxattr(where, nameAddress, value.address, bytes.length, 0)
+      : raw.lsetxattr(cName(where), nameAddress, value.address, bytes.length, 0);
+  if (result !== 0) throw fail("setxattr");
+}
+
+/** Removes one attribute; it is no error if there is none. @throws SysError */
+export function removeXattr(where: number | string, name: string): void {
+  const nameAddress = cSecondName(name);
+  const result =
+    typeof where === "number"
+      ? raw.fremovexattr(where, nameAddress)
+      : raw.lremovexattr(cName(where), nameAddress);
+  if (result === 0) return;
+  const error = fail("removexattr");
+  if (!ABSENT.has(error.code)) throw error;
+}

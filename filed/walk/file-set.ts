@@ -1,0 +1,204 @@
+/** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
+import { BackupError } from "../../common/errors.js";
+import { bytesOfText, compareKeys, keyToPath, MAX_KEY_BYTES, pathToKey } from "../../common/format/path.js";
+import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
+import type { IncludeBlock__Output } from "../../proto/generated/basalt/v1/IncludeBlock.js";
+import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
+import type { Compression } from "../pack/task.js";
+import { asksForDigest, baseComparison, type Comparison, ownComparison } from "./comparison.js";
+import { compileRegex, compileWild, type TextMatcher, textOfBytes } from "./patterns.js";
+
+/** How one entry is walked, compared and packed. One object per Options block. */
+export interface EntryOptions {
+  compression: Compression;
+  oneFs: boolean;
+  recurse: boolean;
+  hardLinks: boolean;
+  acl: boolean;
+  xattr: boolean;
+  /** File system types that may be entered; empty: all. */
+  fsTypes: readonly string[];
+  own: Comparison;
+  base: Comparison;
+  /** Every file is read. */
+  digestAlways: boolean;
+}
+
+/** Decides about each path of one Include block. */
+export interface IncludeRules {
+  /** Options of an entry, undefined when it is left out. `key` is the virtual path's. */
+  select(key: string, isDirectory: boolean): EntryOptions | undefined;
+  /** Names (latin1) that make a directory be left out. */
+  excludeDirContaining: readonly string[];
+}
+
+export interface WalkRoot {
+  /** Virtual path below which it is stored. */
+  key: string;
+  /** Host directory that stands for the virtual "/": absolute, latin1 carrier. */
+  base: string;
+  rules: IncludeRules;
+}
+
+export interface CompiledFileSet {
+  name: string;
+  /** Ascending, no two of the same key. A root may lie below another one. */
+  roots: readonly WalkRoot[];
+}
+
+/** @throws BackupError FILESET_INVALID naming the FileSet and what is wrong. */
+export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
+  try {
+    const excludes = compileExclude(fileSet.exclude);
+    const roots = new Map<string, WalkRoot>();
+    for (const include of fileSet.include) {
+      const rules = compileInclude(include, excludes);
+      const base = rootDirectory(include.root);
+      for (const file of include.files) {
+        const key = fileKey(file);
+        if (!roots.has(key)) roots.set(key, { key, base, rules });
+      }
+    }
+    if (roots.size === 0) throw new BackupError("FILESET_INVALID", "it includes no File");
+    return { name: fileSet.name, roots: [...roots.values()].sort((a, b) => compareKeys(a.key, b.key)) };
+  } catch (cause) {
+    if (!(cause instanceof BackupError)) throw cause;
+    throw new BackupError("FILESET_INVALID", `FileSet "${fileSet.name}": ${cause.message}`, { cause });
+  }
+}
+
+function rootDirectory(root: string): string {
+  if (root === "") return "/";
+  if (!root.startsWith("/")) throw new BackupError("FILESET_INVALID", `Root ${root} is not an absolute path`);
+  return bytesOfText(root);
+}
+
+function fileKey(file: string): string {
+  const wrong = (why: string): BackupError => new BackupError("FILESET_INVALID", `File ${file} ${why}`);
+  if (!file.startsWith("/")) throw wrong("is not an absolute path");
+  if (file.includes("\0")) throw wrong("holds a NUL");
+  const key = pathToKey(bytesOfText(file));
+  if (key.split("\0").includes("..")) throw wrong('leads upwards by ".."');
+  if (key.length > MAX_KEY_BYTES) throw wrong("is too long");
+  return key;
+}
+
+/** The Exclude resource: fnmatch with FNM_PATHNAME on the whole path, as Bacula does it. */
+interface Excludes {
+  /** Patterns without wildcards, as keys: looked up without building a path. */
+  keys: ReadonlySet<string>;
+  wild: readonly TextMatcher[];
+}
+
+function compileExclude(patterns: readonly string[]): Excludes {
+  const keys = new Set<string>();
+  const wild: TextMatcher[] = [];
+  for (const pattern of patterns) {
+    const trimmed = pattern.length > 1 ? pattern.replace(/\/+$/, "") : pattern;
+    if (/[*?[\\]/.test(trimmed)) wild.push(compileWild(trimmed, { ignoreCase: false, pathname: true }));
+    else if (trimmed.startsWith("/")) keys.add(pathToKey(bytesOfText(trimmed)));
+  }
+  return { keys, wild };
+}
+
+interface CompiledBlock {
+  options: EntryOptions;
+  exclude: boolean;
+  empty: boolean;
+  matches: (text: string, isDirectory: boolean) => boolean;
+}
+
+/** Bacula's accept_file(): the first block one of whose patterns matches decides; the last one's options else. */
+function compileInclude(include: IncludeBlock__Output, excludes: Excludes): IncludeRules {
+  const blocks = include.options.map(compileBlock);
+  const last = blocks.at(-1)?.options ?? entryOptions(DEFAULT_OPTIONS);
+  const plain = blocks.every((block) => block.empty && !block.exclude);
+  return {
+    excludeDirContaining: include.excludeDirContaining.map(bytesOfText),
+    select(key, isDirectory) {
+      if (excludes.keys.has(key) && (plain || !decidedEarlier(blocks, key, isDirectory))) return undefined;
+      if (plain && excludes.wild.length === 0) return last;
+      const text = textOfBytes(keyToPath(key));
+      for (const block of blocks) {
+        if (block.matches(text, isDirectory)) return block.exclude ? undefined : block.options;
+        if (block.exclude && block.empty) return undefined;
+      }
+      return excludes.wild.some((matches) => matches(text)) ? undefined : last;
+    },
+  };
+}
+
+/** True when an Options block that includes matches: it outranks the Exclude resource. */
+function decidedEarlier(blocks: readonly CompiledBlock[], key: string, isDirectory: boolean): boolean {
+  const text = textOfBytes(keyToPath(key));
+  const decides = blocks.find((block) => block.matches(text, isDirectory) || (block.exclude && block.empty));
+  return decides !== undefined && !decides.exclude;
+}
+
+function compileBlock(block: OptionsBlock__Output): CompiledBlock {
+  const wild = (patterns: readonly string[]): TextMatcher[] =>
+    patterns.map((pattern) => compileWild(pattern, { ignoreCase: block.ignoreCase, pathname: false }));
+  const regex = (patterns: readonly string[]): TextMatcher[] =>
+    patterns.map((pattern) => compileRegex(pattern, block.ignoreCase));
+  const both = [wild(block.wild), regex(block.regex)] as const;
+  const forDirectories = [...wild(block.wildDir), ...both[0], ...regex(block.regexDir), ...both[1]];
+  const forOthers = [...wild(block.wildFile), ...both[0], ...regex(block.regexFile), ...both[1]];
+  return {
+    options: entryOptions(block),
+    exclude: block.exclude,
+    empty: forDirectories.length === 0 && forOthers.length === 0,
+    matches: (text, isDirectory) =>
+      (isDirectory ? forDirectories : forOthers).some((matches) => matches(text)),
+  };
+}
+
+/** What an Include without Options means. */
+const DEFAULT_OPTIONS: OptionsBlock__Output = {
+  compression: "auto",
+  oneFs: true,
+  sparse: false,
+  recurse: true,
+  hardLinks: true,
+  acl: true,
+  xattr: true,
+  exclude: false,
+  ignoreCase: false,
+  wild: [],
+  wildDir: [],
+  wildFile: [],
+  regex: [],
+  regexDir: [],
+  regexFile: [],
+  fsType: [],
+  noAtime: false,
+  checkFileChanges: false,
+  mtimeOnly: false,
+  baseLetters: "",
+  accurateLetters: "",
+  verifyLetters: "",
+  digestAlways: false,
+};
+
+function entryOptions(block: OptionsBlock__Output): EntryOptions {
+  const letters = [block.baseLetters, block.accurateLetters, block.verifyLetters];
+  return {
+    compression: compressionOf(block.compression),
+    oneFs: block.oneFs,
+    recurse: block.recurse,
+    hardLinks: block.hardLinks,
+    acl: block.acl,
+    xattr: block.xattr,
+    fsTypes: block.fsType.map((type) => type.toLowerCase()),
+    own: ownComparison(block.accurateLetters, block.mtimeOnly),
+    base: baseComparison(block.baseLetters),
+    digestAlways: block.digestAlways || letters.some(asksForDigest),
+  };
+}
+
+function compressionOf(text: string): Compression {
+  if (text === "" || text === "auto") return "auto";
+  if (text === "none" || text === "fast") return text;
+  const level = Number(text);
+  if (Number.isInteger(level) && level >= 1 && level <= 19) return level;
+  throw new BackupError("FILESET_INVALID", `compression "${text}" is none of none, auto, fast, 1 to 19`);
+}

@@ -1,0 +1,417 @@
+/**
+ * Walks the roots of a FileSet depth first, in path order, without following symlinks, one event per `next()`.
+ *
+ * Synchronous: the caller decides when the event loop may turn. Memory holds the names of the directories on the
+ * way from the root to the current entry, nothing else in proportion to the tree.
+ */
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { displayPath, isWithin, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
+import { EntryType } from "../../common/format/row.js";
+import type { JobMessage } from "../../proto/data/backup.js";
+import { DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
+import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
+import { type Frame, FrameStack } from "./frames.js";
+import { MountTypes } from "./mounts.js";
+import { checkAllowed, hostPath, openRoot } from "./roots.js";
+
+/** Reused for every entry: copy what is needed after the next `next()`. */
+export interface WalkEntry {
+  key: string;
+  /** Open directory that holds it; retain it to use it later. */
+  dir: DirectoryHandle;
+  name: string;
+  stat: StatRecord;
+  options: EntryOptions;
+}
+
+export const WalkEvent = {
+  /** `walker.entry` is to be saved. */
+  entry: 1,
+  /** `walker.key` is a directory that is not saved itself, but something below it is. */
+  through: 2,
+  /** Nothing below `walker.key` could be looked at. */
+  unreadBelow: 3,
+  /** Neither `walker.key` nor anything below it could be looked at. */
+  unread: 4,
+  /** `walker.key`, saved before, is a root directory without entries. */
+  emptyRoot: 5,
+  done: 6,
+} as const;
+export type WalkEvent = (typeof WalkEvent)[keyof typeof WalkEvent];
+
+export interface WalkerOptions {
+  fileSet: CompiledFileSet;
+  /** Host paths that may be walked; undefined: all. */
+  allowedRoots?: readonly string[] | undefined;
+  report: (type: JobMessage["type"], text: string) => void;
+}
+
+interface RootIdentity {
+  root: WalkRoot;
+  inode: number;
+  devMajor: number;
+  devMinor: number;
+  directory: boolean;
+}
+
+/** What `visit` found worth descending into, done by the next `next()`. */
+interface Descent {
+  name: string;
+  roots: readonly WalkRoot[];
+  rules: IncludeRules;
+  isRoot: boolean;
+}
+
+export class Walker {
+  readonly entry: WalkEntry;
+  /** Of the events that have no entry. */
+  key = "";
+  /** Entries that are never saved, noted in the job's report. */
+  sockets = 0;
+  unknown = 0;
+  /** Root directories that were read, and how many of them held nothing. */
+  rootDirectories = 0;
+  emptyRoots = 0;
+
+  readonly #options: WalkerOptions;
+  readonly #stack = new FrameStack();
+  readonly #mounts = new MountTypes();
+  readonly #stat = newStat();
+  readonly #roots: readonly WalkRoot[];
+  #identities: RootIdentity[] = [];
+  #prefix = "";
+  #descent: Descent | undefined;
+  /** Handle that only the current entry needs (a root's parent directory). */
+  #held: DirectoryHandle | undefined;
+  #started = false;
+
+  constructor(options: WalkerOptions) {
+    this.#options = options;
+    this.#roots = options.fileSet.roots;
+    // The handle is set before an entry is ever seen.
+    this.entry = {
+      key: "",
+      dir: undefined as unknown as DirectoryHandle,
+      name: "",
+      stat: this.#stat,
+      options: undefined as unknown as EntryOptions,
+    };
+  }
+
+  /**
+   * Looks at every root before anything is saved.
+   * @throws BackupError ROOT_UNUSABLE: missing, not allowed, or on a file system that the FileSet leaves out.
+   */
+  checkRoots(): void {
+    this.#identities = this.#roots.map((root) => {
+      checkAllowed(root, this.#options.allowedRoots);
+      const { parent, stat } = openRoot(root);
+      parent.close();
+      const options = root.rules.select(root.key, stat.type === EntryType.directory);
+      if (options !== undefined) this.#checkType(root, stat, options);
+      const { inode, devMajor, devMinor } = stat;
+      return { root, inode, devMajor, devMinor, directory: stat.type === EntryType.directory };
+    });
+  }
+
+  /**
+   * After the walk: each root must still be the directory that it was, on the same device.
+   * @throws BackupError ROOT_CHANGED
+   */
+  checkRootsAgain(): void {
+    for (const identity of this.#identities.filter((one) => one.directory)) {
+      const { parent, stat } = openRoot(identity.root);
+      parent.close();
+      const same =
+        stat.inode === identity.inode &&
+        stat.devMajor === identity.devMajor &&
+        stat.devMinor === identity.devMinor;
+      if (same) continue;
+      const path = displayPath(hostPath(identity.root));
+      throw new BackupError(
+        "ROOT_CHANGED",
+        `${path} is another directory or device than when the job began; was it unmounted?`,
+      );
+    }
+  }
+
+  /** The next event. @throws BackupError ROOT_UNUSABLE when a root went away meanwhile. */
+  next(): WalkEvent {
+    if (!this.#started && this.#start()) return WalkEvent.through;
+    for (;;) {
+      const descent = this.#descent;
+      this.#descent = undefined;
+      const opened = descent === undefined ? undefined : this.#descend(descent);
+      this.#held?.close();
+      this.#held = undefined;
+      if (opened !== undefined) return opened;
+      const frame = this.#stack.top;
+      if (frame === undefined) return WalkEvent.done;
+      if (frame.next >= frame.names.length) {
+        this.#leave();
+        continue;
+      }
+      const event = this.#visitName(frame, frame.names[frame.next++]!);
+      if (event !== undefined) return event;
+    }
+  }
+
+  close(): void {
+    this.#held?.close();
+    this.#held = undefined;
+    this.#stack.closeAll();
+  }
+
+  /** True when the virtual "/" is not saved itself. */
+  #start(): boolean {
+    this.#started = true;
+    this.key = "";
+    const saved = this.#roots[0]?.key === "";
+    // A frame whose only name stands for the root itself, or one that leads to the roots.
+    this.#pushThrough(this.#roots, saved ? [""] : undefined);
+    return !saved;
+  }
+
+  /** A frame that leads to roots only. */
+  #pushThrough(roots: readonly WalkRoot[], names: readonly string[] | undefined): void {
+    const prefixLength = this.#prefix.length;
+    this.#stack.push({
+      handle: undefined,
+      name: "",
+      names: names ?? this.#components(roots, prefixLength),
+      next: 0,
+      prefixLength,
+      roots,
+      rules: undefined,
+      saved: false,
+      anchor: false,
+      devMajor: 0,
+      devMinor: 0,
+      inode: 0,
+    });
+  }
+
+  /** Next path components towards `roots`, sorted, each once. */
+  #components(roots: readonly WalkRoot[], prefixLength: number): string[] {
+    const names = roots.map(({ key }) => {
+      const end = key.indexOf("\0", prefixLength);
+      return key.slice(prefixLength, end < 0 ? undefined : end);
+    });
+    return [...new Set(names)].sort();
+  }
+
+  #leave(): void {
+    this.#stack.pop();
+    const below = this.#stack.top;
+    this.#prefix = below === undefined ? "" : this.#prefix.slice(0, below.prefixLength);
+  }
+
+  #visitName(frame: Frame, name: string): WalkEvent | undefined {
+    const key = this.#prefix + name;
+    if (key.length > MAX_KEY_BYTES) {
+      this.#notSaved(`Path too long, not saved: "${displayPath(keyToPath(key).slice(0, 200))}…"`);
+      return undefined;
+    }
+    const roots =
+      frame.roots.length === 0 ? frame.roots : frame.roots.filter((root) => isWithin(key, root.key));
+    const root = roots[0]?.key === key ? roots[0] : undefined;
+    if (root !== undefined) return this.#visitRoot(root, roots.slice(1));
+    if (!frame.saved) return this.#goThrough(key, roots, true);
+    let dir: DirectoryHandle;
+    try {
+      dir = this.#stack.topHandle();
+      dir.stat(name, this.#stat);
+    } catch (error) {
+      return this.#cannotLook(frame, key, error);
+    }
+    return this.#visit({ key, dir, name, roots, rules: frame.rules!, frame });
+  }
+
+  #cannotLook(frame: Frame, key: string, error: unknown): WalkEvent | undefined {
+    this.key = key;
+    const shown = displayPath(keyToPath(key));
+    if (codeOf(error) === "ENOENT") {
+      this.#options.report("warning", `"${shown}" vanished before it could be saved`);
+      return undefined;
+    }
+    this.#notSaved(`Could not stat "${shown}": ERR=${describeError(error)}`);
+    if (codeOf(error) === "DIRECTORY_MOVED") {
+      // All further names of this directory fail alike: one event for each keeps them, one message is enough.
+      frame.saved = false;
+      frame.next = frame.names.length;
+      this.key = this.#prefix.slice(0, -1);
+      return WalkEvent.unreadBelow;
+    }
+    return WalkEvent.unread;
+  }
+
+  #visitRoot(root: WalkRoot, below: readonly WalkRoot[]): WalkEvent | undefined {
+    const { parent, name, stat } = openRoot(root);
+    this.#held = parent;
+    Object.assign(this.#stat, stat);
+    return this.#visit({
+      key: root.key,
+      dir: parent,
+      name,
+      roots: below,
+      rules: root.rules,
+      frame: undefined,
+    });
+  }
+
+  #visit(at: {
+    key: string;
+    dir: DirectoryHandle;
+    name: string;
+    roots: readonly WalkRoot[];
+    rules: IncludeRules;
+    /** Directory that it was found in; undefined for a root. */
+    frame: Frame | undefined;
+  }): WalkEvent | undefined {
+    const { key, dir, name, roots, rules, frame } = at;
+    const stat = this.#stat;
+    if (stat.type === "socket" || stat.type === "unknown") {
+      if (stat.type === "socket") this.sockets++;
+      else this.unknown++;
+      return undefined;
+    }
+    const isDirectory = stat.type === EntryType.directory;
+    const options = rules.select(key, isDirectory);
+    if (options === undefined || (isDirectory && this.#holdsMark(rules, dir, name))) {
+      return roots.length > 0 ? this.#goThrough(key, roots, true) : undefined;
+    }
+    const { entry } = this;
+    entry.key = key;
+    entry.dir = dir;
+    entry.name = name;
+    entry.options = options;
+    if (isDirectory) {
+      const isRoot = frame === undefined;
+      if (isRoot || this.#mayEnter(key, options, frame, roots))
+        this.#descent = { name, roots, rules, isRoot };
+      else if (roots.length > 0) this.#goThrough(key, roots, false);
+    }
+    return WalkEvent.entry;
+  }
+
+  /** Pushes a frame that only leads to `roots`; the event when the directory itself is not saved. */
+  #goThrough(key: string, roots: readonly WalkRoot[], tell: boolean): WalkEvent | undefined {
+    this.key = key;
+    this.#prefix = key === "" ? "" : `${key}\0`;
+    this.#pushThrough(roots, undefined);
+    return tell ? WalkEvent.through : undefined;
+  }
+
+  /** Bacula's rules for a directory that is no root. */
+  #mayEnter(key: string, options: EntryOptions, frame: Frame, roots: readonly WalkRoot[]): boolean {
+    const { devMajor, devMinor } = this.#stat;
+    const path = displayPath(keyToPath(key));
+    if (!options.recurse) {
+      this.#options.report("skipped", `Recursion turned off. Will not descend into ${path}`);
+      return false;
+    }
+    if (devMajor === frame.devMajor && devMinor === frame.devMinor) return true;
+    if (options.oneFs) {
+      if (roots.length === 0)
+        this.#options.report("info", `${path} is a different filesystem. Will not descend into it.`);
+      return false;
+    }
+    const type = options.fsTypes.length === 0 ? undefined : this.#mounts.typeOf(devMajor, devMinor);
+    if (options.fsTypes.length === 0 || (type !== undefined && options.fsTypes.includes(type))) return true;
+    this.#options.report(
+      "skipped",
+      `Disallowed filesystem (${type ?? "unknown type"}). Will not descend into ${path}`,
+    );
+    return false;
+  }
+
+  #checkType(root: WalkRoot, stat: StatRecord, options: EntryOptions): void {
+    if (options.fsTypes.length === 0) return;
+    const type = this.#mounts.typeOf(stat.devMajor, stat.devMinor);
+    if (type !== undefined && options.fsTypes.includes(type)) return;
+    const path = displayPath(hostPath(root));
+    const allowed = options.fsTypes.join(", ");
+    throw new BackupError(
+      "ROOT_UNUSABLE",
+      `${path} is on file system type ${type ?? "unknown"}, the FileSet allows ${allowed}`,
+    );
+  }
+
+  #holdsMark(rules: IncludeRules, parent: DirectoryHandle, name: string): boolean {
+    if (rules.excludeDirContaining.length === 0) return false;
+    let dir: DirectoryHandle | undefined;
+    try {
+      dir = DirectoryHandle.open(parent, name);
+      const scratch = newStat();
+      return rules.excludeDirContaining.some((mark) => {
+        try {
+          dir!.stat(mark, scratch);
+          return true;
+        } catch {
+          return false;
+        }
+      });
+    } catch {
+      // Reported when it is entered.
+      return false;
+    } finally {
+      dir?.close();
+    }
+  }
+
+  /** Enters the directory that `entry` was. */
+  #descend({ name, roots, rules, isRoot }: Descent): WalkEvent | undefined {
+    const { entry } = this;
+    const { key } = entry;
+    const { devMajor, devMinor, inode } = this.#stat;
+    this.#prefix = key === "" ? "" : `${key}\0`;
+    let handle: DirectoryHandle | undefined;
+    let names: string[];
+    try {
+      handle = DirectoryHandle.open(entry.dir, name);
+      names = handle.names().sort();
+    } catch (error) {
+      handle?.close();
+      this.#notSaved(
+        `Could not open directory "${displayPath(keyToPath(key))}": ERR=${describeError(error)}`,
+      );
+      if (roots.length > 0) this.#pushThrough(roots, undefined);
+      else this.#restorePrefix();
+      this.key = key;
+      return WalkEvent.unreadBelow;
+    }
+    const empty = names.length === 0;
+    if (roots.length > 0)
+      names = [...new Set([...names, ...this.#components(roots, this.#prefix.length)])].sort();
+    const prefixLength = this.#prefix.length;
+    this.#stack.push({
+      handle,
+      name,
+      names,
+      next: 0,
+      prefixLength,
+      roots,
+      rules,
+      saved: true,
+      anchor: isRoot,
+      devMajor,
+      devMinor,
+      inode,
+    });
+    if (!isRoot) return undefined;
+    this.rootDirectories++;
+    if (!empty) return undefined;
+    this.emptyRoots++;
+    this.key = key;
+    return WalkEvent.emptyRoot;
+  }
+
+  #restorePrefix(): void {
+    const top = this.#stack.top;
+    this.#prefix = top === undefined ? "" : this.#prefix.slice(0, top.prefixLength);
+  }
+
+  #notSaved(text: string): void {
+    this.#options.report("notsaved", text);
+  }
+}

@@ -1,0 +1,45 @@
+#!/bin/sh
+# Installs what is missing, builds, and runs all tests; with "long" only those that take many minutes.
+# With BASALT_NO_SKIP=1 a skipped test is a failure. More arguments are names of tests to run: test.sh [long] PATTERN
+set -eu
+cd "$(dirname "$0")/.."
+long=""
+if [ "${1:-}" = long ]; then
+  long=1
+  shift
+fi
+sh scripts/apt.sh g++:g++ make:make python3:python3 rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
+  zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap
+sh scripts/setup.sh
+sh scripts/build.sh
+
+# build/ may still hold what was compiled from a file that is gone.
+files=""
+for file in $(find build -name '*.test.js' | sort); do
+  source="${file#build/}"
+  [ -f "${source%.js}.ts" ] || continue
+  case "$file" in
+    *.long.test.js) [ -n "$long" ] || continue ;;
+    *) [ -z "$long" ] || continue ;;
+  esac
+  case "$file" in
+    *"${1:-}"*) files="$files $file" ;;
+  esac
+done
+if [ -z "$files" ]; then
+  echo "no tests to run" >&2
+  exit 1
+fi
+timeout=600000
+[ -z "$long" ] || timeout=7200000
+status=0
+# shellcheck disable=SC2086
+node --enable-source-maps --test --test-concurrency=2 --test-timeout="$timeout" \
+  --test-reporter=spec --test-reporter-destination=stdout \
+  --test-reporter=tap --test-reporter-destination=build/test.tap $files || status=$?
+if [ "$status" = 0 ] && [ "${BASALT_NO_SKIP:-}" = 1 ] && grep -qE '^ *ok .* # SKIP' build/test.tap; then
+  echo "skipped tests count as failures here:" >&2
+  grep -E '^ *ok .* # SKIP' build/test.tap >&2
+  status=1
+fi
+exit "$status"

@@ -1,0 +1,90 @@
+/**
+ * The catalog as the daemon's main thread sees it: one thread writes, another reads for lists and consoles, so that
+ * jobs and consoles do not wait for each other. Restores read with connections of their own.
+ */
+
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { WriterMethods } from "./catalog-worker.js";
+import type { ReaderMethods } from "./reader-worker.js";
+import type { ListedEntry, LocalJob } from "./types.js";
+import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
+
+export class Catalog {
+  readonly file: string;
+  readonly writer: Remote<WriterMethods>;
+  readonly reader: Remote<ReaderMethods>;
+  readonly #writing: WorkerClient;
+  readonly #reading: WorkerClient;
+
+  private constructor(file: string, onDeath: (error: Error) => void) {
+    this.file = file;
+    this.#writing = new WorkerClient(
+      new URL("./catalog-worker.js", import.meta.url),
+      { catalog: file },
+      onDeath,
+    );
+    this.#reading = new WorkerClient(
+      new URL("./reader-worker.js", import.meta.url),
+      { readCatalog: file },
+      onDeath,
+    );
+    this.writer = this.#writing.remote<WriterMethods>();
+    this.reader = this.#reading.remote<ReaderMethods>();
+  }
+
+  /**
+   * Opens or makes the catalog; `onDeath` hears when a thread of it ends by itself: nothing can go on then.
+   * @throws BackupError CATALOG_UNUSABLE, CATALOG_TOO_NEW
+   */
+  static async open(file: string, onDeath: (error: Error) => void): Promise<Catalog> {
+    mkdirSync(dirname(file), { recursive: true });
+    const catalog = new Catalog(file, onDeath);
+    try {
+      await catalog.writer.open();
+      await catalog.reader.open();
+    } catch (error) {
+      await catalog.close();
+      throw error;
+    }
+    return catalog;
+  }
+
+  /** List blocks one by one; leaving the loop closes the handle. */
+  async *blocks(layers: readonly LocalJob[], stateOf?: LocalJob): AsyncGenerator<Buffer, void> {
+    const handle = await this.reader.openBlocks([...layers], stateOf);
+    try {
+      for (;;) {
+        const block = await this.reader.nextBlock(handle);
+        if (block === undefined) return;
+        yield asBuffer(block);
+      }
+    } finally {
+      await this.reader.closeHandle(handle).catch(() => undefined);
+    }
+  }
+
+  /** Pages of a handle from openEntries or openFind. */
+  async *pages(
+    handle: number,
+    next: (handle: number) => Promise<ListedEntry[] | undefined>,
+  ): AsyncGenerator<ListedEntry[], void> {
+    try {
+      for (;;) {
+        const page = await next(handle);
+        if (page === undefined) return;
+        if (page.length > 0) yield page;
+      }
+    } finally {
+      await this.reader.closeHandle(handle).catch(() => undefined);
+    }
+  }
+
+  /** Ends both threads after the calls already sent. */
+  async close(): Promise<void> {
+    await this.reader.close().catch(() => undefined);
+    await this.#reading.close();
+    await this.writer.close().catch(() => undefined);
+    await this.#writing.close();
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * File lists as consumers want them, read from the catalog in small steps: the effective list of a job, lists with
+ * state for the next backup, directory listings, counts. Everything here runs in a reading thread; each call does a
+ * bounded piece of work, so that many consumers share the thread.
+ */
+
+import { isWithin } from "../../common/format/path.js";
+import { BLOCK_TARGET_ROWS, BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BlockCursor, BlockQueries } from "./block-cursor.js";
+import { behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
+import { RuleMatcher } from "./rules.js";
+import type { Db } from "./schema.js";
+import type { EntryQuery, ListedEntry, LocalJob } from "./types.js";
+
+/** Cursors over the lists of one connection. */
+export class Lists {
+  readonly rows: BlockQueries;
+  readonly states: BlockQueries;
+
+  constructor(db: Db) {
+    this.rows = new BlockQueries(db, "list_block");
+    this.states = new BlockQueries(db, "state_block");
+  }
+
+  /** The overlay of `layers`, top first. */
+  overlay(layers: readonly LocalJob[]): OverlayCursor {
+    return new OverlayCursor(layers.map((job) => new BlockCursor(this.rows, job)));
+  }
+}
+
+/** A list that is sent block by block. `next` is undefined at its end. */
+export interface BlockSource {
+  next(): Buffer | undefined;
+}
+
+/** One job's own blocks as they are: nothing is decoded. */
+export class VerbatimBlocks implements BlockSource {
+  readonly #queries: BlockQueries;
+  readonly #job: LocalJob;
+  #last: Buffer | undefined;
+
+  constructor(lists: Lists, job: LocalJob) {
+    this.#queries = lists.rows;
+    this.#job = job;
+  }
+
+  next(): Buffer | undefined {
+    const block =
+      this.#last === undefined ? this.#queries.first(this.#job) : this.#queries.next(this.#job, this.#last);
+    this.#last = block?.first_key;
+    return block?.data;
+  }
+}
+
+/** An effective list; with `stateOf`, rows carry the state that this job's run saw. */
+export class OverlayBlocks implements BlockSource {
+  readonly #rows: OverlayCursor;
+  readonly #states: RowCursor | undefined;
+  readonly #writer: BlockWriter;
+
+  constructor(lists: Lists, layers: readonly LocalJob[], stateOf: LocalJob | undefined) {
+    this.#rows = lists.overlay(layers);
+    this.#states = stateOf === undefined ? undefined : new BlockCursor(lists.states, stateOf);
+    this.#writer = new BlockWriter({ state: stateOf !== undefined });
+  }
+
+  next(): Buffer | undefined {
+    const { row: first } = this.#rows;
+    if (first === undefined) return undefined;
+    while (this.#rows.row !== undefined && !this.#writer.full) {
+      const row = this.#rows.row;
+      if (this.#states !== undefined) attachState(row, this.#states);
+      this.#writer.add(row);
+      this.#rows.advance();
+    }
+    return this.#writer.finish();
+  }
+}
+
+/** Steps instead of seeking: both lists hold nearly the same paths. */
+function attachState(row: Row, states: RowCursor): void {
+  while (states.row !== undefined && states.row.key < row.key) states.advance();
+  row.state = states.row !== undefined && states.row.key === row.key ? states.row.state : undefined;
+}
+
+/** Entries of one query, a page at a time. */
+export class EntryPages {
+  readonly #query: EntryQuery;
+  readonly #cursor: RowCursor;
+  readonly #overlay: OverlayCursor | undefined;
+  readonly #jobIds: readonly number[];
+  readonly #firstBase: number;
+  readonly #rules: RuleMatcher | undefined;
+  #left: number;
+
+  /** `layers` top first, `jobIds` the director's number of each; layers from `firstBase` on are Bases. */
+  constructor(
+    lists: Lists,
+    layers: readonly LocalJob[],
+    jobIds: readonly number[],
+    firstBase: number,
+    query: EntryQuery,
+  ) {
+    this.#query = query;
+    this.#jobIds = jobIds;
+    this.#firstBase = firstBase;
+    this.#rules = query.rules.length > 0 ? new RuleMatcher(query.rules) : undefined;
+    this.#left = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
+    if (query.ownRows) {
+      this.#cursor = new BlockCursor(lists.rows, layers[0]!);
+    } else {
+      this.#overlay = lists.overlay(layers);
+      this.#cursor = this.#overlay;
+    }
+    this.#start();
+  }
+
+  #start(): void {
+    const { directory, children, after } = this.#query;
+    // The least key below the directory; without `children` the directory itself belongs to the answer.
+    let from = directory;
+    if (children && directory !== "") from = `${directory}\0`;
+    else if (children) from = "\x01";
+    if (after !== undefined && after >= from) from = children ? behindSubtree(after) : `${after}\0`;
+    if (this.#overlay !== undefined) this.#overlay.seekWithin(from);
+    else this.#cursor.seek(from);
+    if (from === "\x01" && this.#cursor.row?.key === "") this.#cursor.advance();
+  }
+
+  /** Undefined at the end. A page may be short, or empty, when little of what was passed is wanted. */
+  next(): ListedEntry[] | undefined {
+    const page: ListedEntry[] = [];
+    for (let steps = 0; steps < BLOCK_TARGET_ROWS && this.#left > 0; steps++) {
+      const found = this.#cursor.row;
+      if (found === undefined || !isWithin(this.#query.directory, found.key)) {
+        this.#left = 0;
+        return page.length > 0 ? page : undefined;
+      }
+      const row = this.#query.children ? this.#child(found) : found;
+      if (this.#wanted(row)) {
+        page.push(this.#entry(row));
+        this.#left--;
+      }
+      if (this.#query.children) this.#cursor.seek(behindSubtree(row.key));
+      else this.#cursor.advance();
+    }
+    return page.length > 0 || this.#left > 0 ? page : undefined;
+  }
+
+  /** The row itself, or the directory that is only implied by what lies below it (above a FileSet's first path). */
+  #child(row: Row): Row {
+    const { directory } = this.#query;
+    const end = row.key.indexOf("\0", directory === "" ? 0 : directory.length + 1);
+    if (end < 0) return row;
+    return { ...emptyRow(row.key.slice(0, end), EntryType.directory), mode: 0o755 };
+  }
+
+  #wanted(row: Row): boolean {
+    const { ownRows, deleted, baseOnly } = this.#query;
+    if (ownRows && (row.type === EntryType.deleted) !== deleted) return false;
+    return !baseOnly || (this.#overlay !== undefined && this.#overlay.layer >= this.#firstBase);
+  }
+
+  #entry(row: Row): ListedEntry {
+    const { key, type, flags, mode, uid, gid, size, mtimeSec, mtimeNsec, target, group } = row;
+    const content = row.content === undefined ? undefined : new Uint8Array(row.content);
+    const jobId = this.#jobIds[this.#overlay?.layer ?? 0] ?? 0;
+    const marked = this.#rules?.selects(key) ?? false;
+    return {
+      key,
+      type,
+      flags,
+      mode,
+      uid,
+      gid,
+      size,
+      mtimeSec,
+      mtimeNsec,
+      target,
+      group,
+      content,
+      jobId,
+      marked,
+    };
+  }
+}
+
+/** Files and bytes that a selection takes, counted in steps. */
+export class SelectionCounter {
+  readonly #cursor: OverlayCursor;
+  readonly #rules: RuleMatcher;
+  files = 0;
+  bytes = 0;
+  total = 0;
+
+  constructor(lists: Lists, layers: readonly LocalJob[], rules: RuleMatcher) {
+    this.#cursor = lists.overlay(layers);
+    this.#rules = rules;
+  }
+
+  /** True when done. */
+  step(rows: number): boolean {
+    for (let i = 0; i < rows; i++) {
+      const row = this.#cursor.row;
+      if (row === undefined) return true;
+      this.total++;
+      if (this.#rules.selects(row.key)) {
+        this.files++;
+        this.bytes += row.size;
+      }
+      this.#cursor.advance();
+    }
+    return false;
+  }
+}

@@ -1,0 +1,157 @@
+/** Jobs and places of contents, read for lists and manifests. */
+
+import { DIGEST_BYTES, PART_BYTES } from "../../common/format/content.js";
+import { LayerQueries } from "./layers.js";
+import type { Db } from "./schema.js";
+import type { JobListing, JobRecord, LocalJob } from "./types.js";
+import { asBuffer } from "./worker-rpc.js";
+
+export interface JobQuery {
+  jobIds: number[];
+  client: string;
+  jobName: string;
+  fileSet: string;
+  /** Only jobs that ended before; 0: all. */
+  beforeMs: number;
+  /** 0: all. */
+  limit: number;
+}
+
+export interface ContentPlace {
+  jobId: number;
+  volume: string;
+}
+
+type Raw = Record<string, number | string>;
+
+export class JobQueries {
+  readonly #db: Db;
+  readonly #layers: LayerQueries;
+  readonly #volumes;
+  readonly #copies;
+  readonly #frameVolume;
+  readonly #finished;
+  readonly #content;
+  readonly #parts;
+
+  constructor(db: Db) {
+    this.#db = db;
+    this.#layers = new LayerQueries(db);
+    this.#volumes = db
+      .prepare<[number], string>(
+        "SELECT DISTINCT v.name FROM job_volume j JOIN volume v ON v.id = j.volume WHERE j.job = ? ORDER BY j.ord",
+      )
+      .pluck();
+    this.#copies = db
+      .prepare<[Buffer], [number, number]>("SELECT job, frame FROM chunk WHERE digest = ? AND damaged = 0")
+      .raw();
+    this.#frameVolume = db
+      .prepare<[number], string>("SELECT v.name FROM frame f JOIN volume v ON v.id = f.volume WHERE f.id = ?")
+      .pluck();
+    this.#finished = db
+      .prepare<[number], [number, number]>("SELECT job_id, dirty FROM job WHERE id = ?")
+      .raw();
+    this.#content = db.prepare<[Buffer, number], { job: number; id: number }>(
+      `SELECT c.job, c.id FROM content c JOIN job j ON j.id = c.job WHERE c.identity = ? AND (c.job = ? OR j.dirty = 0)`,
+    );
+    this.#parts = db
+      .prepare<[number, number], [number, Buffer]>(
+        "SELECT seq, data FROM content_part WHERE content = ? AND seq > ? ORDER BY seq LIMIT 1",
+      )
+      .raw();
+  }
+
+  /** Newest first. */
+  list(query: JobQuery): JobListing[] {
+    const numbers = query.jobIds.filter(Number.isSafeInteger).join(",");
+    const raws = this.#db
+      .prepare<object, Raw>(`SELECT j.*, p.name AS pool_name FROM job j JOIN pool p ON p.id = j.pool
+        WHERE (@client = '' OR j.client = @client) AND (@jobName = '' OR j.job_name = @jobName)
+        AND (@fileSet = '' OR j.file_set = @fileSet) AND (@beforeMs = 0 OR (j.end_ms > 0 AND j.end_ms <= @beforeMs))
+        ${numbers === "" ? "" : `AND j.job_id IN (${numbers})`}
+        ORDER BY j.id DESC LIMIT @limit`)
+      .all({ ...query, jobIds: undefined, limit: query.limit > 0 ? query.limit : -1 });
+    return raws.map((raw) => this.#listing(raw));
+  }
+
+  highestJobId(): number {
+    return this.#db.prepare<[], number>("SELECT coalesce(max(job_id), 0) FROM job").pluck().get() ?? 0;
+  }
+
+  /** Where each chunk (32 bytes of digest) lies; an own copy of `job` before others. */
+  chunkPlaces(job: LocalJob, digests: Uint8Array): ContentPlace[][] {
+    const all = asBuffer(digests);
+    const jobIds = new Map<LocalJob, number | undefined>();
+    const volumes = new Map<number, string | undefined>();
+    const places: ContentPlace[][] = [];
+    for (let at = 0; at < all.length; at += DIGEST_BYTES) {
+      const copies = this.#copies.all(all.subarray(at, at + DIGEST_BYTES));
+      const [owner, frame] =
+        copies.find((copy) => copy[0] === job) ??
+        copies.find((copy) => this.#jobIdOfCopy(copy[0], job, jobIds) !== undefined) ??
+        [];
+      const jobId = owner === undefined ? undefined : this.#jobIdOfCopy(owner, job, jobIds);
+      if (frame !== undefined && !volumes.has(frame)) volumes.set(frame, this.#frameVolume.get(frame));
+      const volume = frame === undefined ? undefined : volumes.get(frame);
+      places.push(jobId === undefined || volume === undefined ? [] : [{ jobId, volume }]);
+    }
+    return places;
+  }
+
+  /** The JobId when the copy counts: it is `own`, or of a finished job. */
+  #jobIdOfCopy(job: LocalJob, own: LocalJob, known: Map<LocalJob, number | undefined>): number | undefined {
+    if (!known.has(job)) {
+      const [jobId, dirty] = this.#finished.get(job) ?? [0, 1];
+      known.set(job, dirty === 0 || job === own ? jobId : undefined);
+    }
+    return known.get(job);
+  }
+
+  /** Segment `after` + 1 of a content's parts list; undefined behind the last. Begin with -1. */
+  partsAfter(job: LocalJob, identity: Uint8Array, after: number): { seq: number; parts: Buffer } | undefined {
+    const all = this.#content.all(asBuffer(identity), job);
+    const found = all.find((content) => content.job === job) ?? all[0];
+    const row = found === undefined ? undefined : this.#parts.get(found.id, after);
+    if (row === undefined || row[1].length % PART_BYTES !== 0) return undefined;
+    return { seq: row[0], parts: row[1] };
+  }
+
+  #listing(raw: Raw): JobListing {
+    const record = toJob(raw);
+    const numbers = (jobs: LocalJob[]) => jobs.map((job) => this.#layers.jobIdOf(job));
+    return {
+      ...record,
+      bases: numbers(this.#layers.basesOf(record.id)),
+      chain: numbers(this.#layers.chainOf(record.id)),
+      volumes: this.#volumes.all(record.id),
+    };
+  }
+}
+
+function toJob(raw: Raw): JobRecord {
+  return {
+    id: Number(raw.id),
+    uuid: String(raw.uuid),
+    jobId: Number(raw.job_id),
+    jobName: String(raw.job_name),
+    job: String(raw.job),
+    client: String(raw.client),
+    fileSet: String(raw.file_set),
+    fileSetDigest: String(raw.file_set_digest),
+    level: String(raw.level) as JobRecord["level"],
+    status: String(raw.status) as JobRecord["status"],
+    hasState: raw.has_state === 1,
+    selfContained: raw.self_contained === 1,
+    pool: String(raw.pool_name),
+    scheduledMs: Number(raw.scheduled_ms),
+    startMs: Number(raw.start_ms),
+    endMs: Number(raw.end_ms),
+    files: Number(raw.files),
+    bytes: Number(raw.bytes),
+    rows: Number(raw.rows),
+    baseFiles: Number(raw.base_files),
+    newContent: Number(raw.new_content),
+    reason: String(raw.reason),
+    comment: String(raw.comment),
+  };
+}

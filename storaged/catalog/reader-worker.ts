@@ -1,0 +1,137 @@
+/**
+ * The thread that reads the catalog for lists and consoles, on a connection of its own. Long answers are handles
+ * that are asked for one step after the other, so that no consumer holds up the others.
+ */
+
+import { parentPort, workerData } from "node:worker_threads";
+import { BackupError } from "../../common/errors.js";
+import { Finder } from "./find.js";
+import { LayerQueries, type Layers } from "./layers.js";
+import {
+  type BlockSource,
+  EntryPages,
+  Lists,
+  OverlayBlocks,
+  SelectionCounter,
+  VerbatimBlocks,
+} from "./lists.js";
+import { listPools, listVolumes } from "./pool-queries.js";
+import { JobQueries } from "./queries.js";
+import { Resolver } from "./resolve.js";
+import { RuleMatcher } from "./rules.js";
+import { type Db, openForReading } from "./schema.js";
+import type { EntryQuery, FindQuery, LocalJob, SelectionRule } from "./types.js";
+import { serveMethods } from "./worker-rpc.js";
+
+const COUNT_STEP_ROWS = 50_000;
+
+export interface SelectionCount {
+  done: boolean;
+  files: number;
+  bytes: number;
+  total: number;
+}
+
+/** What is being read, by handle. */
+class Handles {
+  readonly #open = new Map<number, unknown>();
+  #next = 1;
+
+  add(source: unknown): number {
+    this.#open.set(this.#next, source);
+    return this.#next++;
+  }
+
+  get<T>(handle: number): T {
+    const source = this.#open.get(handle);
+    if (source === undefined) throw new BackupError("HANDLE_CLOSED", "this list was closed");
+    return source as T;
+  }
+
+  close(handle: number): void {
+    this.#open.delete(handle);
+  }
+}
+
+/** Methods of the reading thread; also used without a thread in tests. */
+export function readerMethods(db: Db) {
+  const lists = new Lists(db);
+  const layers = new LayerQueries(db);
+  const jobs = new JobQueries(db);
+  const resolver = new Resolver(db);
+  const handles = new Handles();
+
+  /** One JobId: its effective list; several: the layers themselves. */
+  function layersOf(jobIds: readonly number[]): Layers {
+    return jobIds.length === 1 ? layers.effective(layers.local(jobIds[0]!)) : layers.selection(jobIds);
+  }
+
+  return {
+    open: () => undefined,
+    resolve: resolver.resolve.bind(resolver),
+    listJobs: jobs.list.bind(jobs),
+    highestJobId: jobs.highestJobId.bind(jobs),
+    chunkPlaces: jobs.chunkPlaces.bind(jobs),
+    partsAfter: jobs.partsAfter.bind(jobs),
+    listPools: (name: string) => listPools(db, name),
+    listVolumes: (pool: string, volume: string) => listVolumes(db, pool, volume),
+
+    /** Blocks of an overlay (`layers` top first); with `stateOf` the rows carry that run's state. */
+    openBlocks: (ids: LocalJob[], stateOf?: LocalJob): number => {
+      const plain = ids.length === 1 && stateOf === undefined;
+      return handles.add(plain ? new VerbatimBlocks(lists, ids[0]!) : new OverlayBlocks(lists, ids, stateOf));
+    },
+    nextBlock: (handle: number) => handles.get<BlockSource>(handle).next(),
+
+    openEntries: (query: EntryQuery): number => {
+      const { jobs: ids, firstBase } = query.ownRows
+        ? { jobs: [layers.local(query.jobIds[0] ?? 0)], firstBase: 1 }
+        : layersOf(query.jobIds);
+      const numbers = ids.map((id) => layers.jobIdOf(id));
+      return handles.add(new EntryPages(lists, ids, numbers, firstBase, query));
+    },
+    nextEntries: (handle: number) => handles.get<EntryPages>(handle).next(),
+
+    openCount: (jobIds: number[], rules: SelectionRule[]): number =>
+      handles.add(new SelectionCounter(lists, layers.selection(jobIds).jobs, new RuleMatcher(rules))),
+    stepCount: (handle: number): SelectionCount => {
+      const counter = handles.get<SelectionCounter>(handle);
+      const done = counter.step(COUNT_STEP_ROWS);
+      return { done, files: counter.files, bytes: counter.bytes, total: counter.total };
+    },
+
+    openFind: (query: FindQuery): number => {
+      const listing = jobs.list({
+        jobIds: query.jobIds,
+        client: query.client,
+        jobName: "",
+        fileSet: "",
+        beforeMs: 0,
+        limit: 0,
+      });
+      return handles.add(
+        new Finder(
+          lists,
+          listing.filter(({ status }) => status === "T" || status === "W"),
+          query,
+        ),
+      );
+    },
+    nextFind: (handle: number) => handles.get<Finder>(handle).next(),
+
+    closeHandle: (handle: number) => handles.close(handle),
+    close: () => void db.close(),
+  };
+}
+export type ReaderMethods = ReturnType<typeof readerMethods>;
+
+if (parentPort !== null && (workerData as { readCatalog?: string } | null)?.readCatalog !== undefined) {
+  const { readCatalog } = workerData as { readCatalog: string };
+  let methods: ReaderMethods | undefined;
+  const open = (): ReaderMethods => {
+    methods ??= readerMethods(openForReading(readCatalog));
+    return methods;
+  };
+  const lazy = new Proxy({} as ReaderMethods, { get: (_none, name) => open()[name as keyof ReaderMethods] });
+  serveMethods(parentPort, lazy);
+}

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { type FakeFiled, fileRow, TestStorage } from "../session/testing.js";
+
+let storage: TestStorage;
+before(async () => {
+  storage = await new TestStorage().open();
+});
+after(() => storage.close());
+
+const tree = (text: string) => (fake: FakeFiled) => fake.tree({ [`a-${text}`]: text });
+const resolve = (level: string, more: object = {}) =>
+  storage.catalog.reader.resolve({
+    ...{ jobName: "vm", client: "vm-fd", fileSet: "All", fileSetDigest: "d", base: [], ignoreFileSetChanges: false },
+    ...{ level, ...more },
+  });
+
+test("what each level builds on, from the first run to a new Full", async () => {
+  const first = await resolve("Incremental", { base: ["vm", "ref"] });
+  assert.equal(first.level, "Full");
+  assert.equal(first.upgraded, "no-prior-full");
+  assert.deepEqual(first.unresolvedBases, ["vm", "ref"]);
+  assert.equal(first.ownNewest, 0);
+
+  const ref = await storage.backup(tree("ref"), { level: "Base", jobName: "ref", client: "ref-fd" });
+  const full = await storage.backup(tree("full"), { base: ["vm", "ref"] });
+  assert.deepEqual(full.parents.bases, [ref.jobId]);
+  assert.deepEqual(full.fake?.start.lists, [{ role: "base", jobId: ref.jobId }]);
+  // The own Full is no layer of the next one; it vouches.
+  const again = await resolve("Full", { base: ["vm", "ref"] });
+  assert.deepEqual([again.bases, again.unresolvedBases, again.ownNewest], [[ref.jobId], [], full.jobId]);
+
+  const inc1 = await storage.backup(tree("inc1"), { level: "Incremental" });
+  assert.deepEqual([inc1.parents.chain, inc1.parents.bases], [[full.jobId], [ref.jobId]]);
+  const diff = await storage.backup(tree("diff"), { level: "Differential" });
+  assert.deepEqual(diff.parents.chain, [full.jobId]);
+  assert.deepEqual(
+    diff.fake?.start.lists.map(({ role, jobId }) => [role, jobId]),
+    [
+      ["own", inc1.jobId],
+      ["parent", full.jobId],
+    ],
+  );
+  const inc2 = await storage.backup(tree("inc2"), { level: "Incremental" });
+  assert.deepEqual(inc2.parents.chain, [full.jobId, diff.jobId]);
+  const failed = await storage.backup(
+    async (fake) => {
+      await fake.rows([fileRow("x", Buffer.from("nowhere"))]);
+      await fake.end();
+    },
+    { level: "Incremental" },
+  );
+  assert.equal(failed.result.ok, false);
+  const next = await resolve("Incremental");
+  assert.deepEqual(next.chain, [full.jobId, diff.jobId, inc2.jobId]);
+  assert.ok(next.sinceMs > 0);
+
+  const changed = await resolve("Incremental", { fileSetDigest: "other" });
+  assert.deepEqual([changed.level, changed.upgraded], ["Full", "fileset-changed"]);
+  const ignored = await resolve("Incremental", { fileSetDigest: "other", ignoreFileSetChanges: true });
+  assert.equal(ignored.upgraded, "");
+});
+
+test("the effective list of an Incremental lies over its chain and the Bases of its Full", async () => {
+  const jobs = await storage.catalog.reader.listJobs({
+    ...{ jobIds: [], client: "vm-fd", jobName: "vm", fileSet: "", beforeMs: 0, limit: 0 },
+  });
+  const newest = jobs.find(({ status }) => status === "T")!;
+  const names = async (query: object) => {
+    const handle = await storage.catalog.reader.openEntries({
+      ...{ jobIds: [newest.jobId], ownRows: false, deleted: false, directory: "", children: true },
+      ...{ after: undefined, limit: 0, rules: [], baseOnly: false, ...query },
+    });
+    const found: string[] = [];
+    for await (const page of storage.catalog.pages(handle, storage.catalog.reader.nextEntries)) {
+      found.push(...page.map(({ key }) => key));
+    }
+    return found;
+  };
+  assert.deepEqual(await names({}), ["a-diff", "a-full", "a-inc2", "a-ref"]);
+  assert.deepEqual(await names({ baseOnly: true }), ["a-ref"]);
+  assert.deepEqual(await names({ ownRows: true }), ["a-inc2"]);
+  assert.deepEqual(await names({ after: "a-full", limit: 1 }), ["a-inc2"]);
+});
+
+test("a listing steps over subtrees and shows directories that are only implied", async () => {
+  const run = await storage.backup(
+    async (fake) => {
+      const directories = ["home\0me", "home\0me\0b", "srv"].map((key) => emptyRow(key, EntryType.directory));
+      const fifos = ["home\0me\0a", "home\0me\0b\0deep", "srv-x"].map((key) => emptyRow(key, EntryType.fifo));
+      await fake.rows([...directories, ...fifos].sort((a, b) => (a.key < b.key ? -1 : 1)));
+      await fake.end();
+    },
+    { jobName: "dirs" },
+  );
+  const list = async (directory: string) => {
+    const handle = await storage.catalog.reader.openEntries({
+      ...{ jobIds: [run.jobId], ownRows: false, deleted: false, directory, children: true, after: undefined },
+      ...{ limit: 0, rules: [{ key: "home", include: true, recursive: true }], baseOnly: false },
+    });
+    const found: [string, boolean][] = [];
+    for await (const page of storage.catalog.pages(handle, storage.catalog.reader.nextEntries)) {
+      for (const { key, marked } of page) found.push([key, marked]);
+    }
+    return found;
+  };
+  assert.deepEqual(await list(""), [
+    ["home", true],
+    ["srv", false],
+    ["srv-x", false],
+  ]);
+  assert.deepEqual(await list("home"), [["home\0me", true]]);
+  assert.deepEqual(
+    (await list("home\0me")).map(([key]) => key),
+    ["home\0me\0a", "home\0me\0b"],
+  );
+});
+
+test("finding names: by glob, by exact path, newest first", async () => {
+  const find = async (pattern: string, exact: boolean) => {
+    const query = { client: "vm-fd", pattern, exact, jobIds: [], limit: 0 };
+    const handle = await storage.catalog.reader.openFind(query);
+    const found: string[] = [];
+    for await (const page of storage.catalog.pages(handle, storage.catalog.reader.nextFind)) {
+      found.push(...page.map(({ key }) => key));
+    }
+    return found;
+  };
+  assert.deepEqual(await find("a-inc?", false), ["a-inc2", "a-inc1"]);
+  assert.deepEqual(await find("/home/me/b/deep", true), ["home\0me\0b\0deep"]);
+  assert.deepEqual(await find("*.no", false), []);
+});
+
+test("only the newest state stream is kept", async () => {
+  const jobs = await storage.catalog.reader.listJobs({
+    ...{ jobIds: [], client: "vm-fd", jobName: "vm", fileSet: "", beforeMs: 0, limit: 0 },
+  });
+  assert.equal(jobs.filter(({ hasState }) => hasState).length, 1);
+});

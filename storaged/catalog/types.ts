@@ -1,0 +1,262 @@
+/** What crosses between the daemon's main thread and the catalog's threads: plain values only. */
+
+import type { BackupTotals } from "../../proto/data/backup.js";
+
+/** Number of a job in this catalog (not the director's JobId). */
+export type LocalJob = number;
+
+/** Job levels as they are stored. */
+export type StoredLevel = "Base" | "Full" | "Differential" | "Incremental" | "VirtualFull";
+/** R running, T ok, W ok with warnings, E error, f fatal, A canceled. */
+export type StatusLetter = "R" | "T" | "W" | "E" | "f" | "A";
+
+export interface PoolRecord {
+  id: number;
+  name: string;
+  poolType: string;
+  deduplicate: boolean;
+  /** Whose content a client may be told is there. */
+  dedupScope: "pool" | "client";
+  maximumVolumes: number;
+  maximumVolumeBytes: number;
+  maximumVolumeJobs: number;
+  /** Seconds. */
+  volumeUseDuration: number;
+  /** Seconds. */
+  volumeRetention: number;
+  autoPrune: boolean;
+  recycle: boolean;
+  labelFormat: string;
+  scratchPool: string;
+  recyclePool: string;
+  nextPool: string;
+  /** Volumes in the pool now. */
+  volumes: number;
+}
+
+export interface VolumeRecord {
+  id: number;
+  name: string;
+  pool: number;
+  poolName: string;
+  mediaType: string;
+  device: string;
+  status: string;
+  enabled: boolean;
+  /** Length that is safe on disk; what lies behind it belongs to no committed job. */
+  bytes: number;
+  frames: number;
+  jobs: number;
+  errors: number;
+  labelMs: number;
+  firstWrittenMs: number;
+  lastWrittenMs: number;
+  /** Seconds. */
+  retention: number;
+  recycle: boolean;
+  maxBytes: number;
+  maxJobs: number;
+  /** Seconds. */
+  useDuration: number;
+  slot: number;
+  inChanger: boolean;
+}
+
+/** What a new volume record needs; limits are the pool's. */
+export interface NewVolume {
+  name: string;
+  pool: string;
+  mediaType: string;
+  device: string;
+  slot: number;
+  bytes: number;
+  labelMs: number;
+}
+
+export interface JobRecord {
+  id: LocalJob;
+  uuid: string;
+  jobId: number;
+  jobName: string;
+  job: string;
+  client: string;
+  fileSet: string;
+  fileSetDigest: string;
+  level: StoredLevel;
+  status: StatusLetter;
+  hasState: boolean;
+  selfContained: boolean;
+  pool: string;
+  scheduledMs: number;
+  startMs: number;
+  endMs: number;
+  files: number;
+  bytes: number;
+  rows: number;
+  baseFiles: number;
+  newContent: number;
+  reason: string;
+  comment: string;
+}
+
+/** A JobRecord with its relations, director's JobIds. */
+export interface JobListing extends JobRecord {
+  bases: number[];
+  chain: number[];
+  volumes: string[];
+}
+
+export interface NewJob {
+  uuid: string;
+  jobId: number;
+  jobName: string;
+  job: string;
+  client: string;
+  fileSet: string;
+  fileSetDigest: string;
+  level: StoredLevel;
+  pool: string;
+  scheduledMs: number;
+  startMs: number;
+  comment: string;
+  /** Director's JobIds, oldest first. */
+  chain: number[];
+  /** Director's JobIds in the job's order. */
+  bases: number[];
+  /** Director's JobId of the run whose list vouches; 0: none. */
+  ownNewest: number;
+}
+
+/** A list to send, as layers of one overlay, top first. */
+export interface ListSource {
+  jobId: number;
+  layers: LocalJob[];
+}
+
+export interface BegunJob {
+  id: LocalJob;
+  pool: PoolRecord;
+  selfContained: boolean;
+  chain: ListSource | undefined;
+  bases: ListSource[];
+  own: ListSource | undefined;
+  /** UUIDs for the volume's own records. */
+  chainUuids: string[];
+  baseUuids: string[];
+}
+
+export interface FrameRow {
+  volume: number;
+  offset: number;
+  bytes: number;
+  rawBytes: number;
+  /** As written by writeEntries (common/format/frame.ts). */
+  entries: Uint8Array;
+}
+
+/** Where a job lies on a volume. */
+export interface JobExtent {
+  volume: number;
+  firstOffset: number;
+  endOffset: number;
+}
+
+/** New safe length and counters of a volume. */
+export interface VolumeProgress {
+  volume: number;
+  bytes: number;
+  /** Frames added since the last report. */
+  frames: number;
+  writtenMs: number;
+}
+
+export interface JobCounts {
+  /** Rows that are not deletions. */
+  files: number;
+  deleted: number;
+  /** Logical bytes of the files among them. */
+  bytes: number;
+  rows: number;
+  stateRows: number;
+  newContent: number;
+}
+
+export interface CommitRequest {
+  job: LocalJob;
+  status: "T" | "W";
+  endMs: number;
+  totals: BackupTotals & { bytesStored: number; rawBytes: number };
+  extents: JobExtent[];
+  volumes: VolumeProgress[];
+}
+
+export interface ResolveInput {
+  jobName: string;
+  client: string;
+  fileSet: string;
+  fileSetDigest: string;
+  level: string;
+  base: string[];
+  ignoreFileSetChanges: boolean;
+}
+
+export interface ResolvedParents {
+  level: string;
+  upgraded: "" | "no-prior-full" | "fileset-changed";
+  chain: number[];
+  bases: number[];
+  unresolvedBases: string[];
+  ownNewest: number;
+  sinceMs: number;
+}
+
+export interface SelectionRule {
+  /** Path key. */
+  key: string;
+  include: boolean;
+  recursive: boolean;
+}
+
+/** A row with the director's JobId of the layer it comes from. */
+export interface ListedEntry {
+  key: string;
+  type: number;
+  flags: number;
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  target: string;
+  group: string | undefined;
+  content: Uint8Array | undefined;
+  jobId: number;
+  marked: boolean;
+}
+
+export interface EntryQuery {
+  /** Director's JobIds. One: its effective list, or with `ownRows` its rows alone; several: layers, oldest first. */
+  jobIds: number[];
+  ownRows: boolean;
+  /** With `ownRows`: the deletions instead of the entries. */
+  deleted: boolean;
+  /** Key. */
+  directory: string;
+  children: boolean;
+  /** Key; undefined: from the start. */
+  after: string | undefined;
+  /** 0: all. */
+  limit: number;
+  rules: SelectionRule[];
+  baseOnly: boolean;
+}
+
+export interface FindQuery {
+  client: string;
+  /** With `exact` an absolute path, else a glob over the last component or, with a `/` in it, the whole path. */
+  pattern: string;
+  exact: boolean;
+  jobIds: number[];
+  limit: number;
+}

@@ -1,0 +1,187 @@
+/** Frames, chunks and contents in parts, on the writing thread. */
+
+import { BackupError } from "../../common/errors.js";
+import {
+  DIGEST_BYTES,
+  PART_BYTES,
+  PartsIdentity,
+  ZERO_DIGEST,
+  ZERO_MAX_BYTES,
+} from "../../common/format/content.js";
+import { type FrameEntry, readEntries } from "../../common/format/frame.js";
+import { ByteReader } from "../../common/format/varint.js";
+import type { Db } from "./schema.js";
+import type { FrameRow, LocalJob } from "./types.js";
+import { asBuffer } from "./worker-rpc.js";
+import {
+  type Contexts,
+  type JobContext,
+  MAX_OPEN_CONTENTS,
+  type OpenContent,
+  violation,
+} from "./writer-context.js";
+
+/** pool, job, length, damaged of one stored copy. */
+type ChunkCopy = [pool: number, job: number, length: number, damaged: number];
+
+export class ContentStore {
+  readonly #db: Db;
+  readonly #contexts: Contexts;
+  readonly #copies;
+  readonly #copiesInPool;
+  readonly #contentCopies;
+  readonly #insertFrame;
+  readonly #insertChunk;
+  readonly #insertContent;
+  readonly #insertSegment;
+  readonly #nameContent;
+  readonly #dropSegments;
+  readonly #dropContent;
+
+  constructor(db: Db, contexts: Contexts) {
+    this.#db = db;
+    this.#contexts = contexts;
+    const copies = "SELECT pool, job, length, damaged FROM chunk WHERE digest = ?";
+    this.#copies = db.prepare<[Buffer], ChunkCopy>(copies).raw();
+    this.#copiesInPool = db.prepare<[Buffer, number], ChunkCopy>(`${copies} AND pool = ?`).raw();
+    this.#contentCopies = db
+      .prepare<[Buffer], [number, number, number]>("SELECT pool, job, size FROM content WHERE identity = ?")
+      .raw();
+    this.#insertFrame = db.prepare(
+      "INSERT INTO frame(job, volume, offset, bytes, raw_bytes, entries) VALUES (?, ?, ?, ?, ?, ?)",
+    );
+    this.#insertChunk = db.prepare("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?, ?, ?, ?, 0)");
+    this.#insertContent = db.prepare("INSERT INTO content(identity, pool, job, size) VALUES (NULL, ?, ?, 0)");
+    this.#insertSegment = db.prepare("INSERT INTO content_part(content, seq, data) VALUES (?, ?, ?)");
+    this.#nameContent = db.prepare("UPDATE content SET identity = ?, size = ? WHERE id = ?");
+    this.#dropSegments = db.prepare("DELETE FROM content_part WHERE content = ?");
+    this.#dropContent = db.prepare("DELETE FROM content WHERE id = ?");
+  }
+
+  /** Records verified frames that lie on a volume, with their chunks in digest order. */
+  addFrames(job: LocalJob, frames: readonly FrameRow[]): void {
+    const context = this.#contexts.get(job);
+    this.#db.transaction(() => {
+      const chunks: { entry: FrameEntry; frame: number }[] = [];
+      for (const { volume, offset, bytes, rawBytes, entries } of frames) {
+        const list = asBuffer(entries);
+        const { lastInsertRowid } = this.#insertFrame.run(job, volume, offset, bytes, rawBytes, list);
+        for (const entry of readEntries(new ByteReader(list), rawBytes)) {
+          chunks.push({ entry, frame: Number(lastInsertRowid) });
+        }
+      }
+      chunks.sort((a, b) => Buffer.compare(a.entry.digest, b.entry.digest));
+      for (const { entry, frame } of chunks) {
+        const { digest, offset, length } = entry;
+        const { changes } = this.#insertChunk.run(digest, context.pool, job, frame, offset, length);
+        context.counts.newContent += changes;
+      }
+    })();
+  }
+
+  /** One byte per digest: 1 when the job need not send it. */
+  known(job: LocalJob, digests: Uint8Array): Uint8Array {
+    const context = this.#contexts.get(job);
+    const all = asBuffer(digests);
+    const answer = new Uint8Array(all.length / DIGEST_BYTES);
+    if (context.selfContained || !context.deduplicate) return answer;
+    for (let i = 0; i < answer.length; i++) {
+      const digest = all.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
+      const copies = this.#copiesInPool.all(digest, context.pool);
+      if (copies.some(([, owner, , damaged]) => damaged === 0 && this.#contexts.mayKnow(context, owner)))
+        answer[i] = 1;
+    }
+    return answer;
+  }
+
+  /** True when rows and parts of the job may name this chunk and its length is right. */
+  hasChunk(context: JobContext, digest: Buffer, length: number): boolean {
+    const fits = ([pool, owner, stored, damaged]: ChunkCopy) =>
+      stored === length && damaged === 0 && this.#contexts.mayName(context, pool, owner);
+    // Nearly always there is one copy.
+    const first = this.#copies.get(digest);
+    return first !== undefined && (fits(first) || this.#copies.all(digest).some(fits));
+  }
+
+  hasContent(context: JobContext, identity: Buffer, size: number): boolean {
+    const copies = this.#contentCopies.all(identity);
+    return copies.some(
+      ([pool, owner, stored]) => stored === size && this.#contexts.mayName(context, pool, owner),
+    );
+  }
+
+  /**
+   * Adds a segment of a parts list. The identity is computed here, from parts that are there.
+   * @throws BackupError PROTOCOL_VIOLATION
+   */
+  addParts(
+    job: LocalJob,
+    sequence: number,
+    parts: Uint8Array,
+    last?: { size: number; identity: Uint8Array },
+  ): void {
+    const context = this.#contexts.get(job);
+    const list = asBuffer(parts);
+    this.#db.transaction(() => {
+      const content = context.contents.get(sequence) ?? this.#open(context, sequence);
+      this.#checkParts(context, content, list);
+      content.hash.add(list);
+      if (list.length > 0) this.#insertSegment.run(content.id, content.segments++, list);
+      if (last !== undefined) this.#finish(context, sequence, content, last.size, asBuffer(last.identity));
+    })();
+  }
+
+  #open(context: JobContext, sequence: number): OpenContent {
+    if (context.contents.size >= MAX_OPEN_CONTENTS) throw violation("too many files in parts at a time");
+    const { lastInsertRowid } = this.#insertContent.run(context.pool, context.id);
+    const content: OpenContent = {
+      id: Number(lastInsertRowid),
+      segments: 0,
+      size: 0,
+      hash: new PartsIdentity(),
+    };
+    context.contents.set(sequence, content);
+    return content;
+  }
+
+  #checkParts(context: JobContext, content: OpenContent, list: Buffer): void {
+    for (let at = 0; at < list.length; at += PART_BYTES) {
+      const length = list.readUInt32LE(at);
+      const digest = list.subarray(at + 4, at + PART_BYTES);
+      const zero = digest.equals(ZERO_DIGEST);
+      if (length === 0 || (zero && length > ZERO_MAX_BYTES))
+        throw violation("a part of an impossible length");
+      if (!zero && !this.hasChunk(context, digest, length)) {
+        throw violation(`a list of parts with unknown content ${digest.toString("hex")}`);
+      }
+      content.size += length;
+    }
+    if (!Number.isSafeInteger(content.size)) throw violation("a file of impossible size");
+  }
+
+  #finish(context: JobContext, sequence: number, content: OpenContent, size: number, identity: Buffer): void {
+    context.contents.delete(sequence);
+    if (content.size !== size) throw violation(`parts of ${content.size} bytes for a file of ${size}`);
+    if (!content.hash.digest().equals(identity)) throw violation("a list of parts with the wrong identity");
+    if (context.deduplicate && this.#storedBefore(context, identity)) {
+      this.#dropSegments.run(content.id);
+      this.#dropContent.run(content.id);
+      return;
+    }
+    this.#nameContent.run(identity, size, content.id);
+    context.counts.newContent++;
+  }
+
+  /** The same list of parts in the same pool, by a job that this one may know, or by this very job. */
+  #storedBefore(context: JobContext, identity: Buffer): boolean {
+    const copies = this.#contentCopies.all(identity);
+    return copies.some(([pool, owner]) => pool === context.pool && this.#contexts.mayKnow(context, owner));
+  }
+
+  /** @throws BackupError when a parts list was never finished. */
+  checkFinished(context: JobContext): void {
+    if (context.contents.size > 0) {
+      throw new BackupError("PROTOCOL_VIOLATION", "the client ended with unfinished lists of parts");
+    }
+  }
+}

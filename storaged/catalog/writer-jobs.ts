@@ -1,0 +1,252 @@
+/** Begin, commit and failure of jobs, on the writing thread. */
+
+import { BackupError } from "../../common/errors.js";
+import { readEntries } from "../../common/format/frame.js";
+import { ByteReader } from "../../common/format/varint.js";
+import { LayerQueries } from "./layers.js";
+import { poolByName } from "./pool-queries.js";
+import { type Db, durably } from "./schema.js";
+import type {
+  BegunJob,
+  CommitRequest,
+  JobCounts,
+  ListSource,
+  LocalJob,
+  NewJob,
+  VolumeProgress,
+} from "./types.js";
+import type { ContentStore } from "./writer-content.js";
+import { type Contexts, type JobContext, StreamOrder } from "./writer-context.js";
+
+/** Frames removed in one transaction when a failed job is cleaned. */
+const CLEAN_STEP_FRAMES = 200;
+
+export class JobStore {
+  readonly #db: Db;
+  readonly #contexts: Contexts;
+  readonly #contents: ContentStore;
+  readonly #layers: LayerQueries;
+
+  constructor(db: Db, contexts: Contexts, contents: ContentStore) {
+    this.#db = db;
+    this.#contexts = contexts;
+    this.#contents = contents;
+    this.#layers = new LayerQueries(db);
+  }
+
+  /**
+   * Records a running job with its frozen parents and pins what it may be told is known.
+   * @throws BackupError POOL_UNKNOWN, NOT_FOUND (a parent), JOB_EXISTS
+   */
+  begin(job: NewJob): BegunJob {
+    const pool = poolByName(this.#db, job.pool);
+    if (pool === undefined)
+      throw new BackupError("POOL_UNKNOWN", `Pool "${job.pool}" is not known to this storage`);
+    const chain = job.chain.map((jobId) => this.#layers.local(jobId));
+    const bases = job.bases.map((jobId) => this.#layers.local(jobId));
+    const own = job.ownNewest > 0 ? this.#layers.local(job.ownNewest) : undefined;
+    const whole = job.level === "Full" || job.level === "Base";
+    // Without deduplication a Full stands on its own volumes; only with Bases the own list keeps it from trusting
+    // them where the machine itself knows better.
+    const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
+    const alone = whole && bases.length === 0 && !offerOwn;
+    const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
+    const id = durably(this.#db, () => this.#insert(job, pool.id, selfContained, chain, bases));
+    const source = (jobId: number, local: LocalJob): ListSource => ({
+      jobId,
+      layers: this.#layers.effective(local).jobs,
+    });
+    const begun: BegunJob = {
+      id,
+      pool,
+      selfContained,
+      chain: chain.length === 0 ? undefined : source(job.chain.at(-1)!, chain.at(-1)!),
+      bases: whole ? bases.map((base, i) => source(job.bases[i]!, base)) : [],
+      own: offerOwn ? source(job.ownNewest, own) : undefined,
+      chainUuids: chain.map((parent) => this.#uuidOf(parent)),
+      baseUuids: bases.map((base) => this.#uuidOf(base)),
+    };
+    this.#contexts.add(this.#context(job, begun));
+    return begun;
+  }
+
+  #insert(job: NewJob, pool: number, selfContained: boolean, chain: LocalJob[], bases: LocalJob[]): LocalJob {
+    if (this.#db.prepare("SELECT 1 FROM job WHERE uuid = ?").get(job.uuid) !== undefined) {
+      throw new BackupError("JOB_EXISTS", `JobId ${job.jobId} was given to this storage before`);
+    }
+    const { lastInsertRowid } = this.#db
+      .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
+        has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
+        totals, reason, comment) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
+        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment)`)
+      .run({ ...job, self: selfContained ? 1 : 0, poolId: pool, chain: undefined, bases: undefined });
+    const id = Number(lastInsertRowid);
+    const parent = this.#db.prepare("INSERT INTO job_parent VALUES (?, ?, ?)");
+    for (const [ord, other] of chain.entries()) parent.run(id, ord, other);
+    // Only a Full lies on Bases itself; later runs reach them through their Full.
+    const base = this.#db.prepare("INSERT INTO job_base VALUES (?, ?, ?, 'overlay')");
+    if (chain.length === 0) for (const [ord, other] of bases.entries()) base.run(id, ord, other);
+    this.#db.prepare("INSERT INTO pin VALUES (?, ?)").run(id, pool);
+    return id;
+  }
+
+  #context(job: NewJob, begun: BegunJob): JobContext {
+    const layers = new Set<LocalJob>();
+    for (const source of [begun.chain, begun.own, ...begun.bases])
+      for (const id of source?.layers ?? []) layers.add(id);
+    const owner = this.#db.prepare<[number], { pool: number; client: string }>(
+      "SELECT pool, client FROM job WHERE id = ?",
+    );
+    const owners = [...layers].map((id) => owner.get(id)!);
+    return {
+      id: begun.id,
+      pool: begun.pool.id,
+      client: job.client,
+      deduplicate: begun.pool.deduplicate,
+      selfContained: begun.selfContained,
+      clientOnly: begun.pool.dedupScope === "client",
+      pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
+      clients: new Set([job.client, ...owners.map(({ client }) => client)]),
+      rows: new StreamOrder("rows"),
+      states: new StreamOrder("state"),
+      contents: new Map(),
+      counts: { files: 0, deleted: 0, bytes: 0, rows: 0, stateRows: 0, newContent: 0 },
+    };
+  }
+
+  #poolIsEmpty(pool: number): boolean {
+    return (
+      this.#db
+        .prepare("SELECT 1 FROM job WHERE pool = ? AND dirty = 0 AND status IN ('T', 'W')")
+        .get(pool) === undefined
+    );
+  }
+
+  #uuidOf(job: LocalJob): string {
+    return this.#db.prepare<[number], string>("SELECT uuid FROM job WHERE id = ?").pluck().get(job)!;
+  }
+
+  /** What the job has stored so far. @throws BackupError when it ended in the middle of something. */
+  finishRows(job: LocalJob): JobCounts {
+    const context = this.#contexts.get(job);
+    this.#contents.checkFinished(context);
+    return context.counts;
+  }
+
+  /** One durable transaction: from now on the job exists. Its frames must have been synced before. */
+  commit(request: CommitRequest): void {
+    const context = this.#contexts.get(request.job);
+    const { counts } = context;
+    durably(this.#db, () => {
+      this.#db
+        .prepare(`UPDATE job SET status = @status, dirty = 0, has_state = @hasState, end_ms = @endMs, files = @files,
+          bytes = @bytes, rows = @rows, base_files = @baseFiles, new_content = @newContent, totals = @totals
+          WHERE id = @job`)
+        .run({
+          job: request.job,
+          status: request.status,
+          hasState: counts.stateRows > 0 ? 1 : 0,
+          endMs: request.endMs,
+          files: counts.files,
+          bytes: counts.bytes,
+          rows: counts.rows,
+          baseFiles: request.totals.baseFiles,
+          newContent: counts.newContent,
+          totals: JSON.stringify(request.totals),
+        });
+      const extent = this.#db.prepare("INSERT INTO job_volume VALUES (?, ?, ?, ?, ?)");
+      for (const [ord, at] of request.extents.entries()) {
+        extent.run(request.job, ord, at.volume, at.firstOffset, at.endOffset);
+      }
+      const used = this.#db.prepare("UPDATE volume SET jobs = jobs + 1 WHERE id = ?");
+      for (const volume of new Set(request.extents.map((at) => at.volume))) used.run(volume);
+      this.#progress(request.volumes);
+      this.#db.prepare("DELETE FROM pin WHERE job = ?").run(request.job);
+    });
+    this.#contexts.remove(request.job);
+    this.#contexts.hidden.delete(request.job);
+    this.#dropOldStates(request.job);
+  }
+
+  /** Only the newest run's state stream is ever asked for. */
+  #dropOldStates(job: LocalJob): void {
+    const old = this.#db
+      .prepare<[number], number>(`SELECT o.id FROM job o JOIN job n ON n.id = ?
+        AND o.job_name = n.job_name AND o.client = n.client AND o.file_set = n.file_set
+        WHERE o.id < n.id AND n.has_state = 1 AND o.has_state = 1`)
+      .pluck()
+      .all(job);
+    for (const id of old) {
+      this.#db.transaction(() => {
+        this.#db.prepare("DELETE FROM state_block WHERE job = ?").run(id);
+        this.#db.prepare("UPDATE job SET has_state = 0 WHERE id = ?").run(id);
+      })();
+    }
+  }
+
+  /** Volumes were synced up to these lengths. */
+  checkpoint(volumes: readonly VolumeProgress[]): void {
+    durably(this.#db, () => this.#progress(volumes));
+  }
+
+  #progress(volumes: readonly VolumeProgress[]): void {
+    const update = this.#db.prepare(`UPDATE volume SET bytes = max(bytes, @bytes), frames = frames + @frames,
+      first_written_ms = CASE first_written_ms WHEN 0 THEN @writtenMs ELSE first_written_ms END,
+      last_written_ms = max(last_written_ms, @writtenMs) WHERE id = @volume`);
+    for (const progress of volumes) update.run(progress);
+  }
+
+  /** The job has failed: nothing of it counts any more. What it left is removed by `clean`. */
+  fail(job: LocalJob, status: "E" | "A" | "f", reason: string, endMs: number): void {
+    this.#contexts.remove(job);
+    this.#contexts.hidden.add(job);
+    this.#db
+      .prepare("UPDATE job SET status = ?, reason = ?, end_ms = ? WHERE id = ? AND status = 'R'")
+      .run(status, reason, endMs, job);
+  }
+
+  /** Removes a part of what a failed job left; true when all is gone. */
+  clean(job: LocalJob): boolean {
+    if (!this.#contexts.hidden.has(job)) return true;
+    return this.#db.transaction(() => {
+      const frames = this.#db
+        .prepare<[number], { id: number; raw_bytes: number; entries: Buffer }>(
+          `SELECT id, raw_bytes, entries FROM frame WHERE job = ? LIMIT ${CLEAN_STEP_FRAMES}`,
+        )
+        .all(job);
+      this.#removeFrames(job, frames);
+      if (frames.length === CLEAN_STEP_FRAMES) return false;
+      for (const table of ["list_block", "state_block", "pin"]) {
+        this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(job);
+      }
+      this.#db
+        .prepare("DELETE FROM content_part WHERE content IN (SELECT id FROM content WHERE job = ?)")
+        .run(job);
+      this.#db.prepare("DELETE FROM content WHERE job = ?").run(job);
+      this.#db.prepare("UPDATE job SET dirty = 0 WHERE id = ?").run(job);
+      this.#contexts.hidden.delete(job);
+      return true;
+    })();
+  }
+
+  #removeFrames(job: LocalJob, frames: readonly { id: number; raw_bytes: number; entries: Buffer }[]): void {
+    const pool = this.#db.prepare<[number], number>("SELECT pool FROM job WHERE id = ?").pluck().get(job)!;
+    const chunk = this.#db.prepare("DELETE FROM chunk WHERE digest = ? AND pool = ? AND job = ?");
+    const frame = this.#db.prepare("DELETE FROM frame WHERE id = ?");
+    for (const { id, raw_bytes, entries } of frames) {
+      for (const { digest } of readEntries(new ByteReader(entries), raw_bytes)) chunk.run(digest, pool, job);
+      frame.run(id);
+    }
+  }
+
+  /** At start: jobs that a former process left running have failed. Returns all that need `clean`. */
+  recover(nowMs: number): LocalJob[] {
+    const reason = "the storage daemon ended while the job was running";
+    durably(this.#db, () => {
+      this.#db
+        .prepare("UPDATE job SET status = 'E', reason = ?, end_ms = ? WHERE status = 'R'")
+        .run(reason, nowMs);
+    });
+    return [...this.#contexts.hidden];
+  }
+}

@@ -1,0 +1,102 @@
+/** A job's rows and state stream, checked and stored on the writing thread. */
+
+import type { Statement } from "better-sqlite3";
+import { decodeBlock, decodeXattrs, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { GarbledInput } from "../../common/format/varint.js";
+import type { Db } from "./schema.js";
+import type { LocalJob } from "./types.js";
+import { asBuffer } from "./worker-rpc.js";
+import type { ContentStore } from "./writer-content.js";
+import { type Contexts, type JobContext, type StreamOrder, violation } from "./writer-context.js";
+
+/** Longest symlink target and attribute set that Linux can hold, with room to spare. */
+const MAX_TARGET_BYTES = 65_536;
+const MAX_XATTR_BYTES = 4 * 1024 * 1024;
+
+export class RowStore {
+  readonly #contexts: Contexts;
+  readonly #contents: ContentStore;
+  readonly #insertRows;
+  readonly #insertState;
+
+  constructor(db: Db, contexts: Contexts, contents: ContentStore) {
+    this.#contexts = contexts;
+    this.#contents = contents;
+    const insert = (table: string): Statement<unknown[]> =>
+      db.prepare(`INSERT INTO ${table}(job, seq, first_key, last_key, rows, data) VALUES (?, ?, ?, ?, ?, ?)`);
+    this.#insertRows = insert("list_block");
+    this.#insertState = insert("state_block");
+  }
+
+  /** @throws BackupError PROTOCOL_VIOLATION: garbled, out of order, or naming content that is not there. */
+  addRows(job: LocalJob, block: Uint8Array): void {
+    const context = this.#contexts.get(job);
+    const rows = decode(block, "rows");
+    for (const row of rows) this.#check(context, row);
+    this.#store(this.#insertRows, context, context.rows, rows, block);
+    context.counts.rows += rows.length;
+    for (const row of rows) {
+      if (row.type === EntryType.deleted) context.counts.deleted++;
+      else context.counts.files++;
+      context.counts.bytes += row.size;
+    }
+  }
+
+  addState(job: LocalJob, block: Uint8Array): void {
+    const context = this.#contexts.get(job);
+    const rows = decode(block, "state");
+    // Types are neutral in a state stream, so that nothing is known about what lies below what.
+    for (const row of rows) context.states.check(row.key, true);
+    this.#store(this.#insertState, context, context.states, rows, block);
+    context.counts.stateRows += rows.length;
+  }
+
+  #store(
+    insert: Statement<unknown[]>,
+    context: JobContext,
+    order: StreamOrder,
+    rows: readonly Row[],
+    block: Uint8Array,
+  ): void {
+    const first = rows[0];
+    const last = rows.at(-1);
+    if (first === undefined || last === undefined) return;
+    const bytes = (key: string) => Buffer.from(key, "latin1");
+    insert.run(context.id, order.blocks++, bytes(first.key), bytes(last.key), rows.length, asBuffer(block));
+  }
+
+  #check(context: JobContext, row: Row): void {
+    context.rows.check(row.key, row.type === EntryType.directory);
+    if (row.target.length > MAX_TARGET_BYTES) throw violation("a link target of impossible length");
+    if (row.xattrs !== undefined) checkXattrs(row.xattrs);
+    if ((row.flags & RowFlag.damaged) !== 0) throw violation("a row that is marked as damaged");
+    if (row.content === undefined) return;
+    const parts = (row.flags & RowFlag.parts) !== 0;
+    const there = parts
+      ? this.#contents.hasContent(context, row.content, row.size)
+      : this.#contents.hasChunk(context, row.content, row.size);
+    if (!there) throw violation(`a row with unknown content ${row.content.toString("hex")}`);
+  }
+}
+
+function decode(block: Uint8Array, what: string): Row[] {
+  try {
+    return decodeBlock(asBuffer(block));
+  } catch (error) {
+    if (error instanceof GarbledInput) throw violation(`garbled ${what}: ${error.message}`);
+    throw error;
+  }
+}
+
+function checkXattrs(encoded: Buffer): void {
+  if (encoded.length > MAX_XATTR_BYTES) throw violation("extended attributes of impossible size");
+  try {
+    for (const { name } of decodeXattrs(encoded)) {
+      if (name === "" || name.length > 255 || name.includes("\0"))
+        throw violation("an invalid attribute name");
+    }
+  } catch (error) {
+    if (error instanceof GarbledInput) throw violation(`garbled attributes: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+/** The director's questions about jobs, lists, pools and volumes, and the labelling of volumes. */
+
+import { BackupError, codeOf, describeError } from "../common/errors.js";
+import { bytesOfText } from "../common/format/path.js";
+import { BLOCK_TARGET_ROWS } from "../common/format/row.js";
+import type { FindRequest__Output } from "../proto/generated/basalt/v1/FindRequest.js";
+import type { LabelRequest__Output } from "../proto/generated/basalt/v1/LabelRequest.js";
+import type { ListEntriesRequest__Output } from "../proto/generated/basalt/v1/ListEntriesRequest.js";
+import type { ListJobsRequest__Output } from "../proto/generated/basalt/v1/ListJobsRequest.js";
+import type { PoolList__Output } from "../proto/generated/basalt/v1/PoolList.js";
+import type { ResolveRequest__Output } from "../proto/generated/basalt/v1/ResolveRequest.js";
+import type { Selection__Output } from "../proto/generated/basalt/v1/Selection.js";
+import type { Handlers } from "../proto/rpc.js";
+import type { Catalog } from "./catalog/catalog.js";
+import type { ListedEntry } from "./catalog/types.js";
+import { fromPool, keyOf, toEntry, toJob, toPool, toRules, toVolume } from "./service-convert.js";
+import type { VolumeDesk } from "./session/volume-desk.js";
+import { isVolumeName } from "./volume/label.js";
+
+export interface CatalogServices {
+  catalog: Catalog;
+  desk: VolumeDesk;
+}
+
+type Send = (message: object) => Promise<void>;
+
+/** Levels that a run can be asked for. */
+const LEVELS: readonly string[] = ["Base", "Full", "Differential", "Incremental", "VirtualFull"];
+
+export function catalogHandlers({ catalog, desk }: CatalogServices): Handlers {
+  const { reader, writer } = catalog;
+  return {
+    ResolveParents: async (request: ResolveRequest__Output) => {
+      if (!LEVELS.includes(request.level)) {
+        throw new BackupError("REQUEST_INVALID", `level "${request.level}" is not known to this storage`);
+      }
+      return reader.resolve(request);
+    },
+    SyncPools: async ({ pools }: PoolList__Output) => {
+      const all = await writer.syncPools(pools.map(fromPool));
+      desk.wake();
+      return { pools: all.map(toPool) };
+    },
+    ListPools: async ({ name }: { name: string }) => ({ pools: (await reader.listPools(name)).map(toPool) }),
+    ListVolumes: async ({ pool, volume }: { pool: string; volume: string }) => ({
+      volumes: (await reader.listVolumes(pool, volume)).map(toVolume),
+    }),
+    ListJobs: async (request: ListJobsRequest__Output) => ({
+      jobs: (await reader.listJobs(request)).map(toJob),
+    }),
+    NextJobId: async () => ({ highest: await reader.highestJobId() }),
+    Label: async (request: LabelRequest__Output) => label(desk, request),
+    ListEntries: async (request: ListEntriesRequest__Output, { signal }, send) => {
+      const handle = await reader.openEntries({
+        jobIds: request.jobIds,
+        ownRows: request.ownRows,
+        deleted: request.deleted,
+        directory: keyOf(request.directory),
+        children: request.children,
+        after: request.after.length > 0 ? keyOf(request.after) : undefined,
+        limit: request.limit,
+        rules: toRules(request.rules),
+        baseOnly: request.baseOnly,
+      });
+      await sendPages(catalog.pages(handle, reader.nextEntries), signal, send);
+    },
+    FindEntries: async (request: FindRequest__Output, { signal }, send) => {
+      const pattern = bytesOfText(request.pattern);
+      const { client, limit, jobIds, exact } = request;
+      const handle = await reader.openFind({ client, pattern, limit, jobIds, exact });
+      await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
+    },
+    CountSelection: async (selection: Selection__Output, { signal }) => count(catalog, selection, signal),
+  };
+}
+
+async function sendPages(
+  pages: AsyncIterable<ListedEntry[]>,
+  signal: AbortSignal,
+  send: Send,
+): Promise<void> {
+  for await (const page of pages) {
+    signal.throwIfAborted();
+    for (let at = 0; at < page.length; at += BLOCK_TARGET_ROWS) {
+      await send({ entries: page.slice(at, at + BLOCK_TARGET_ROWS).map(toEntry) });
+    }
+  }
+}
+
+async function count(
+  { reader }: Catalog,
+  selection: Selection__Output,
+  signal: AbortSignal,
+): Promise<object> {
+  const handle = await reader.openCount(selection.jobIds, toRules(selection.rules));
+  try {
+    for (;;) {
+      const { done, files, bytes, total } = await reader.stepCount(handle);
+      if (done) return { files, bytes, total };
+      signal.throwIfAborted();
+    }
+  } finally {
+    await reader.closeHandle(handle).catch(() => undefined);
+  }
+}
+
+async function label(desk: VolumeDesk, request: LabelRequest__Output): Promise<object> {
+  const { volume, pool, device, slot } = request;
+  if (!isVolumeName(volume)) return { ok: false, error: `Volume name "${volume}" is not valid` };
+  try {
+    const { record, path } = await desk.label(volume, pool, device, slot);
+    return { ok: true, volumeBytes: record.bytes, device: record.device, path };
+  } catch (error) {
+    const code = codeOf(error);
+    const exists = code === "VOLUME_EXISTS" || code === "STORE_EXISTS";
+    return { ok: false, error: describeError(error), exists };
+  }
+}

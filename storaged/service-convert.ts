@@ -1,0 +1,130 @@
+/** Between the catalog's values and the messages of proto/storaged.proto. */
+
+import { keyToPath, pathToKey } from "../common/format/path.js";
+import { EntryType } from "../common/format/row.js";
+import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
+import type { Entry } from "../proto/generated/basalt/v1/Entry.js";
+import type { Pool, Pool__Output } from "../proto/generated/basalt/v1/Pool.js";
+import type { SelectionRule__Output } from "../proto/generated/basalt/v1/SelectionRule.js";
+import type { Volume } from "../proto/generated/basalt/v1/Volume.js";
+import type { JobListing, ListedEntry, PoolRecord, SelectionRule, VolumeRecord } from "./catalog/types.js";
+import { asBuffer } from "./catalog/worker-rpc.js";
+import type { PoolDefinition } from "./catalog/writer-pools.js";
+
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [EntryType.file]: "file",
+  [EntryType.directory]: "directory",
+  [EntryType.symlink]: "symlink",
+  [EntryType.charDevice]: "charDevice",
+  [EntryType.blockDevice]: "blockDevice",
+  [EntryType.fifo]: "fifo",
+  [EntryType.deleted]: "deleted",
+};
+
+const bytes = (text: string) => Buffer.from(text, "latin1");
+
+/** Key of a path from the wire. */
+export function keyOf(path: Buffer): string {
+  return pathToKey(path.toString("latin1"));
+}
+
+export function toEntry(entry: ListedEntry): Entry {
+  const { mode, uid, gid, size, mtimeSec, mtimeNsec, jobId, marked, flags, content, group } = entry;
+  return {
+    path: bytes(keyToPath(entry.key)),
+    type: TYPE_NAMES[entry.type] ?? "file",
+    mode,
+    uid,
+    gid,
+    size,
+    mtimeSec,
+    mtimeNsec,
+    target: bytes(entry.target),
+    jobId,
+    marked,
+    flags,
+    ...(content === undefined ? {} : { content: asBuffer(content) }),
+    ...(group === undefined ? {} : { group: bytes(keyToPath(group)) }),
+  };
+}
+
+export function toRules(rules: readonly SelectionRule__Output[]): SelectionRule[] {
+  return rules.map(({ path, include, recursive }) => ({ key: keyOf(path), include, recursive }));
+}
+
+export function toJob(job: JobListing): CatalogJob {
+  const { jobId, uuid, jobName, client, fileSet, level, status, startMs, endMs, files, rows, baseFiles } =
+    job;
+  const facts = {
+    jobId,
+    uuid,
+    jobName,
+    client,
+    fileSet,
+    level,
+    status,
+    startMs,
+    endMs,
+    files,
+    rows,
+    baseFiles,
+  };
+  return { ...facts, job: job.job, bytes: job.bytes, bases: job.bases, pool: job.pool, volumes: job.volumes };
+}
+
+export function toVolume(volume: VolumeRecord): Volume {
+  const { name, status, enabled, retention, recycle, slot, inChanger, mediaType, jobs, useDuration } = volume;
+  return {
+    ...{
+      mediaId: volume.id,
+      name,
+      status,
+      enabled,
+      retention,
+      recycle,
+      slot,
+      inChanger,
+      mediaType,
+      jobs,
+      useDuration,
+    },
+    bytes: volume.bytes,
+    // Bacula counts file marks here, one a GB or so on disk; a volume of Basalt has none.
+    files: volume.firstWrittenMs > 0 ? 1 : 0,
+    firstWrittenMs: volume.firstWrittenMs,
+    lastWrittenMs: volume.lastWrittenMs,
+    pool: volume.poolName,
+    maxJobs: volume.maxJobs,
+    maxBytes: volume.maxBytes,
+    labelMs: volume.labelMs,
+    blocks: volume.frames,
+    errors: volume.errors,
+    device: volume.device,
+  };
+}
+
+export function toPool(pool: PoolRecord): Pool {
+  const { id, ...rest } = pool;
+  return { ...rest, poolId: id };
+}
+
+/** A pool as the director sent it. */
+export function fromPool(pool: Pool__Output): PoolDefinition {
+  return {
+    name: pool.name,
+    poolType: pool.poolType || "Backup",
+    deduplicate: pool.deduplicate,
+    dedupScope: pool.dedupScope === "client" ? "client" : "pool",
+    maximumVolumes: pool.maximumVolumes,
+    maximumVolumeBytes: pool.maximumVolumeBytes,
+    maximumVolumeJobs: pool.maximumVolumeJobs,
+    volumeUseDuration: pool.volumeUseDuration,
+    volumeRetention: pool.volumeRetention,
+    autoPrune: pool.autoPrune,
+    recycle: pool.recycle,
+    labelFormat: pool.labelFormat,
+    scratchPool: pool.scratchPool,
+    recyclePool: pool.recyclePool,
+    nextPool: pool.nextPool,
+  };
+}

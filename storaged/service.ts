@@ -1,0 +1,244 @@
+/**
+ * What the director may ask of the storage daemon, and filed's call that fetches a restore. Only directors named in
+ * the configuration are served; a job's data needs a ticket that the director signed and nobody used before.
+ */
+
+import { BackupError, codeOf, describeError } from "../common/errors.js";
+import type { Log } from "../common/log.js";
+import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
+import { nowMs } from "../common/time.js";
+import { decodeJson, encodeJson } from "../proto/data/backup.js";
+import { RestoreKind, type RestoreRequest } from "../proto/data/restore.js";
+import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
+import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
+import type { StorageRestore__Output } from "../proto/generated/basalt/v1/StorageRestore.js";
+import {
+  type CallContext,
+  checkProtocol,
+  type DataStream,
+  type Handlers,
+  type Peer,
+  PROTOCOL,
+  type RpcServer,
+} from "../proto/rpc.js";
+import type { Catalog } from "./catalog/catalog.js";
+import type { StoragedConfig } from "./config.js";
+import { catalogHandlers } from "./service-catalog.js";
+import { toRules } from "./service-convert.js";
+import { BackupSession, type SessionDeps } from "./session/backup-session.js";
+import { RestoreSession } from "./session/restore-session.js";
+import type { VolumeDesk } from "./session/volume-desk.js";
+import type { Store } from "./store/store.js";
+import type { FrameVerifier } from "./volume/verify.js";
+
+export interface StoragedOptions {
+  /** The configuration in force; may change at any time. */
+  config: () => StoragedConfig;
+  /** PEM of the key that verifies tickets. */
+  ticketKey: () => Buffer;
+  catalog: Catalog;
+  store: Store;
+  desk: VolumeDesk;
+  verifier: FrameVerifier;
+  log: Log;
+  version: string;
+  connect: SessionDeps["connect"];
+  /** A director told of withdrawn certificates. */
+  onRevoked: (fingerprints: readonly string[]) => void;
+}
+
+type Session = BackupSession | RestoreSession;
+
+export class StoragedService {
+  readonly #options: StoragedOptions;
+  readonly #sessions = new Map<string, { session: Session; ended: Promise<void> }>();
+  readonly #tickets = new TicketBook();
+  readonly #startedMs = nowMs();
+  #sessionId = 0;
+  #closing = false;
+
+  constructor(options: StoragedOptions) {
+    this.#options = options;
+  }
+
+  /** Adds all methods to a server that does not listen yet. */
+  register(server: RpcServer): void {
+    const director = (peer: Peer) =>
+      peer.role === "director" && this.#options.config().directors.includes(peer.name);
+    server.add("Storaged", this.#handlers(), (_method, peer) => director(peer));
+    const serve = (stream: DataStream, peer: Peer) => this.#serveRestore(stream, peer);
+    server.addData("StoragedData", "Restore", serve, (_method, peer) => peer.role === "filed");
+  }
+
+  #handlers(): Handlers {
+    return {
+      ...catalogHandlers(this.#options),
+      Hello: async (request: HelloRequest__Output, { peer }) => this.#hello(request, peer),
+      StartBackup: async (request: StorageBackup__Output, context, send) => {
+        const ticket = this.#checkTicket(request.ticket, "backup", request, context.peer);
+        if (ticket.pool !== request.pool) throw mismatch("pool");
+        this.#tickets.take(ticket, nowMs());
+        await this.#run(new BackupSession(this.#backupDeps(), request, send), context);
+      },
+      StartRestore: async (request: StorageRestore__Output, context, send) => {
+        this.#checkTicket(request.ticket, "restore", request, context.peer);
+        const { catalog, store, log, config } = this.#options;
+        const { workingDirectory } = config();
+        const deps = { catalog, store, log, workingDirectory, devices: () => config().devices };
+        const rules = toRules(request.selection?.rules ?? []);
+        await this.#run(new RestoreSession(deps, request, rules, send), context);
+      },
+      Cancel: async ({ jobUuid, reason }: { jobUuid: string; reason: string }) => {
+        const running = this.#sessions.get(jobUuid);
+        running?.session.cancel(reason === "" ? "canceled by the director" : reason);
+        return { found: running !== undefined };
+      },
+      Status: async () => this.#status(),
+    };
+  }
+
+  #hello(request: HelloRequest__Output, peer: Peer): object {
+    const { protocolMajor: major, protocolMinor: minor } = request;
+    checkProtocol(peer.role, peer.name, { major, minor });
+    if (request.revokedFingerprints.length > 0) this.#options.onRevoked(request.revokedFingerprints);
+    const { version, config } = this.#options;
+    const protocol = { protocolMajor: PROTOCOL.major, protocolMinor: PROTOCOL.minor };
+    return { role: "storaged", name: config().name, ...protocol, software: version };
+  }
+
+  #backupDeps(): SessionDeps {
+    const { catalog, desk, verifier, log, config, connect } = this.#options;
+    const session = { id: ++this.#sessionId, timeMs: this.#startedMs };
+    return { catalog, desk, verifier, log, storage: config().name, connect, session };
+  }
+
+  /** @throws BackupError TICKET_* */
+  #checkTicket(
+    text: string,
+    kind: Ticket["kind"],
+    job: { jobId: number; jobUuid: string; client: string },
+    director: Peer,
+  ): Ticket {
+    const ticket = readTicket(text, this.#options.ticketKey());
+    if (ticket.kind !== kind) throw mismatch("kind");
+    if (ticket.jobUuid !== job.jobUuid || ticket.jobId !== job.jobId) throw mismatch("job");
+    if (ticket.client !== job.client) throw mismatch("client");
+    if (ticket.storage !== this.#options.config().name) throw mismatch("storage");
+    if (ticket.director !== director.name) throw mismatch("director");
+    return ticket;
+  }
+
+  async #run(session: Session, context: CallContext): Promise<void> {
+    const { maximumConcurrentJobs } = this.#options.config();
+    if (this.#closing) throw new BackupError("SHUTTING_DOWN", "the storage daemon is ending");
+    if (this.#sessions.has(session.jobUuid))
+      throw new BackupError("JOB_EXISTS", "this job is running here already");
+    if (this.#sessions.size >= maximumConcurrentJobs) {
+      const text = `the storage daemon runs ${this.#sessions.size} jobs, its Maximum Concurrent Jobs`;
+      throw new BackupError("TOO_MANY_JOBS", text, { retry: "later" });
+    }
+    const gone = () => session.cancel("the director's connection was lost", false);
+    context.signal.addEventListener("abort", gone, { once: true });
+    const ended = session.run();
+    this.#sessions.set(session.jobUuid, { session, ended });
+    try {
+      await ended;
+    } finally {
+      this.#sessions.delete(session.jobUuid);
+      context.signal.removeEventListener("abort", gone);
+    }
+  }
+
+  async #serveRestore(stream: DataStream, peer: Peer): Promise<void> {
+    const session = await this.#admitRestore(stream, peer);
+    try {
+      await session.serve(stream);
+    } catch (error) {
+      if (stream.signal.aborted) return;
+      const text = describeError(error);
+      await stream.send(encodeJson(RestoreKind.message, { type: "fatal", text })).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Reads filed's request and checks that the restore is its own. @throws BackupError */
+  async #admitRestore(stream: DataStream, peer: Peer): Promise<RestoreSession> {
+    const request = await firstRequest(stream);
+    checkProtocol("filed", peer.name, request.protocol);
+    const ticket = readTicket(request.ticket, this.#options.ticketKey());
+    const running = this.#sessions.get(request.jobUuid)?.session;
+    const own = running instanceof RestoreSession && running.client === peer.name;
+    if (
+      !own ||
+      ticket.kind !== "restore" ||
+      ticket.jobUuid !== request.jobUuid ||
+      ticket.client !== peer.name
+    ) {
+      throw new BackupError(
+        "TICKET_INVALID",
+        `no restore for client "${peer.name}" waits here under this ticket`,
+      );
+    }
+    this.#tickets.take(ticket, nowMs());
+    return running;
+  }
+
+  #status(): object {
+    const { config, desk, version } = this.#options;
+    const { name, devices } = config();
+    const open = [...desk.openVolumes];
+    const running = [...this.#sessions.values()].map(({ session }) => session.status());
+    const states = [...devices.values()].flatMap((device) => {
+      const mine = open.filter((volume) => volume.device.name === device.name);
+      const facts = { name: device.name, mediaType: device.mediaType, path: device.archiveDevice };
+      if (mine.length === 0) return [facts];
+      return mine.map(({ record, users, writer }) => ({
+        ...facts,
+        volume: record.name,
+        pool: record.poolName,
+        writers: users.size,
+        volumeBytes: writer.bytes,
+      }));
+    });
+    const rssBytes = process.memoryUsage.rss();
+    return { name, version, startedMs: this.#startedMs, rssBytes, running, devices: states };
+  }
+
+  /** Ends every job as failed with `reason` and waits for that. */
+  async close(reason: string): Promise<void> {
+    this.#closing = true;
+    const all = [...this.#sessions.values()];
+    for (const { session } of all) session.cancel(reason, false);
+    await Promise.allSettled(all.map(({ ended }) => ended));
+  }
+}
+
+/** @throws BackupError TICKET_INVALID also for text that is no ticket at all */
+function readTicket(text: string, key: Buffer): Ticket {
+  try {
+    return verifyTicket(text, key, nowMs());
+  } catch (error) {
+    if (codeOf(error)?.startsWith("TICKET_") === true) throw error;
+    throw new BackupError("TICKET_INVALID", "the job's ticket is garbled", { cause: error });
+  }
+}
+
+async function firstRequest(stream: DataStream): Promise<RestoreRequest> {
+  // Not a for loop: leaving one would close the stream.
+  const iterator = stream.incoming[Symbol.asyncIterator]();
+  const { value, done } = await iterator.next();
+  if (done === true || value[0] !== RestoreKind.request) {
+    throw new BackupError("PROTOCOL_VIOLATION", "the client sent no restore request");
+  }
+  const request = decodeJson<Partial<RestoreRequest>>(value);
+  const { protocol, jobUuid, ticket, client } = request;
+  const numbers = Number.isSafeInteger(protocol?.major) && Number.isSafeInteger(protocol?.minor);
+  if (!numbers || typeof jobUuid !== "string" || typeof ticket !== "string") {
+    throw new BackupError("PROTOCOL_VIOLATION", "the client sent a garbled restore request");
+  }
+  return { protocol: protocol!, jobUuid, ticket, client: String(client) };
+}
+
+function mismatch(what: string): BackupError {
+  return new BackupError("TICKET_INVALID", `the job's ticket is for another ${what}`);
+}

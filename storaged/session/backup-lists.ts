@@ -1,0 +1,94 @@
+/** Lists on their way to filed: a block only where filed gave credit for one. */
+
+import { BackupKind, encodeList, type ListInfo } from "../../proto/data/backup.js";
+import type { DataStream } from "../../proto/rpc.js";
+import type { Catalog } from "../catalog/catalog.js";
+import type { BegunJob, ListSource, StoredLevel } from "../catalog/types.js";
+import { violation } from "../catalog/writer-context.js";
+
+/** What is announced to filed, and where each list comes from. */
+export interface ListPlan {
+  lists: ListInfo[];
+  sources: { layers: number[]; stateOf: number | undefined }[];
+  ownIsParent: boolean;
+}
+
+/**
+ * Which lists a job needs. Full and Base: the own list vouches, the Bases are compared with. Differential and
+ * Incremental: rows are written against their chain; when its newest run is also the one that vouches, one list does
+ * both.
+ */
+export function planLists(job: BegunJob, level: StoredLevel): ListPlan {
+  const plan: ListPlan = { lists: [], sources: [], ownIsParent: false };
+  const add = (role: ListInfo["role"], source: ListSource, stateOf?: number) => {
+    plan.lists.push({ role, jobId: source.jobId });
+    plan.sources.push({ layers: source.layers, stateOf });
+  };
+  const partial = level === "Incremental" || level === "Differential";
+  if (job.own !== undefined) add("own", job.own, job.own.layers[0]);
+  if (partial) {
+    plan.ownIsParent = job.own !== undefined && job.own.layers[0] === job.chain?.layers[0];
+    if (!plan.ownIsParent && job.chain !== undefined) add("parent", job.chain);
+  } else {
+    for (const base of job.bases) add("base", base);
+  }
+  return plan;
+}
+
+const MAX_CREDITS = 1024;
+
+interface Sending {
+  blocks: AsyncGenerator<Buffer, void>;
+  credits: number;
+  running: boolean;
+  done: boolean;
+}
+
+export class ListSender {
+  readonly #stream: DataStream;
+  readonly #lists: Sending[];
+  readonly #onError: (error: unknown) => void;
+
+  constructor(catalog: Catalog, plan: ListPlan, stream: DataStream, onError: (error: unknown) => void) {
+    this.#stream = stream;
+    this.#onError = onError;
+    this.#lists = plan.sources.map(({ layers, stateOf }) => ({
+      blocks: catalog.blocks(layers, stateOf),
+      credits: 0,
+      running: false,
+      done: false,
+    }));
+  }
+
+  /** @throws BackupError PROTOCOL_VIOLATION */
+  credit(list: number, count: number): void {
+    const sending = this.#lists[list];
+    if (sending === undefined) throw violation("credit for a list that does not exist");
+    sending.credits += count;
+    if (sending.credits > MAX_CREDITS) throw violation("too much credit for a list");
+    if (!sending.running && !sending.done) void this.#send(sending, list).catch(this.#onError);
+  }
+
+  async #send(sending: Sending, list: number): Promise<void> {
+    sending.running = true;
+    try {
+      while (sending.credits > 0 && !sending.done) {
+        const { value, done } = await sending.blocks.next();
+        if (done === true) sending.done = true;
+        else sending.credits--;
+        const kind = done === true ? BackupKind.listEnd : BackupKind.listBlock;
+        await this.#stream.send(encodeList(kind, list, value ?? undefined));
+      }
+    } finally {
+      sending.running = false;
+    }
+  }
+
+  /** Closes what is still being read. */
+  async close(): Promise<void> {
+    for (const sending of this.#lists) {
+      sending.done = true;
+      await sending.blocks.return();
+    }
+  }
+}

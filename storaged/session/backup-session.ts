@@ -1,0 +1,295 @@
+/**
+ * One backup at the storage daemon: calls filed, receives the job, commits it. Durable order: frames, closing
+ * members and end record are synced on the volumes, then one catalog transaction makes the job exist. A job that
+ * ends in any other way leaves nothing.
+ */
+
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { GarbledInput } from "../../common/format/varint.js";
+import type { Log } from "../../common/log.js";
+import { nowMs } from "../../common/time.js";
+import { BackupKind, type BackupStart, encodeJson } from "../../proto/data/backup.js";
+import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
+import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
+import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
+import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
+import type { Catalog } from "../catalog/catalog.js";
+import type { BegunJob, JobCounts, StoredLevel } from "../catalog/types.js";
+import type { JobBeginRecord } from "../volume/records.js";
+import type { FrameVerifier } from "../volume/verify.js";
+import { closeJob } from "./backup-closing.js";
+import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
+import { Ingest } from "./backup-ingest.js";
+import { ListSender, planLists } from "./backup-lists.js";
+import { JobVolumes } from "./job-volumes.js";
+import { Reporter } from "./reporter.js";
+import type { VolumeDesk } from "./volume-desk.js";
+
+export interface SessionDeps {
+  catalog: Catalog;
+  desk: VolumeDesk;
+  verifier: FrameVerifier;
+  log: Log;
+  /** Name of this storage daemon. */
+  storage: string;
+  /** Opens the data stream to filed; `close` ends the connection. */
+  connect: (
+    request: StorageBackup__Output,
+    signal: AbortSignal,
+  ) => Promise<{ stream: DataStream; close: () => void }>;
+  /** For VolSessionId and VolSessionTime of reports. */
+  session: { id: number; timeMs: number };
+}
+
+export class BackupSession {
+  readonly #deps: SessionDeps;
+  readonly #request: StorageBackup__Output;
+  readonly #abort = new AbortController();
+  readonly #reporter: Reporter;
+  readonly #startMs = nowMs();
+  #volumes: JobVolumes | undefined;
+  #ingest: Ingest | undefined;
+  #canceled = false;
+
+  constructor(deps: SessionDeps, request: StorageBackup__Output, send: (event: JobEvent) => Promise<void>) {
+    this.#deps = deps;
+    this.#request = request;
+    this.#reporter = new Reporter(send);
+  }
+
+  get jobUuid(): string {
+    return this.#request.jobUuid;
+  }
+
+  get level(): StoredLevel {
+    return (this.#request.parents?.level ?? "Full") as StoredLevel;
+  }
+
+  /** Ends the job as canceled; `orderly` false: as failed, such as when the daemon ends. */
+  cancel(reason: string, orderly = true): void {
+    this.#canceled ||= orderly;
+    this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
+  }
+
+  status(): StorageJobStatus {
+    const { jobId, job, pool } = this.#request;
+    const open = this.#volumes?.current;
+    const { progress, state } = this.#reporter;
+    const volume = open?.record.name ?? "";
+    const device = open?.device.name ?? "";
+    return {
+      jobId,
+      job,
+      kind: "Backup",
+      level: this.level,
+      pool,
+      device,
+      volume,
+      progress,
+      state,
+      startedMs: this.#startMs,
+    };
+  }
+
+  /** Runs the job to its end and reports the result; never rejects. */
+  async run(): Promise<void> {
+    let begun: BegunJob | undefined;
+    try {
+      begun = await this.#begin();
+      await this.#reporter.setState("running");
+      const result = await this.#transfer(begun);
+      await this.#reporter.result(result);
+    } catch (error) {
+      await this.#failed(begun, error);
+    }
+  }
+
+  async #begin(): Promise<BegunJob> {
+    const { parents } = this.#request;
+    if (parents === null) throw new BackupError("REQUEST_INVALID", "the director sent no parents");
+    if (!["Base", "Full", "Differential", "Incremental"].includes(parents.level)) {
+      throw new BackupError("REQUEST_INVALID", `level "${parents.level}" is not known to this storage`);
+    }
+    const { uuid, ...rest } = { ...this.#request, uuid: this.#request.jobUuid };
+    const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = rest;
+    const { chain, bases, ownNewest } = parents;
+    const facts = { uuid, jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment };
+    return this.#deps.catalog.writer.begin({
+      ...facts,
+      level: this.level,
+      startMs: this.#startMs,
+      chain,
+      bases,
+      ownNewest,
+    });
+  }
+
+  async #transfer(job: BegunJob): Promise<JobResult> {
+    const { catalog, verifier, connect } = this.#deps;
+    const { stream, close } = await connect(this.#request, this.#abort.signal);
+    const abort = () => stream.destroy(this.#abort.signal.reason as Error);
+    this.#abort.signal.addEventListener("abort", abort, { once: true });
+    const fail = (error: unknown) => ingest.fail(error);
+    const begin = this.#beginRecord();
+    const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire: this.#acquire(job) });
+    this.#volumes = volumes;
+    const onFailure = (error: unknown) => void this.#refuse(stream, error);
+    const ingest = new Ingest({ catalog, verifier, volumes, job, jobId: this.#request.jobId, onFailure });
+    this.#ingest = ingest;
+    const plan = planLists(job, this.level);
+    const lists = new ListSender(catalog, plan, stream, fail);
+    try {
+      this.#abort.signal.throwIfAborted();
+      await stream.send(encodeJson(BackupKind.start, this.#start(job, plan)));
+      // The volume is mounted while filed begins: an operator may have to label one first.
+      volumes.start().catch(fail);
+      const { client, filedTimeoutSec } = this.#request;
+      const helloTimeoutMs = (filedTimeoutSec || 180) * 1000;
+      const parts = { stream, ingest, lists, reporter: this.#reporter, volumes, client, helloTimeoutMs };
+      const end = await new Exchange(parts).run();
+      await ingest.drain();
+      const result = await this.#commit(job, volumes, begin, end);
+      await stream.send(encodeJson(BackupKind.committed, { ok: true })).catch(() => undefined);
+      await stream.end();
+      return result;
+    } catch (error) {
+      // What made the stream break counts, not that it broke.
+      fail(error);
+      volumes.giveUp();
+      await ingest.settled();
+      throw ingest.failure ?? error;
+    } finally {
+      this.#abort.signal.removeEventListener("abort", abort);
+      await lists.close();
+      close();
+    }
+  }
+
+  /** Tells filed why, then breaks the stream. */
+  async #refuse(stream: DataStream, error: unknown): Promise<void> {
+    const reason = describeError(error);
+    await stream.send(encodeJson(BackupKind.abort, { reason })).catch(() => undefined);
+    setTimeout(() => stream.destroy(error instanceof Error ? error : new Error(reason)), 100).unref();
+  }
+
+  #start(job: BegunJob, plan: ReturnType<typeof planLists>): BackupStart {
+    const { jobUuid, jobId, ticket } = this.#request;
+    return {
+      protocol: { ...PROTOCOL },
+      storage: this.#deps.storage,
+      jobUuid,
+      jobId,
+      level: this.level as BackupStart["level"],
+      ticket,
+      lists: plan.lists,
+      ownIsParent: plan.ownIsParent,
+      selfContained: job.selfContained,
+    };
+  }
+
+  #beginRecord(): JobBeginRecord {
+    const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
+      this.#request;
+    const more = { fileSetDigest, comment, scheduledMs, pool };
+    return {
+      jobUuid,
+      jobId,
+      job,
+      jobName,
+      client,
+      fileSet,
+      level: this.level,
+      startMs: this.#startMs,
+      ...more,
+    };
+  }
+
+  #acquire(job: BegunJob) {
+    const { jobId, job: name, jobName, client, device } = this.#request;
+    const { storage } = this.#deps;
+    const facts = { job: name, jobName, jobId, level: this.level, client, storage };
+    return {
+      job: job.id,
+      facts,
+      pool: job.pool,
+      device,
+      reporter: this.#reporter,
+      signal: this.#abort.signal,
+    };
+  }
+
+  async #commit(
+    job: BegunJob,
+    volumes: JobVolumes,
+    begin: JobBeginRecord,
+    end: ExchangeEnd,
+  ): Promise<JobResult> {
+    const { catalog } = this.#deps;
+    const counts = await catalog.writer.finishRows(job.id);
+    const status = end.totals.errors > 0 || end.totals.warnings > 0 ? "W" : "T";
+    const endMs = nowMs();
+    const signal = this.#abort.signal;
+    await closeJob({ catalog, job, begin, volumes, signal }, { status, endMs, counts });
+    const progress = await volumes.sync();
+    signal.throwIfAborted();
+    const rawBytes = this.#ingest?.rawBytes ?? 0;
+    const totals = { ...end.totals, bytesStored: volumes.bytesStored, rawBytes };
+    const { extents } = volumes;
+    await catalog.writer.commit({ job: job.id, status, endMs, totals, extents, volumes: progress });
+    const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
+    const names = volumes.names;
+    await this.#afterCommit(volumes);
+    return { ...this.#result(counts, end, volumes.bytesStored, rawBytes), volumes: names, lastVolumeBytes };
+  }
+
+  /** The job is safe: nothing here may fail it. */
+  async #afterCommit(volumes: JobVolumes): Promise<void> {
+    const { catalog, desk, log } = this.#deps;
+    try {
+      for (const { volume } of volumes.extents) {
+        const record = (await catalog.reader.listVolumes("", "")).find(({ id }) => id === volume);
+        if (record?.status === "Append") await desk.expireIfDue(record, 0, this.#reporter);
+      }
+      await volumes.release(false);
+      await this.#reporter.setState("committed");
+    } catch (error) {
+      log.warn("after the commit of a job", { job: this.#request.job, err: error });
+    }
+  }
+
+  #result(counts: JobCounts, end: ExchangeEnd, bytesStored: number, rawBytes: number): JobResult {
+    // Errors and warnings are filed's own; it reports them itself.
+    const { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } = end.totals;
+    const { files, deleted, bytes, rows, newContent } = counts;
+    const session = {
+      volSessionId: this.#deps.session.id,
+      volSessionTime: Math.floor(this.#deps.session.timeMs / 1000),
+    };
+    const sent = { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles };
+    return { ok: true, ...sent, files, deleted, bytes, rows, newContent, bytesStored, rawBytes, ...session };
+  }
+
+  async #failed(job: BegunJob | undefined, cause: unknown): Promise<void> {
+    const { catalog, log } = this.#deps;
+    // A cancel that broke the stream is the reason, whatever the broken stream said.
+    const error = this.#abort.signal.aborted ? this.#abort.signal.reason : cause;
+    const canceled = this.#canceled || codeOf(error) === "JOB_CANCELED";
+    const reason =
+      error instanceof GarbledInput ? `the client sent garbled data: ${error.message}` : describeError(error);
+    if (!(error instanceof BackupError) && !(error instanceof GarbledInput))
+      log.error("job failed", { err: error });
+    try {
+      if (job !== undefined) {
+        await catalog.writer.fail(job.id, canceled ? "A" : "E", reason, nowMs());
+        while (!(await catalog.writer.clean(job.id))) await new Promise(setImmediate);
+      }
+    } catch (cleaning) {
+      // It stays marked as dirty: nobody sees it, and the next start cleans it.
+      log.warn("a failed job could not be cleaned up yet", { job: this.#request.job, err: cleaning });
+    }
+    await this.#volumes?.release(true);
+    const volumes = this.#volumes?.names ?? [];
+    await this.#reporter.result({ ok: false, canceled, reason, volumes });
+  }
+}

@@ -1,0 +1,115 @@
+/** Where content can be read: chunks of finished jobs, on the connection of one restore. */
+
+import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
+import type { Db } from "../catalog/schema.js";
+
+export interface ChunkPlace {
+  volume: number;
+  /** Offset of the frame's index record on the volume. */
+  pos: number;
+  /** Index record and frame. */
+  bytes: number;
+  rawBytes: number;
+  /** Bytes from the start of the decompressed frame. */
+  offset: number;
+}
+
+/** The last places asked for: neighbours on the volume are neighbours in the list. */
+const FRAME_CACHE = 256;
+
+export class ContentPlaces {
+  readonly #copies;
+  readonly #isDirty;
+  readonly #finished = new Map<number, boolean>();
+  readonly #frame;
+  readonly #content;
+  readonly #segment;
+  readonly #volume;
+  readonly #frames = new Map<
+    number,
+    { volume: number; offset: number; bytes: number; raw_bytes: number } | undefined
+  >();
+
+  constructor(db: Db) {
+    this.#copies = db
+      .prepare<[Buffer], [number, number, number, number, number]>(
+        "SELECT job, frame, offset, length, damaged FROM chunk WHERE digest = ?",
+      )
+      .raw();
+    this.#isDirty = db.prepare<[number], number>("SELECT dirty FROM job WHERE id = ?").pluck();
+    this.#frame = db.prepare<[number], { volume: number; offset: number; bytes: number; raw_bytes: number }>(
+      "SELECT volume, offset, bytes, raw_bytes FROM frame WHERE id = ?",
+    );
+    this.#content = db
+      .prepare<[Buffer, number], number>(
+        `SELECT c.id FROM content c JOIN job j ON j.id = c.job
+         WHERE c.identity = ? AND c.size = ? AND j.dirty = 0 ORDER BY c.job LIMIT 1`,
+      )
+      .pluck();
+    this.#segment = db
+      .prepare<[number, number], [number, Buffer]>(
+        "SELECT seq, data FROM content_part WHERE content = ? AND seq > ? ORDER BY seq LIMIT 1",
+      )
+      .raw();
+    this.#volume = db.prepare<[number], string>("SELECT name FROM volume WHERE id = ?").pluck();
+  }
+
+  volumeName(id: number): string {
+    return this.#volume.get(id) ?? `#${id}`;
+  }
+
+  /** An undamaged copy in a finished job; of several the oldest, which neighbours share. */
+  chunk(digest: Buffer, length: number): ChunkPlace | undefined {
+    let best: { job: number; frame: number; offset: number; damaged: number } | undefined;
+    for (const [job, frame, offset, stored, damaged] of this.#copies.all(digest)) {
+      if (stored !== length || !this.#isFinished(job)) continue;
+      const better = best === undefined || damaged < best.damaged || (damaged === best.damaged && job < best.job);
+      if (better) best = { job, frame, offset, damaged };
+    }
+    const frame = best === undefined ? undefined : this.#frameOf(best.frame);
+    if (best === undefined || frame === undefined) return undefined;
+    const { volume, offset: pos, bytes, raw_bytes: rawBytes } = frame;
+    return { volume, pos, bytes, rawBytes, offset: best.offset };
+  }
+
+  #isFinished(job: number): boolean {
+    let finished = this.#finished.get(job);
+    if (finished === undefined) {
+      finished = this.#isDirty.get(job) === 0;
+      this.#finished.set(job, finished);
+    }
+    return finished;
+  }
+
+  #frameOf(id: number): { volume: number; offset: number; bytes: number; raw_bytes: number } | undefined {
+    if (!this.#frames.has(id)) {
+      if (this.#frames.size >= FRAME_CACHE) this.#frames.clear();
+      this.#frames.set(id, this.#frame.get(id));
+    }
+    return this.#frames.get(id);
+  }
+
+  /** Number of a content in parts all of which can be read. */
+  contentInParts(identity: Buffer, size: number): number | undefined {
+    const id = this.#content.get(identity, size);
+    if (id === undefined) return undefined;
+    for (const list of this.parts(id)) {
+      for (let at = 0; at < list.length; at += PART_BYTES) {
+        const digest = list.subarray(at + 4, at + PART_BYTES);
+        if (!digest.equals(ZERO_DIGEST) && this.chunk(digest, list.readUInt32LE(at)) === undefined)
+          return undefined;
+      }
+    }
+    return id;
+  }
+
+  /** Segments of a content's parts list, in order. */
+  *parts(content: number): Generator<Buffer> {
+    for (let after = -1; ; ) {
+      const segment = this.#segment.get(content, after);
+      if (segment === undefined) return;
+      after = segment[0];
+      yield segment[1];
+    }
+  }
+}

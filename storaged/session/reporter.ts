@@ -1,0 +1,63 @@
+/** What a session tells the director: messages, progress, states, the result; in order, with backpressure. */
+
+import { nowMs } from "../../common/time.js";
+import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
+import type { Progress } from "../../proto/generated/basalt/v1/Progress.js";
+
+export type MessageType = "info" | "warning" | "error" | "fatal" | "notsaved" | "skipped" | "saved" | "mount";
+
+/** Events that wait for the director before the session waits too. */
+const MAX_WAITING = 200;
+
+export class Reporter {
+  readonly #send: (event: JobEvent) => Promise<void>;
+  #chain: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #broken: unknown;
+  /** Last progress and state, for `status`. */
+  progress: Progress = {};
+  state = "running";
+  detail = "";
+
+  /** `send` may reject: the director has gone; `message` then rejects with that error. */
+  constructor(send: (event: JobEvent) => Promise<void>) {
+    this.#send = send;
+  }
+
+  /** Resolves when the director is near enough to take more. */
+  message(type: MessageType, text: string): Promise<void> {
+    return this.#put({ message: { type, text, timeMs: nowMs() } });
+  }
+
+  setProgress(progress: Progress): Promise<void> {
+    this.progress = { ...this.progress, ...progress };
+    // Progress is worth nothing late: it is left out while events queue up.
+    return this.#waiting > 0 ? Promise.resolve() : this.#put({ progress: this.progress });
+  }
+
+  setState(state: string, detail = ""): Promise<void> {
+    this.state = state;
+    this.detail = detail;
+    return this.#put({ state: { state, detail } });
+  }
+
+  /** The last event; resolves when everything has been handed over. Never rejects. */
+  async result(result: JobResult): Promise<void> {
+    await this.#put({ result }).catch(() => undefined);
+    await this.#chain.catch(() => undefined);
+  }
+
+  #put(event: JobEvent): Promise<void> {
+    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    this.#waiting++;
+    const sent = this.#chain.then(() => this.#send(event));
+    this.#chain = sent.then(
+      () => void this.#waiting--,
+      (error: unknown) => {
+        this.#broken ??= error;
+      },
+    );
+    return this.#waiting > MAX_WAITING ? sent : Promise.resolve();
+  }
+}

@@ -1,0 +1,352 @@
+/**
+ * The plan of a restore, built in a scratch SQLite file: which rows are made how, and which bytes of which frame go
+ * where, in the order in which the volumes are read. Memory does not grow with the number of files.
+ */
+
+import Database from "better-sqlite3";
+import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
+import { keyToPath } from "../../common/format/path.js";
+import {
+  BlockWriter,
+  decodeBlock,
+  EntryType,
+  type Row,
+  RowFlag,
+  readRow,
+  writeRow,
+} from "../../common/format/row.js";
+import { ByteReader, ByteWriter } from "../../common/format/varint.js";
+import { encodeData, type Piece } from "../../proto/data/restore.js";
+import { LayerQueries } from "../catalog/layers.js";
+import { Lists } from "../catalog/lists.js";
+import { RuleMatcher } from "../catalog/rules.js";
+import { type Db, openForReading } from "../catalog/schema.js";
+import type { SelectionRule } from "../catalog/types.js";
+import { type ChunkPlace, ContentPlaces } from "./content-places.js";
+
+export type BlockKind = "make" | "finish" | "links" | "folders";
+const KINDS: readonly BlockKind[] = ["make", "finish", "links", "folders"];
+
+export interface PlanSummary {
+  /** Entries that will be restored, failed ones included. */
+  files: number;
+  bytes: number;
+  failed: number;
+  /** Names of the volumes, in reading order. */
+  volumes: string[];
+}
+
+/** A frame to read and the head of the message it goes into. */
+export interface PlannedFrame {
+  volume: number;
+  offset: number;
+  bytes: number;
+  head: Buffer;
+}
+
+const SCRATCH = `
+  CREATE TABLE block (kind INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL);
+  CREATE UNIQUE INDEX block_order ON block(kind, seq);
+  CREATE TABLE row (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+  CREATE TABLE piece (volume INTEGER NOT NULL, pos INTEGER NOT NULL, row INTEGER NOT NULL, file_offset INTEGER NOT NULL,
+    frame_offset INTEGER NOT NULL, length INTEGER NOT NULL, digest BLOB NOT NULL);
+  CREATE TABLE frame (volume INTEGER NOT NULL, pos INTEGER NOT NULL, bytes INTEGER NOT NULL, raw_bytes INTEGER NOT NULL,
+    PRIMARY KEY (volume, pos)) WITHOUT ROWID;
+  CREATE TABLE leader (grp BLOB PRIMARY KEY, key BLOB NOT NULL, size INTEGER NOT NULL, content BLOB) WITHOUT ROWID;
+  CREATE TABLE unplaced (id INTEGER PRIMARY KEY, path TEXT NOT NULL);
+  CREATE TABLE lost (key BLOB PRIMARY KEY) WITHOUT ROWID;`;
+
+/** Pieces in one message at most; a frame that is wanted more often is sent again. */
+const MESSAGE_PIECES = 4096;
+
+export class RestorePlan {
+  readonly #catalog: Db;
+  readonly #scratch: Db;
+  readonly #places: ContentPlaces;
+  readonly #writers: Record<BlockKind, BlockWriter>;
+  readonly #blockCounts = { make: 0, finish: 0, links: 0, folders: 0 };
+  readonly #insertBlock;
+  readonly #insertRow;
+  readonly #insertPiece;
+  readonly #insertFrame;
+  readonly #insertLeader;
+  readonly #leader;
+  readonly #rowBytes = new ByteWriter(4096);
+  #rows = 0;
+  #summary: PlanSummary = { files: 0, bytes: 0, failed: 0, volumes: [] };
+
+  constructor(catalogFile: string, scratchFile: string) {
+    this.#catalog = openForReading(catalogFile);
+    this.#scratch = new Database(scratchFile);
+    // Nobody needs it after a crash.
+    this.#scratch.pragma("journal_mode = OFF");
+    this.#scratch.pragma("synchronous = OFF");
+    this.#scratch.pragma("cache_size = -16000");
+    this.#scratch.exec(SCRATCH);
+    this.#places = new ContentPlaces(this.#catalog);
+    const writer = () => new BlockWriter({ state: false });
+    this.#writers = { make: writer(), finish: writer(), links: writer(), folders: writer() };
+    const db = this.#scratch;
+    this.#insertBlock = db.prepare("INSERT INTO block VALUES (?, ?, ?)");
+    this.#insertRow = db.prepare("INSERT INTO row VALUES (?, ?)");
+    this.#insertPiece = db.prepare("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#insertFrame = db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?)");
+    this.#insertLeader = db.prepare("INSERT INTO leader VALUES (?, ?, ?, ?)");
+    this.#leader = db.prepare<[Buffer], { key: Buffer; size: number; content: Buffer | null }>(
+      "SELECT key, size, content FROM leader WHERE grp = ?",
+    );
+  }
+
+  /** Goes through the whole list; rules decide what is taken. @throws BackupError NOT_FOUND */
+  build(jobIds: readonly number[], rules: readonly SelectionRule[]): PlanSummary {
+    const matcher = new RuleMatcher(rules);
+    const layers = new LayerQueries(this.#catalog).selection(jobIds);
+    const cursor = new Lists(this.#catalog).overlay(layers.jobs);
+    this.#scratch.transaction(() => {
+      for (; cursor.row !== undefined; cursor.advance()) {
+        if (matcher.selects(cursor.row.key)) this.#add({ ...cursor.row });
+      }
+      for (const kind of KINDS) this.#flush(kind);
+      this.#scratch.exec("CREATE INDEX piece_order ON piece(volume, pos, row, file_offset)");
+    })();
+    const ids = this.#scratch
+      .prepare<[], number>("SELECT DISTINCT volume FROM frame ORDER BY volume")
+      .pluck()
+      .all();
+    this.#summary.volumes = ids.map((id) => this.#places.volumeName(id));
+    return this.#summary;
+  }
+
+  #add(row: Row): void {
+    this.#summary.files++;
+    row.state = undefined;
+    if (row.type === EntryType.directory) {
+      this.#put("make", row);
+      this.#put("folders", row);
+      return;
+    }
+    this.#summary.bytes += row.size;
+    if (row.group !== undefined && this.#addLinked(row)) return;
+    const stored =
+      row.type !== EntryType.file || row.size === 0 ? this.#put("make", row) : this.#addFile(row);
+    if (stored && row.group !== undefined) {
+      const { key, size, content } = row;
+      this.#insertLeader.run(bytesOf(this.#originalGroup), bytesOf(key), size, content ?? null);
+    }
+  }
+
+  #originalGroup = "";
+
+  /** True when the row became a link to a member that is restored already; else it leads the group from now on. */
+  #addLinked(row: Row): boolean {
+    this.#originalGroup = row.group!;
+    const leader = this.#leader.get(bytesOf(row.group!));
+    if (leader === undefined) {
+      row.group = row.key;
+      return false;
+    }
+    const same =
+      leader.size === row.size && (leader.content ?? Buffer.alloc(0)).equals(row.content ?? Buffer.alloc(0));
+    if (!same) {
+      // Members of one group with different content were never one file: this one stands for itself.
+      row.group = undefined;
+      return false;
+    }
+    row.group = leader.key.latin1Slice();
+    return this.#put("links", row);
+  }
+
+  /** False when content of the file is nowhere: it is counted and told, the others go on. */
+  #addFile(row: Row): boolean {
+    const parts = (row.flags & RowFlag.parts) !== 0;
+    const whole = parts ? undefined : this.#places.chunk(row.content!, row.size);
+    const content = parts ? this.#places.contentInParts(row.content!, row.size) : undefined;
+    if (whole === undefined && content === undefined) {
+      this.#summary.failed++;
+      const path = keyToPath(row.key);
+      this.#scratch.prepare("INSERT INTO unplaced(path) VALUES (?)").run(path);
+      return false;
+    }
+    const id = ++this.#rows;
+    this.#rowBytes.clear();
+    writeRow(this.#rowBytes, row, "", false);
+    this.#insertRow.run(id, this.#rowBytes.bytes());
+    if (whole !== undefined) this.#addPiece(id, 0, row.content!, row.size, whole);
+    else this.#addParts(id, content!);
+    if (parts) this.#put("finish", row);
+    return true;
+  }
+
+  #addParts(row: number, content: number): void {
+    let offset = 0;
+    for (const list of this.#places.parts(content)) {
+      for (let at = 0; at < list.length; at += PART_BYTES) {
+        const length = list.readUInt32LE(at);
+        const digest = list.subarray(at + 4, at + PART_BYTES);
+        if (!digest.equals(ZERO_DIGEST)) {
+          this.#addPiece(row, offset, digest, length, this.#places.chunk(digest, length)!);
+        }
+        offset += length;
+      }
+    }
+  }
+
+  #addPiece(row: number, fileOffset: number, digest: Buffer, length: number, place: ChunkPlace): void {
+    const { volume, pos } = place;
+    this.#insertPiece.run(volume, pos, row, fileOffset, place.offset, length, digest);
+    if (this.#lastFrame.volume === volume && this.#lastFrame.pos === pos) return;
+    this.#lastFrame = { volume, pos };
+    this.#insertFrame.run(volume, pos, place.bytes, place.rawBytes);
+  }
+
+  #lastFrame = { volume: -1, pos: -1 };
+
+  #put(kind: BlockKind, row: Row): true {
+    const writer = this.#writers[kind];
+    writer.add(row);
+    if (writer.full) this.#flush(kind);
+    return true;
+  }
+
+  #flush(kind: BlockKind): void {
+    const writer = this.#writers[kind];
+    if (writer.rows > 0)
+      this.#insertBlock.run(KINDS.indexOf(kind), this.#blockCounts[kind]++, writer.finish());
+  }
+
+  /** Paths of entries whose content is nowhere, from number `after` on. */
+  unplaced(after: number): { id: number; path: string }[] {
+    const query = "SELECT id, path FROM unplaced WHERE id > ? ORDER BY id LIMIT 500";
+    return this.#scratch.prepare<[number], { id: number; path: string }>(query).all(after);
+  }
+
+  blockCount(kind: BlockKind): number {
+    return this.#blockCounts[kind];
+  }
+
+  /** A block as it is to be sent, without what was lost on the way; undefined when nothing of it is left. */
+  block(kind: BlockKind, seq: number): Buffer | undefined {
+    const data = this.#scratch
+      .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
+      .pluck()
+      .get(KINDS.indexOf(kind), seq);
+    return data === undefined || !this.#anyLost || kind === "make" || kind === "folders"
+      ? data
+      : this.#without(data);
+  }
+
+  #frameAt = { volume: -1, pos: -1 };
+  #pieceAt = { row: -1, fileOffset: -1 };
+  #frame: { volume: number; pos: number; bytes: number; raw_bytes: number } | undefined;
+
+  /** The next frame in volume order; the same one again when more wants it than fits in a message. */
+  nextFrame(): PlannedFrame | undefined {
+    for (;;) {
+      this.#frame ??= this.#followingFrame();
+      const frame = this.#frame;
+      if (frame === undefined) return undefined;
+      const head = this.#message(frame);
+      if (head !== undefined) return { volume: frame.volume, offset: frame.pos, bytes: frame.bytes, head };
+      this.#frame = undefined;
+      this.#pieceAt = { row: -1, fileOffset: -1 };
+    }
+  }
+
+  #followingFrame(): { volume: number; pos: number; bytes: number; raw_bytes: number } | undefined {
+    const { volume, pos } = this.#frameAt;
+    const found = this.#scratch
+      .prepare<[number, number], { volume: number; pos: number; bytes: number; raw_bytes: number }>(
+        "SELECT * FROM frame WHERE (volume, pos) > (?, ?) ORDER BY volume, pos LIMIT 1",
+      )
+      .get(volume, pos);
+    if (found !== undefined) this.#frameAt = { volume: found.volume, pos: found.pos };
+    return found;
+  }
+
+  #message(frame: { volume: number; pos: number; raw_bytes: number }): Buffer | undefined {
+    const found = this.#pieces(frame.volume, frame.pos, this.#pieceAt.row, this.#pieceAt.fileOffset);
+    const last = found.at(-1);
+    if (last === undefined) return undefined;
+    this.#pieceAt = { row: last.row, fileOffset: last.file_offset };
+    const writer = new BlockWriter({ state: false });
+    const pieces: Piece[] = [];
+    let row = -1;
+    for (const piece of found) {
+      if (piece.row !== row) writer.add(readRow(new ByteReader(piece.data), "", false));
+      row = piece.row;
+      const { file_offset: fileOffset, frame_offset: frameOffset, length, digest } = piece;
+      pieces.push({ row: writer.rows - 1, fileOffset, frameOffset, length, digest });
+    }
+    return encodeData(writer.finish(), pieces, frame.raw_bytes, Buffer.alloc(0));
+  }
+
+  #pieces(volume: number, pos: number, row: number, fileOffset: number) {
+    return this.#scratch
+      .prepare<
+        number[],
+        {
+          row: number;
+          file_offset: number;
+          frame_offset: number;
+          length: number;
+          digest: Buffer;
+          data: Buffer;
+        }
+      >(
+        `SELECT p.row, p.file_offset, p.frame_offset, p.length, p.digest, r.data FROM piece p JOIN row r ON r.id = p.row
+         WHERE p.volume = ? AND p.pos = ? AND (p.row, p.file_offset) > (?, ?)
+         ORDER BY p.row, p.file_offset LIMIT ${MESSAGE_PIECES}`,
+      )
+      .all(volume, pos, row, fileOffset);
+  }
+
+  #anyLost = false;
+
+  /** A frame cannot be read: what it holds is lost for this restore. Returns the paths not named before. */
+  lose(volume: number, pos: number): string[] {
+    this.#anyLost = true;
+    const paths: string[] = [];
+    const insert = this.#scratch.prepare("INSERT OR IGNORE INTO lost VALUES (?)");
+    for (let at = { row: -1, file_offset: -1 }; ; ) {
+      const found = this.#pieces(volume, pos, at.row, at.file_offset);
+      for (const { data } of found) {
+        const { key } = readRow(new ByteReader(data), "", false);
+        if (insert.run(bytesOf(key)).changes > 0) paths.push(keyToPath(key));
+      }
+      if (found.length < MESSAGE_PIECES) return paths;
+      at = found.at(-1)!;
+    }
+  }
+
+  #without(block: Buffer): Buffer | undefined {
+    const lost = this.#scratch.prepare<[Buffer], number>("SELECT 1 FROM lost WHERE key = ?").pluck();
+    const writer = new BlockWriter({ state: false });
+    for (const row of decodeBlock(block)) {
+      const leader = row.group ?? row.key;
+      if (lost.get(bytesOf(row.key)) === undefined && lost.get(bytesOf(leader)) === undefined)
+        writer.add(row);
+    }
+    return writer.rows === 0 ? undefined : writer.finish();
+  }
+
+  /** Links that cannot be made because the file they belong to was lost. */
+  lostLinks(seq: number): string[] {
+    const lost = this.#scratch.prepare<[Buffer], number>("SELECT 1 FROM lost WHERE key = ?").pluck();
+    const data = this.#scratch
+      .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
+      .pluck()
+      .get(KINDS.indexOf("links"), seq);
+    if (!this.#anyLost || data === undefined) return [];
+    const gone = decodeBlock(data).filter((row) => lost.get(bytesOf(row.group ?? "")) !== undefined);
+    return gone.map((row) => keyToPath(row.key));
+  }
+
+  close(): void {
+    this.#scratch.close();
+    this.#catalog.close();
+  }
+}
+
+function bytesOf(key: string): Buffer {
+  return Buffer.from(key, "latin1");
+}

@@ -1,0 +1,271 @@
+/**
+ * One restore at the storage daemon: plans it, waits for filed's call, streams the plan with the frames it needs.
+ * What cannot be read is told by name and counted; everything else goes on.
+ */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { displayPath } from "../../common/format/path.js";
+import type { Log } from "../../common/log.js";
+import { nowMs } from "../../common/time.js";
+import { encodeJson } from "../../proto/data/backup.js";
+import { RestoreKind } from "../../proto/data/restore.js";
+import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
+import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
+import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
+import type { DataStream } from "../../proto/rpc.js";
+import type { Catalog } from "../catalog/catalog.js";
+import type { SelectionRule } from "../catalog/types.js";
+import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
+import type { DeviceResource } from "../config.js";
+import type { Store } from "../store/store.js";
+import { FrameSource } from "./frame-source.js";
+import { Reporter } from "./reporter.js";
+import type { BlockKind, PlannedFrame, PlanSummary } from "./restore-plan.js";
+import type { PlanMethods } from "./restore-plan-worker.js";
+
+export interface RestoreDeps {
+  catalog: Catalog;
+  store: Store;
+  log: Log;
+  /** Scratch files are made here. */
+  workingDirectory: string;
+  devices: () => ReadonlyMap<string, DeviceResource>;
+}
+
+/** Frames read ahead of the one that is being sent. */
+const READ_AHEAD = 4;
+
+interface Plan {
+  worker: WorkerClient;
+  remote: Remote<PlanMethods>;
+  directory: string;
+  summary: PlanSummary;
+}
+
+export class RestoreSession {
+  readonly #deps: RestoreDeps;
+  readonly #request: StorageRestore__Output;
+  readonly #rules: SelectionRule[];
+  readonly #abort = new AbortController();
+  readonly #reporter: Reporter;
+  readonly #startMs = nowMs();
+  #canceled = false;
+  #plan: Plan | undefined;
+  #failed = 0;
+  #sentBytes = 0;
+  #serving: DataStream | undefined;
+  #served: () => void = () => undefined;
+  readonly #done = new Promise<void>((resolve) => {
+    this.#served = resolve;
+  });
+  #serveError: unknown;
+
+  constructor(
+    deps: RestoreDeps,
+    request: StorageRestore__Output,
+    rules: SelectionRule[],
+    send: (event: JobEvent) => Promise<void>,
+  ) {
+    this.#deps = deps;
+    this.#request = request;
+    this.#rules = rules;
+    this.#reporter = new Reporter(send);
+  }
+
+  get jobUuid(): string {
+    return this.#request.jobUuid;
+  }
+
+  get client(): string {
+    return this.#request.client;
+  }
+
+  cancel(reason: string, orderly = true): void {
+    this.#canceled ||= orderly;
+    this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
+  }
+
+  status(): StorageJobStatus {
+    const { jobId, job } = this.#request;
+    const { progress, state } = this.#reporter;
+    return { jobId, job, kind: "Restore", state, progress, startedMs: this.#startMs };
+  }
+
+  /** Runs the restore to its end and reports the result; never rejects. */
+  async run(): Promise<void> {
+    try {
+      this.#plan = await this.#build();
+      await this.#reporter.setState("ready");
+      await this.#waitForClient();
+      const { files, bytes } = this.#plan.summary;
+      const { volumes } = this.#plan.summary;
+      const counts = { files: files - this.#failed, filesExpected: files, bytes, bytesSent: this.#sentBytes };
+      await this.#reporter.result({ ok: true, ...counts, errors: this.#failed, volumes });
+    } catch (cause) {
+      const error = this.#abort.signal.aborted ? this.#abort.signal.reason : cause;
+      if (!(error instanceof BackupError)) this.#deps.log.error("restore failed", { err: error });
+      const filesExpected = this.#plan?.summary.files ?? 0;
+      const canceled = this.#canceled || codeOf(error) === "JOB_CANCELED";
+      await this.#reporter.result({ ok: false, canceled, reason: describeError(error), filesExpected });
+    } finally {
+      this.#serving?.destroy(this.#abort.signal.reason as Error | undefined);
+      await this.#dropPlan();
+    }
+  }
+
+  async #build(): Promise<Plan> {
+    const { catalog, workingDirectory } = this.#deps;
+    const directory = await mkdtemp(join(workingDirectory, "restore-"));
+    const data = { readCatalogFile: catalog.file, scratch: join(directory, "plan.db") };
+    const worker = new WorkerClient(new URL("./restore-plan-worker.js", import.meta.url), data);
+    const remote = worker.remote<PlanMethods>();
+    const plan: Plan = { worker, remote, directory, summary: { files: 0, bytes: 0, failed: 0, volumes: [] } };
+    this.#plan = plan;
+    // Planning does not stop by itself: a cancel ends its thread.
+    const abort = () => void worker.close();
+    this.#abort.signal.addEventListener("abort", abort, { once: true });
+    this.#abort.signal.throwIfAborted();
+    plan.summary = await remote.build(this.#request.selection?.jobIds ?? [], this.#rules);
+    this.#failed = plan.summary.failed;
+    return plan;
+  }
+
+  async #dropPlan(): Promise<void> {
+    const plan = this.#plan;
+    if (plan === undefined) return;
+    await plan.worker.close();
+    await rm(plan.directory, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  async #waitForClient(): Promise<void> {
+    const limitMs = (this.#request.filedTimeoutSec || 1800) * 1000;
+    const late = new BackupError("PEER_TIMEOUT", `client "${this.client}" did not fetch the restore in time`);
+    const timer = setTimeout(() => {
+      if (this.#serving === undefined) this.#abort.abort(late);
+    }, limitMs);
+    const aborted = new Promise<never>((_resolve, reject) => {
+      const signal = this.#abort.signal;
+      if (signal.aborted) reject(signal.reason);
+      else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    try {
+      await Promise.race([this.#done, aborted]);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#serveError !== undefined) throw this.#serveError;
+  }
+
+  /** Streams the plan to filed. Called once. @throws BackupError */
+  async serve(stream: DataStream): Promise<void> {
+    if (this.#serving !== undefined)
+      throw new BackupError("RESTORE_TAKEN", "this restore is being fetched already");
+    const plan = this.#plan;
+    if (plan === undefined) throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
+    this.#serving = stream;
+    try {
+      await this.#reporter.setState("running");
+      await this.#tellUnplaced(plan, stream);
+      await this.#blocks(plan, stream, "make", RestoreKind.make);
+      await this.#frames(plan, stream);
+      await this.#blocks(plan, stream, "finish", RestoreKind.finish);
+      await this.#tellLostLinks(plan, stream);
+      await this.#blocks(plan, stream, "links", RestoreKind.links);
+      await this.#blocks(plan, stream, "folders", RestoreKind.folders);
+      const { files, bytes } = plan.summary;
+      await stream.send(encodeJson(RestoreKind.end, { files, bytes, failed: this.#failed }));
+      await stream.end();
+    } catch (error) {
+      this.#serveError = error;
+      throw error;
+    } finally {
+      this.#served();
+    }
+  }
+
+  async #blocks(plan: Plan, stream: DataStream, kind: BlockKind, wire: number): Promise<void> {
+    const count = await plan.remote.blockCount(kind);
+    for (let i = 0; i < count; i++) {
+      const seq = kind === "folders" ? count - 1 - i : i;
+      const block = await plan.remote.block(kind, seq);
+      if (block !== undefined) await stream.send(Buffer.concat([Buffer.of(wire), asBuffer(block)]));
+    }
+  }
+
+  async #frames(plan: Plan, stream: DataStream): Promise<void> {
+    const source = new FrameSource(this.#deps, (text) => this.#reporter.message("info", text));
+    const ahead: { planned: PlannedFrame; frame: Promise<Buffer> }[] = [];
+    let more = true;
+    try {
+      while (more || ahead.length > 0) {
+        while (more && ahead.length < READ_AHEAD) {
+          const planned = await plan.remote.nextFrame();
+          more = planned !== undefined;
+          if (planned === undefined) break;
+          const frame = source.read(planned.volume, planned.offset, planned.bytes);
+          frame.catch(() => undefined);
+          ahead.push({ planned, frame });
+        }
+        const next = ahead.shift();
+        if (next !== undefined) await this.#sendFrame(plan, stream, next.planned, next.frame);
+      }
+    } finally {
+      await Promise.allSettled(ahead.map(({ frame }) => frame));
+      await source.close();
+    }
+  }
+
+  async #sendFrame(
+    plan: Plan,
+    stream: DataStream,
+    planned: PlannedFrame,
+    reading: Promise<Buffer>,
+  ): Promise<void> {
+    let frame: Buffer;
+    try {
+      frame = await reading;
+    } catch (error) {
+      const paths = await plan.remote.lose(planned.volume, planned.offset);
+      await this.#lost(stream, paths, describeError(error));
+      return;
+    }
+    const message = Buffer.concat([asBuffer(planned.head), frame]);
+    this.#sentBytes += message.length;
+    await stream.send(message);
+    await this.#reporter.setProgress({ bytesSent: this.#sentBytes });
+  }
+
+  /** Names entries that this restore cannot give back. */
+  async #lost(stream: DataStream, paths: readonly string[], why: string): Promise<void> {
+    this.#failed += paths.length;
+    for (const path of paths) {
+      const text = `Cannot restore ${displayPath(path)}: ${why}`;
+      await stream.send(encodeJson(RestoreKind.message, { type: "error", text }));
+    }
+  }
+
+  async #tellUnplaced(plan: Plan, stream: DataStream): Promise<void> {
+    for (let after = 0; ; ) {
+      const page = await plan.remote.unplaced(after);
+      if (page.length === 0) return;
+      for (const { path } of page) {
+        const text = `Cannot restore ${displayPath(path)}: its content is not on any volume of this storage`;
+        await stream.send(encodeJson(RestoreKind.message, { type: "error", text }));
+      }
+      after = page.at(-1)!.id;
+    }
+  }
+
+  async #tellLostLinks(plan: Plan, stream: DataStream): Promise<void> {
+    const count = await plan.remote.blockCount("links");
+    for (let seq = 0; seq < count; seq++) {
+      await this.#lost(
+        stream,
+        await plan.remote.lostLinks(seq),
+        "the file it is a hard link to could not be read",
+      );
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * `basalt volume ls|verify FILE…`: volume files looked at without any daemon or catalog.
+ * Exit: 0 all good, 1 damaged or unreadable, 2 wrong usage.
+ */
+import { BackupError, describeError, EXIT } from "../../common/errors.js";
+import { FileStore } from "../store/file-store.js";
+import { listVolume } from "./cli-list.js";
+import { verifyVolume } from "./cli-verify.js";
+import { VolumeReader } from "./reader.js";
+
+const USAGE = `usage: basalt volume ls [--jobs] FILE…   label, jobs and tar members of volumes (--jobs: no members)
+       basalt volume verify FILE…      check every record, frame and digest, and name what is damaged
+`;
+
+/** Where a command writes; resolves when there is room for more. */
+export type Print = (text: string) => Promise<void>;
+
+export interface VolumeCommandOutput {
+  out: Print;
+  err: Print;
+}
+
+const standardOutput: VolumeCommandOutput = {
+  out: (text) => writeTo(process.stdout, text),
+  err: (text) => writeTo(process.stderr, text),
+};
+
+/** Runs `basalt volume ARGS` and resolves to the exit status. `output` is for tests. */
+export async function runVolumeCommand(
+  args: readonly string[],
+  output: VolumeCommandOutput = standardOutput,
+): Promise<number> {
+  const [verb, ...rest] = args;
+  if (verb === "--help" || verb === "-h" || verb === "help") {
+    await output.out(USAGE);
+    return EXIT.ok;
+  }
+  const files = rest.filter((arg) => !arg.startsWith("--"));
+  const options = rest.filter((arg) => arg.startsWith("--"));
+  const known = verb === "ls" ? ["--jobs"] : [];
+  const unknown = options.find((option) => !known.includes(option));
+  if ((verb !== "ls" && verb !== "verify") || files.length === 0 || unknown !== undefined) {
+    const wrong = unknown ?? (verb === "ls" || verb === "verify" ? undefined : verb);
+    await output.err(wrong === undefined ? USAGE : `basalt volume: ${wrong} is not known\n${USAGE}`);
+    return EXIT.usage;
+  }
+  let status: number = EXIT.ok;
+  for (const path of files) {
+    const good = await onVolume(path, output, (reader) =>
+      verb === "ls"
+        ? listVolume(reader, output.out, options.includes("--jobs"))
+        : verifyVolume(reader, output.out),
+    );
+    if (!good) status = EXIT.error;
+  }
+  return status;
+}
+
+async function onVolume(
+  path: string,
+  output: VolumeCommandOutput,
+  task: (reader: VolumeReader) => Promise<boolean>,
+): Promise<boolean> {
+  try {
+    const reader = await VolumeReader.open(new FileStore(), path);
+    try {
+      return await task(reader);
+    } finally {
+      await reader.close();
+    }
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    await output.err(`basalt volume: ${describeError(error)}\n`);
+    return false;
+  }
+}
+
+function writeTo(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => (error ? reject(error) : resolve()));
+  });
+}

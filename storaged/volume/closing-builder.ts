@@ -1,0 +1,241 @@
+/**
+ * Turns the list blocks of a job into its closing frames: tar members for everything that has no bytes of its own,
+ * and the manifest. Pure but for its source and sink, so that it runs in a worker thread or in place. Memory:
+ * one block of rows, the directories above one path, and two frames, whatever the length of the list.
+ */
+import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/format/content.js";
+import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
+import { isBelow } from "../../common/format/path.js";
+import { decodeBlock, decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
+import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
+import { ByteWriter, GarbledInput } from "../../common/format/varint.js";
+import { Compressor } from "../../common/format/zstd.js";
+import { hasParts, manifestLine, partsLines, xattrLine } from "./manifest.js";
+
+export interface ClosingOptions {
+  jobId: number;
+  /** The pool was empty: hard links to small files can be members, because their first member is one. */
+  selfContained: boolean;
+  /** Facts for the head of the manifest, a line `# key=value` each; without line breaks. */
+  head: readonly (readonly [key: string, value: string])[];
+  /** Modification time of the manifest members. (Default: 0) */
+  timeMs?: number;
+  /** zstd level. (Default: 3) */
+  level?: number;
+}
+
+/** A content whose place is asked for. */
+export interface ContentQuery {
+  content: Buffer;
+  /** True when `content` is the identity of a parts list. */
+  parts: boolean;
+}
+
+/** A frame without chunks. */
+export interface RawFrame {
+  rawBytes: number;
+  data: Buffer;
+}
+
+export interface ClosingSource {
+  /** Next list block, in path order; undefined at the end. */
+  nextBlock(): Promise<Buffer | undefined>;
+  locate(queries: readonly ContentQuery[]): Promise<readonly string[]>;
+  partsOf(content: Buffer): AsyncIterable<Buffer>;
+  emit(frame: RawFrame): Promise<void>;
+}
+
+export interface ClosingCounts {
+  frames: number;
+  /** Closing members, without those of the manifest. */
+  members: number;
+  rows: number;
+}
+
+const MANIFEST_VERSION = 1;
+/** A manifest member is closed before it would exceed this. */
+const MANIFEST_BYTES = MAX_WHOLE_BYTES;
+/** Attributes beyond this stand in the manifest only: tar programs need not take headers of any size. */
+const MAX_MEMBER_XATTRS = 1024 * 1024;
+
+/** @throws GarbledInput when the list is not one: bad blocks, blocks out of order, entries below a non-directory. */
+export async function buildFrames(options: ClosingOptions, source: ClosingSource): Promise<ClosingCounts> {
+  const builder = new ClosingBuilder(options, source);
+  for (let block = await source.nextBlock(); block !== undefined; block = await source.nextBlock()) {
+    await builder.addBlock(decodeBlock(block));
+  }
+  return builder.finish();
+}
+
+class ClosingBuilder {
+  readonly #options: ClosingOptions;
+  readonly #source: ClosingSource;
+  readonly #compressor: Compressor;
+  readonly #members = new ByteWriter(FRAME_TARGET_BYTES + 65_536);
+  readonly #manifest = new ByteWriter(MANIFEST_BYTES + 65_536);
+  readonly #counts: ClosingCounts = { frames: 0, members: 0, rows: 0 };
+  #manifestNumber = 0;
+  #lastKey: string | undefined;
+  /**
+   * Directories that may have more in them, outermost first. Each becomes a member behind all that lies in it:
+   * bsdtar sets the time of a directory that exists already at once, and would lose it again otherwise.
+   */
+  readonly #open: Row[] = [];
+  /** Newest row that is no directory: nothing may follow below it. */
+  #leaf: string | undefined;
+
+  constructor(options: ClosingOptions, source: ClosingSource) {
+    this.#options = options;
+    this.#source = source;
+    this.#compressor = new Compressor(options.level ?? 3);
+    let head = `# basalt manifest ${MANIFEST_VERSION}\n`;
+    for (const [key, value] of options.head) head += `# ${key}=${value.replace(/[\r\n\0]/g, " ")}\n`;
+    this.#manifest.raw(Buffer.from(head, "utf8"));
+  }
+
+  async addBlock(rows: readonly Row[]): Promise<void> {
+    const queries: ContentQuery[] = [];
+    for (const row of rows) {
+      if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
+    }
+    const places = queries.length === 0 ? [] : await this.#source.locate(queries);
+    if (places.length !== queries.length) throw new RangeError("locate answered another number of places");
+    let next = 0;
+    for (const row of rows) {
+      this.#checkOrder(row);
+      await this.#leave(row.key);
+      const where = row.content === undefined ? "-" : places[next++]!;
+      if (row.type === EntryType.directory) this.#open.push(row);
+      else await this.#addMember(row);
+      await this.#addLines(row, where);
+      this.#counts.rows++;
+    }
+  }
+
+  async finish(): Promise<ClosingCounts> {
+    await this.#text(`# end rows=${this.#counts.rows}\n`);
+    await this.#flushManifest();
+    // The manifest lies below the root, which therefore comes last.
+    await this.#leave(undefined);
+    await this.#flushMembers();
+    return this.#counts;
+  }
+
+  // A restore with tar would follow a symbolic link out of the target if entries lay below it.
+  #checkOrder(row: Row): void {
+    if (this.#lastKey !== undefined && row.key <= this.#lastKey)
+      throw new GarbledInput("list out of path order");
+    if (this.#leaf !== undefined && isBelow(this.#leaf, row.key)) {
+      throw new GarbledInput("list with an entry below one that is no directory");
+    }
+    this.#lastKey = row.key;
+    if (row.type !== EntryType.directory && row.type !== EntryType.deleted) this.#leaf = row.key;
+  }
+
+  /** Writes the directories that `key` is not in; all of them when there is none. */
+  async #leave(key: string | undefined): Promise<void> {
+    for (let top = this.#open.at(-1); top !== undefined; top = this.#open.at(-1)) {
+      if (key !== undefined && isBelow(top.key, key)) return;
+      await this.#addMember(top);
+      this.#open.pop();
+    }
+  }
+
+  async #addMember(row: Row): Promise<void> {
+    const member = closingMember(row, this.#options);
+    if (member === undefined) return;
+    this.#members.raw(tarHeader(member));
+    this.#counts.members++;
+    if (this.#members.length >= FRAME_TARGET_BYTES) await this.#flushMembers();
+  }
+
+  async #addLines(row: Row, where: string): Promise<void> {
+    await this.#text(manifestLine(row, where));
+    if (row.xattrs !== undefined)
+      for (const xattr of decodeXattrs(row.xattrs)) await this.#text(xattrLine(xattr));
+    if (row.content === undefined || !hasParts(row)) return;
+    for await (const parts of this.#source.partsOf(row.content)) {
+      // In slices, so that no text is much longer than a member.
+      for (let at = 0; at < parts.length; at += 4096 * PART_BYTES) {
+        await this.#text(partsLines(parts.subarray(at, at + 4096 * PART_BYTES)));
+      }
+    }
+  }
+
+  async #text(text: string): Promise<void> {
+    if (this.#manifest.length + text.length > MANIFEST_BYTES) await this.#flushManifest();
+    this.#manifest.raw(Buffer.from(text, "latin1"));
+  }
+
+  async #flushManifest(): Promise<void> {
+    const text = this.#manifest.bytes();
+    if (text.length === 0) return;
+    const header = tarHeader({
+      name: manifestName(this.#options.jobId, ++this.#manifestNumber),
+      type: "file",
+      mode: 0o600,
+      uid: 0,
+      gid: 0,
+      size: text.length,
+      mtimeSec: Math.floor((this.#options.timeMs ?? 0) / 1000),
+      mtimeNsec: 0,
+    });
+    const raw = Buffer.concat([header, text, Buffer.alloc(tarPadding(text.length))]);
+    this.#manifest.clear();
+    await this.#emit(raw);
+  }
+
+  async #flushMembers(): Promise<void> {
+    const raw = this.#members.bytes();
+    if (raw.length === 0) return;
+    await this.#emit(raw);
+    this.#members.clear();
+  }
+
+  #emit(raw: Buffer): Promise<void> {
+    this.#counts.frames++;
+    return this.#source.emit({ rawBytes: raw.length, data: this.#compressor.compress(raw) });
+  }
+}
+
+const MEMBER_TYPES: Readonly<Partial<Record<EntryType, TarMember["type"]>>> = {
+  [EntryType.file]: "file",
+  [EntryType.directory]: "directory",
+  [EntryType.symlink]: "symlink",
+  [EntryType.charDevice]: "char",
+  [EntryType.blockDevice]: "block",
+  [EntryType.fifo]: "fifo",
+};
+
+/** The member that a row gets at commit; undefined when its content is a member already, or for the manifest alone. */
+function closingMember(row: Row, options: ClosingOptions): TarMember | undefined {
+  const type = MEMBER_TYPES[row.type];
+  if (type === undefined || isReservedKey(row.key)) return undefined;
+  const further = row.type === EntryType.file && row.group !== undefined && row.group !== row.key;
+  if (further) {
+    const leader = row.group!;
+    const hasMember = options.selfContained && !hasParts(row) && row.size <= MAX_WHOLE_BYTES;
+    if (!hasMember || isReservedKey(leader)) return undefined;
+    // Its attributes are those of the first member: there is only one inode.
+    return { ...memberOf(row, options.jobId), type: "link", target: memberName(options.jobId, leader) };
+  }
+  if (row.size > 0) return undefined;
+  const member: TarMember = { ...memberOf(row, options.jobId), type };
+  if (row.xattrs === undefined || row.xattrs.length > MAX_MEMBER_XATTRS) return member;
+  return { ...member, xattrs: decodeXattrs(row.xattrs) };
+}
+
+function memberOf(row: Row, jobId: number): Omit<TarMember, "type"> {
+  return {
+    name: memberName(jobId, row.key),
+    mode: row.mode,
+    uid: row.uid,
+    gid: row.gid,
+    size: 0,
+    mtimeSec: row.mtimeSec,
+    mtimeNsec: row.mtimeNsec,
+    target: row.target,
+    major: row.major,
+    minor: row.minor,
+  };
+}

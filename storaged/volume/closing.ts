@@ -1,0 +1,186 @@
+/**
+ * The end of a job on its volume: closing members and manifest (closing-builder.ts), built from the job's list
+ * blocks before the job's end record is written.
+ */
+import { Worker } from "node:worker_threads";
+import { BackupError } from "../../common/errors.js";
+import { DIGEST_BYTES } from "../../common/format/content.js";
+import type { FrameEntry } from "../../common/format/frame.js";
+import { BLOCK_TARGET_ROWS, rowsInBlock } from "../../common/format/row.js";
+import { GarbledInput } from "../../common/format/varint.js";
+import {
+  buildFrames,
+  type ClosingCounts,
+  type ClosingOptions,
+  type ClosingSource,
+  type ContentQuery,
+} from "./closing-builder.js";
+import type { ClosingReply, ClosingRequest } from "./closing-worker.js";
+
+export type { ClosingCounts, ContentQuery } from "./closing-builder.js";
+export { type ContentPlace, formatWhere } from "./manifest.js";
+
+/** A frame made by storaged itself, to be appended like any other; it holds no chunks. */
+export interface ClosingFrame {
+  rawBytes: number;
+  entries: FrameEntry[];
+  data: Buffer;
+}
+
+export interface Closing extends ClosingOptions {
+  /** The job's own list blocks in path order, as filed sent them. */
+  blocks: AsyncIterable<Buffer>;
+  /**
+   * Text of the where column (formatWhere) for each query, in order; "-" when unknown. Called once per block. For
+   * content in parts: all places that hold any of them.
+   */
+  locate: (queries: readonly ContentQuery[]) => Promise<readonly string[]>;
+  /** Encoded parts (PART_BYTES each) of a content in order, in pieces of whole parts. */
+  partsOf: (content: Buffer) => AsyncIterable<Buffer>;
+  signal?: AbortSignal;
+}
+
+/**
+ * Builds all closing frames and hands them to `emit` one by one, in order; the next is built while `emit` runs. A
+ * list of one block is built in place, longer ones in a worker thread.
+ * @throws LIST_GARBLED when the job's list is not well-formed; whatever the callbacks throw
+ */
+export async function buildClosing(
+  closing: Closing,
+  emit: (frame: ClosingFrame) => Promise<void>,
+): Promise<ClosingCounts> {
+  const blocks = closing.blocks[Symbol.asyncIterator]();
+  const source = new MainSource(closing, blocks, emit);
+  try {
+    if (await source.isShort()) return await buildFrames(optionsOf(closing), source);
+    return await buildInWorker(closing, source);
+  } catch (error) {
+    if (!(error instanceof GarbledInput)) throw error;
+    throw new BackupError(
+      "LIST_GARBLED",
+      `The file list of job ${closing.jobId} is not well-formed: ${error.message}`,
+    );
+  } finally {
+    await source.end();
+  }
+}
+
+function optionsOf(closing: Closing): ClosingOptions {
+  const { jobId, selfContained, head, timeMs, level } = closing;
+  return {
+    jobId,
+    selfContained,
+    head,
+    ...(timeMs === undefined ? {} : { timeMs }),
+    ...(level === undefined ? {} : { level }),
+  };
+}
+
+/** The callbacks of a Closing as the builder wants them; looks two blocks ahead at the start. */
+class MainSource implements ClosingSource {
+  readonly locate: Closing["locate"];
+  readonly #closing: Closing;
+  readonly #blocks: AsyncIterator<Buffer>;
+  readonly #emit: (frame: ClosingFrame) => Promise<void>;
+  readonly #ahead: (Buffer | undefined)[] = [];
+  #parts: AsyncIterator<Buffer> | undefined;
+
+  constructor(closing: Closing, blocks: AsyncIterator<Buffer>, emit: (frame: ClosingFrame) => Promise<void>) {
+    this.#closing = closing;
+    this.#blocks = blocks;
+    this.#emit = emit;
+    this.locate = closing.locate;
+  }
+
+  /** True when there is at most one block of moderate size: a thread would take longer to start. */
+  async isShort(): Promise<boolean> {
+    const first = await this.#pull();
+    const second = first === undefined ? undefined : await this.#pull();
+    this.#ahead.push(first, second);
+    return second === undefined && (first === undefined || rowsInBlock(first) <= BLOCK_TARGET_ROWS);
+  }
+
+  async nextBlock(): Promise<Buffer | undefined> {
+    return this.#ahead.length > 0 ? this.#ahead.shift() : this.#pull();
+  }
+
+  partsOf(content: Buffer): AsyncIterable<Buffer> {
+    return this.#closing.partsOf(content);
+  }
+
+  /** Parts of the content that was asked for last, piece by piece. */
+  async nextParts(content: Buffer): Promise<Buffer | undefined> {
+    this.#parts ??= this.#closing.partsOf(content)[Symbol.asyncIterator]();
+    const { done, value } = await this.#parts.next();
+    if (done !== true) return value;
+    this.#parts = undefined;
+    return undefined;
+  }
+
+  emit(frame: { rawBytes: number; data: Buffer }): Promise<void> {
+    this.#closing.signal?.throwIfAborted();
+    return this.#emit({ rawBytes: frame.rawBytes, entries: [], data: frame.data });
+  }
+
+  async end(): Promise<void> {
+    await this.#parts?.return?.();
+    await this.#blocks.return?.();
+  }
+
+  async #pull(): Promise<Buffer | undefined> {
+    this.#closing.signal?.throwIfAborted();
+    const { done, value } = await this.#blocks.next();
+    return done === true ? undefined : value;
+  }
+}
+
+async function buildInWorker(closing: Closing, source: MainSource): Promise<ClosingCounts> {
+  const worker = new Worker(new URL("./closing-worker.js", import.meta.url), {
+    workerData: optionsOf(closing),
+  });
+  try {
+    return await new Promise<ClosingCounts>((resolve, reject) => {
+      // One request at a time, in order: answers are matched by order on the other side.
+      let chain: Promise<void> = Promise.resolve();
+      worker.on("message", (request: ClosingRequest) => {
+        if (request.ask === "done") resolve(request.counts);
+        else if (request.ask === "garbled") reject(new GarbledInput(request.reason));
+        else chain = chain.then(async () => worker.postMessage(await answer(request, source))).catch(reject);
+      });
+      worker.on("error", reject);
+      worker.on("exit", () =>
+        reject(new BackupError("CLOSING_FAILED", "The thread that ends a job's volume died")),
+      );
+    });
+  } finally {
+    await worker.terminate();
+  }
+}
+
+async function answer(
+  request: Exclude<ClosingRequest, { ask: "done" | "garbled" }>,
+  source: MainSource,
+): Promise<ClosingReply> {
+  switch (request.ask) {
+    case "block":
+      return { bytes: await source.nextBlock() };
+    case "parts":
+      return { bytes: await source.nextParts(view(request.content)) };
+    case "locate":
+      return { places: await source.locate(queriesOf(view(request.contents), request.parts)) };
+    case "emit":
+      await source.emit({ rawBytes: request.rawBytes, data: view(request.data) });
+      return { bytes: undefined };
+  }
+}
+
+function queriesOf(contents: Buffer, parts: Uint8Array): ContentQuery[] {
+  return Array.from(parts, (flag, i) => ({
+    content: contents.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES),
+    parts: flag === 1,
+  }));
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

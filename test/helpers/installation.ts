@@ -1,0 +1,251 @@
+/**
+ * A whole installation of Basalt in a directory of its own, for tests, the demonstration and the benchmark: made
+ * by `basalt init`, three real daemons on loopback, driven through the console as an operator drives it.
+ *
+ * The owner calls stop() when done; daemons left over are killed when the process ends.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stringify } from "yaml";
+import { findReport, type JobReport } from "./job-report.js";
+import { freePortBase, portAnswers } from "./ports.js";
+import { REPOSITORY } from "./root.js";
+import { runProgram } from "./tree-ops.js";
+
+/** The three programs of an installation. */
+export type Daemon = "director" | "filed" | "storaged";
+
+/** In the order in which they are started; they are stopped in the reverse. */
+export const DAEMONS: readonly Daemon[] = ["storaged", "filed", "director"];
+
+const PORT_OFFSET: Record<Daemon, number> = { director: 0, filed: 1, storaged: 2 };
+const BASALT = join(REPOSITORY, "basalt");
+
+/** Resources by kind: `{Job: [{Name: "a", …}], FileSet: [...]}`, as in YAML. */
+export type Resources = Record<string, Record<string, unknown>[]>;
+
+/** What to restore and where to. */
+export interface RestoreOptions {
+  /** Absolute directory that the files come below. */
+  where: string;
+  /** Exactly the entries of these jobs. Without it the newest state of client and FileSet. */
+  jobIds?: number[];
+  /** (Default: the installation's own file daemon) */
+  client?: string;
+  fileSet?: string;
+  /** State as of this time, "YYYY-MM-DD HH:MM:SS". */
+  before?: string;
+  /** Full names as stored. (Default: everything) */
+  files?: string[];
+  /** Further words for the command, such as `replace=never`. */
+  words?: string;
+  timeoutMs?: number;
+}
+
+/** A console command's value, quoted when it needs to be. */
+export function quoteValue(value: string): string {
+  return /^[\w./:-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** See the head of this file. */
+export class Installation {
+  readonly dir: string;
+  /** Port of the director; filed and storaged have the next two. */
+  readonly portBase: number;
+  /** Start of all names: `NAME-dir`, `NAME-fd`, `NAME-sd`. */
+  readonly name: string;
+  readonly #running = new Map<Daemon, ChildProcess>();
+
+  private constructor(dir: string, portBase: number, name: string) {
+    this.dir = dir;
+    this.portBase = portBase;
+    this.name = name;
+    process.once("exit", () => {
+      for (const child of this.#running.values()) child.kill("SIGKILL");
+    });
+  }
+
+  /** Runs `basalt init` in `dir`, which need not exist. Nothing is started yet. */
+  static async create(
+    dir: string,
+    options: { portBase?: number; name?: string } = {},
+  ): Promise<Installation> {
+    const name = options.name ?? "test";
+    const portBase = options.portBase ?? (await freePortBase(3));
+    await runProgram(BASALT, ["init", dir, "--name", name, "--port-base", String(portBase)]);
+    await mkdir(join(dir, "log"), { recursive: true });
+    return new Installation(dir, portBase, name);
+  }
+
+  /** An installation that is there already, made by create() with the same name and port. Nothing is started. */
+  static open(dir: string, options: { portBase: number; name?: string }): Installation {
+    return new Installation(dir, options.portBase, options.name ?? "test");
+  }
+
+  /** Name of the file daemon's Client resource. */
+  get client(): string {
+    return `${this.name}-fd`;
+  }
+
+  /** Writes `conf.d/FILE.yaml`, which the director reads when it starts or reloads. */
+  async writeResources(file: string, resources: Resources): Promise<void> {
+    await writeFile(join(this.dir, "conf.d", `${file}.yaml`), stringify(resources));
+  }
+
+  /** Changes one of the four YAML files as text. Throws when the change leaves it as it was. */
+  async editConfig(file: Daemon | "console", change: (text: string) => string): Promise<void> {
+    const path = join(this.dir, `${file}.yaml`);
+    const before = await readFile(path, "utf8");
+    const after = change(before);
+    if (after === before) throw new Error(`the edit of ${path} changes nothing`);
+    await writeFile(path, after);
+  }
+
+  /**
+   * Starts one daemon and waits until it answers on its port. `through` is a program with its arguments that carries
+   * out the rest of its command line, such as one that drops privileges.
+   */
+  async start(daemon: Daemon, through: readonly string[] = []): Promise<void> {
+    if (this.#running.has(daemon)) throw new Error(`${daemon} runs already`);
+    const log = openSync(this.#logFile(daemon), "a");
+    const [program, ...args] = [...through, BASALT, daemon, "-c", join(this.dir, `${daemon}.yaml`)];
+    const child = spawn(program ?? BASALT, args, { stdio: ["ignore", log, log] });
+    closeSync(log);
+    this.#running.set(daemon, child);
+    child.on("exit", () => {
+      if (this.#running.get(daemon) === child) this.#running.delete(daemon);
+    });
+    const port = this.portBase + PORT_OFFSET[daemon];
+    const deadline = Date.now() + 60_000;
+    while (!(await portAnswers(port))) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`${daemon} ended at once:\n${this.log(daemon)}`);
+      if (Date.now() > deadline)
+        throw new Error(`${daemon} does not answer on ${port}:\n${this.log(daemon)}`);
+      await sleep(50);
+    }
+  }
+
+  /** Starts all three daemons and waits until a console can use them. */
+  async startAll(): Promise<void> {
+    for (const daemon of DAEMONS) await this.start(daemon);
+    await this.waitReady();
+  }
+
+  /** Waits until the director answers a console command. */
+  async waitReady(timeoutMs = 60_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      try {
+        await this.console(["version"], 20_000);
+        return;
+      } catch (error) {
+        if (!this.#running.has("director") || Date.now() > deadline) throw error;
+        await sleep(100);
+      }
+    }
+  }
+
+  /** Process id of a running daemon. */
+  pid(daemon: Daemon): number {
+    const pid = this.#running.get(daemon)?.pid;
+    if (pid === undefined) throw new Error(`${daemon} does not run`);
+    return pid;
+  }
+
+  /** Sends a signal. SIGHUP returns at once, any other one when the daemon has ended; gives its exit status. */
+  async kill(daemon: Daemon, signal: NodeJS.Signals = "SIGKILL"): Promise<number | undefined> {
+    const child = this.#running.get(daemon);
+    if (!child) return undefined;
+    if (signal === "SIGHUP") {
+      child.kill(signal);
+      return undefined;
+    }
+    const ended = new Promise<number | undefined>((resolve) =>
+      child.once("exit", (code) => resolve(code ?? undefined)),
+    );
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const code = await ended;
+    clearTimeout(timer);
+    return code;
+  }
+
+  /** Ends all daemons in order. Idempotent. */
+  async stop(): Promise<void> {
+    for (const daemon of DAEMONS.toReversed()) await this.kill(daemon, "SIGTERM");
+  }
+
+  /** What a daemon has printed so far. */
+  log(daemon: Daemon): string {
+    try {
+      return readFileSync(this.#logFile(daemon), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  #logFile(daemon: Daemon): string {
+    return join(this.dir, "log", `${daemon}.log`);
+  }
+
+  /** Pipes lines into a console and gives what it prints. Rejects when it fails or takes too long. */
+  async console(script: string[], timeoutMs = 600_000): Promise<string> {
+    const child = spawn(BASALT, ["console", "-c", join(this.dir, "console.yaml")], { stdio: "pipe" });
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const output: Buffer[] = [];
+    const errors: Buffer[] = [];
+    child.stdout.on("data", (data: Buffer) => output.push(data));
+    child.stderr.on("data", (data: Buffer) => errors.push(data));
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(script.map((line) => `${line}\n`).join(""));
+    const ended = new Promise<string>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => resolve(code === null ? `signal ${signal}` : `status ${code}`));
+    });
+    const how = await ended.finally(() => clearTimeout(timer));
+    const text = Buffer.concat(output).toString("utf8");
+    if (how === "status 0") return text;
+    const rest = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
+    const why = Buffer.concat(errors).toString("utf8");
+    throw new Error(`the console ended with ${how} on ${script.join(" | ")}\n${text}\n${why}\n${rest}`);
+  }
+
+  /** Runs a job to its end. `words` are further ones for the command, such as `pool=Other`. */
+  async runJob(
+    job: string,
+    options: { level?: string; words?: string; timeoutMs?: number } = {},
+  ): Promise<JobReport> {
+    const words = [`run job=${quoteValue(job)}`];
+    if (options.level) words.push(`level=${options.level}`);
+    if (options.words) words.push(options.words);
+    const output = await this.console([[...words, "yes"].join(" "), "wait", "messages"], options.timeoutMs);
+    return this.#report(output);
+  }
+
+  /** Restores and waits for the end. */
+  async restore(options: RestoreOptions): Promise<JobReport> {
+    const words = ["restore", `where=${quoteValue(options.where)}`];
+    if (options.jobIds) words.push(`jobid=${options.jobIds.join(",")}`);
+    else words.push(`client=${quoteValue(options.client ?? this.client)}`);
+    if (options.fileSet) words.push(`fileset=${quoteValue(options.fileSet)}`);
+    if (options.before) words.push(`before=${quoteValue(options.before)}`);
+    if (options.words) words.push(options.words);
+    if (options.files) words.push(...options.files.map((file) => `file=${quoteValue(file)}`));
+    else words.push(options.jobIds ? "all done" : "select all done");
+    const output = await this.console([[...words, "yes"].join(" "), "wait", "messages"], options.timeoutMs);
+    return this.#report(output);
+  }
+
+  #report(output: string): JobReport {
+    const queued = [...output.matchAll(/^Job queued\. JobId=(\d+)/gm)].at(-1);
+    if (!queued) throw new Error(`no job was queued:\n${output}`);
+    const report = findReport(output, Number(queued[1]));
+    if (report) return report;
+    const logs = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
+    throw new Error(`no report of JobId ${queued[1]}:\n${output}\n${logs}`);
+  }
+}

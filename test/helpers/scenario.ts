@@ -1,0 +1,207 @@
+/**
+ * What end-to-end scenarios share: a temporary directory with an installation in it, machines whose trees are backed
+ * up, and checks that say everything needed when they fail.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import Database from "better-sqlite3";
+import { type CompareOptions, compareTrees, listTree, rsyncDifferences } from "./compare.js";
+import { Installation, type RestoreOptions } from "./installation.js";
+import { type JobReport, reportNumber } from "./job-report.js";
+import { helperProgram, REPOSITORY } from "./root.js";
+import { removeTree, runProgram } from "./tree-ops.js";
+
+/** A job and a FileSet of the same name. */
+export interface Machine {
+  name: string;
+  /** Directory whose content is the machine's tree; it becomes `/` in stored names. (Default: path(name)) */
+  root?: string;
+  /** Names for the job's `Base`. */
+  base?: string[];
+  /** (Default: Incremental) */
+  level?: "Base" | "Full" | "Incremental" | "Differential";
+  pool?: string;
+  /** Further directives of the Job. */
+  job?: Record<string, unknown>;
+  /** Directives of the FileSet's Options. */
+  options?: Record<string, unknown>;
+  /** Names below the root, absolute. (Default: the root itself) */
+  files?: string[];
+  /** Absolute names that are left out. */
+  exclude?: string[];
+}
+
+/** A pool that makes its volumes itself, `NAME-0001` and so on. */
+export interface ScenarioPool {
+  name: string;
+  [directive: string]: unknown;
+}
+
+/** Exact copy of a tree in a directory that must not exist; sockets are left out. */
+export async function copyTree(from: string, to: string): Promise<void> {
+  await runProgram("python3", [helperProgram("copy-tree.py"), from, to]);
+}
+
+/** See the head of this file. Call close() in the end. */
+export class Scenario {
+  readonly dir: string;
+  readonly installation: Installation;
+  #restores = 0;
+
+  private constructor(dir: string, installation: Installation) {
+    this.dir = dir;
+    this.installation = installation;
+  }
+
+  /** Makes the installation; nothing is started yet. */
+  static async create(name: string): Promise<Scenario> {
+    const dir = await mkdtemp(join(tmpdir(), `basalt-${name}-`));
+    try {
+      return new Scenario(dir, await Installation.create(join(dir, "installation"), { name: "t" }));
+    } catch (error) {
+      await removeTree(dir);
+      throw error;
+    }
+  }
+
+  /** Ends the daemons and removes everything. */
+  async close(): Promise<void> {
+    await this.installation.stop();
+    if (process.env.BASALT_KEEP) console.log(`kept ${this.dir}`);
+    else await removeTree(this.dir);
+  }
+
+  path(...parts: string[]): string {
+    return join(this.dir, ...parts);
+  }
+
+  /** Adds or replaces the resources of machines. They count from the next start or reload on. */
+  async define(machines: Machine[], pools: ScenarioPool[] = []): Promise<void> {
+    for (const machine of machines) {
+      const root = machine.root ?? this.path(machine.name);
+      await this.installation.writeResources(machine.name, resources({ ...machine, root }));
+    }
+    for (const { name, ...directives } of pools) {
+      const Pool = [{ Name: name, PoolType: "Backup", LabelFormat: `${name}-`, ...directives }];
+      await this.installation.writeResources(`pool-${name}`, { Pool });
+    }
+  }
+
+  /** define() while the director runs. */
+  async redefine(machines: Machine[], pools: ScenarioPool[] = []): Promise<void> {
+    await this.define(machines, pools);
+    await this.installation.console(["reload"]);
+  }
+
+  /** Runs a backup that must end with `termination`. */
+  async backup(machine: string, level: string, termination = "Backup OK", words = ""): Promise<JobReport> {
+    const report = await this.installation.runJob(machine, { level, words });
+    assert.equal(report.termination, termination, report.report);
+    return report;
+  }
+
+  /** Restores a machine into a new directory, which is the result. Everything must come back. */
+  async restore(machine: string, options: Partial<RestoreOptions> = {}): Promise<string> {
+    const where = options.where ?? this.path(`restored-${++this.#restores}`);
+    const report = await this.installation.restore({ fileSet: machine, ...options, where });
+    assert.equal(report.termination, "Restore OK", report.report);
+    return where;
+  }
+
+  /** Restores and compares with `expected`; the restored files are removed. */
+  async restoresAs(
+    machine: string,
+    expected: string,
+    options: Partial<RestoreOptions> & { rsyncExclude?: string[] } = {},
+  ): Promise<void> {
+    const { rsyncExclude, ...rest } = options;
+    const where = await this.restore(machine, rest);
+    await sameTrees(expected, where, rsyncExclude);
+    await removeTree(where);
+  }
+
+  /** Names of all entries below a directory, in path order. */
+  async names(dir: string): Promise<string[]> {
+    return (await listTree(dir, { content: false, root: false })).map(({ name }) => name);
+  }
+
+  /** Rows of a job in the catalog: entries and deletions. */
+  rows(jobId: number): number {
+    const row = this.#query<{ rows: number }>("SELECT rows FROM job WHERE job_id = ?", jobId);
+    if (!row) throw new Error(`the catalog has no job ${jobId}`);
+    return row.rows;
+  }
+
+  /** The launcher of the program under test. */
+  get basalt(): string {
+    return join(REPOSITORY, "basalt");
+  }
+
+  /** Path of a volume's file. */
+  volume(name: string): string {
+    return join(this.installation.dir, "storage", name);
+  }
+
+  #query<T>(sql: string, ...values: unknown[]): T | undefined {
+    const file = join(this.installation.dir, "var", "storaged", "catalog.db");
+    const db = new Database(file, { readonly: true, timeout: 10_000 });
+    try {
+      return db.prepare(sql).get(...values) as T | undefined;
+    } finally {
+      db.close();
+    }
+  }
+}
+
+function resources(machine: Machine & { root: string }): Record<string, Record<string, unknown>[]> {
+  const { name, root, base, level, pool, job, options, files, exclude } = machine;
+  const Include = { Root: root, File: files ?? ["/"], ...(options ? { Options: options } : {}) };
+  return {
+    FileSet: [{ Name: name, Include, ...(exclude ? { Exclude: { File: exclude } } : {}) }],
+    Job: [
+      {
+        Name: name,
+        Type: "Backup",
+        Level: level ?? "Incremental",
+        Client: "t-fd",
+        FileSet: name,
+        Storage: "File",
+        Messages: "Standard",
+        Pool: pool ?? "Default",
+        ...(base ? { Base: base } : {}),
+        ...job,
+      },
+    ],
+  };
+}
+
+/** Fails unless two trees are equal in everything that a backup keeps, for list-tree.py and for rsync. */
+export async function sameTrees(
+  expected: string,
+  actual: string,
+  rsyncExclude: string[] = [],
+  options: CompareOptions = {},
+): Promise<void> {
+  assert.deepEqual(await compareTrees(expected, actual, options), []);
+  assert.deepEqual(await rsyncDifferences(expected, actual, rsyncExclude), []);
+}
+
+/** Fails unless a backup wrote so many rows and sent so much file content. */
+export function wrote(report: JobReport, expected: { files?: number; sent?: number }): void {
+  if (expected.files !== undefined)
+    assert.equal(reportNumber(report, "SD Files Written"), expected.files, report.report);
+  if (expected.sent !== undefined)
+    assert.equal(reportNumber(report, "FD Bytes Sent"), expected.sent, report.report);
+}
+
+/** The console's form of the present second, and a wait until it is over. */
+export async function pointInTime(): Promise<string> {
+  const now = new Date();
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const date = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+  await sleep(1100 - now.getMilliseconds());
+  return `${date} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+}
