@@ -67,7 +67,7 @@ class Basalt implements Peer {
     try {
       session.send("messages", `@echo ${DONE}`);
       await session.waitFor(new RegExp(`^${DONE}`, "m"));
-      const pids = DAEMONS.map((daemon) => this.#running.pid(daemon));
+      const pids = Object.fromEntries(DAEMONS.map((daemon) => [daemon, this.#running.pid(daemon)]));
       return await measureDaemons(pids, async () => {
         const from = session.output.length;
         const start = performance.now();

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { REPOSITORY } from "../test/helpers/root.js";
 import { runProgram } from "../test/helpers/tree-ops.js";
-import type { Cost } from "./peer.js";
+import type { Cost, DaemonCost } from "./peer.js";
 
 /** Linux reports processor time in ticks of 10 ms on every platform Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -78,27 +78,23 @@ function resetPeak(pid: number): void {
   }
 }
 
-/** Measures what running daemons spend while `action` runs, and adds the cost that it returns itself. */
+/** Measures what running daemons spend while `action` runs, and adds it to the cost that it returns itself. */
 export async function measureDaemons<T extends Cost>(
-  pids: number[],
+  pids: Record<string, number>,
   action: () => Promise<T>,
-): Promise<T & { daemons: { pid: number; cpuSeconds: number; peakRssBytes: number }[] }> {
-  for (const pid of pids) resetPeak(pid);
-  const before = pids.map(cpuSeconds);
+): Promise<T & { daemons: Record<string, DaemonCost> }> {
+  for (const pid of Object.values(pids)) resetPeak(pid);
+  const before = Object.values(pids).map(cpuSeconds);
   const own = await action();
-  const daemons = pids.map((pid, index) => ({
-    pid,
-    cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0),
-    peakRssBytes: peakRssBytes(pid),
-  }));
-  const total = (pick: (daemon: (typeof daemons)[number]) => number): number =>
-    daemons.reduce((sum, daemon) => sum + pick(daemon), 0);
-  return {
-    ...own,
-    cpuSeconds: own.cpuSeconds + total((daemon) => daemon.cpuSeconds),
-    peakRssBytes: own.peakRssBytes + total((daemon) => daemon.peakRssBytes),
-    daemons,
-  };
+  const daemons: Record<string, DaemonCost> = {};
+  const sum = { cpuSeconds: own.cpuSeconds, peakRssBytes: own.peakRssBytes };
+  for (const [index, [name, pid]] of Object.entries(pids).entries()) {
+    const cost = { cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0), peakRssBytes: peakRssBytes(pid) };
+    daemons[name] = cost;
+    sum.cpuSeconds += cost.cpuSeconds;
+    sum.peakRssBytes += cost.peakRssBytes;
+  }
+  return { ...own, ...sum, daemons };
 }
 
 /** Bytes that files below a path hold, as their sizes say. */

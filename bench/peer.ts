@@ -10,6 +10,14 @@ export interface Cost {
   cpuSeconds: number;
   /** Largest resident size of its processes during the step, added up over daemons. */
   peakRssBytes: number;
+  /** The daemons' shares, by name. */
+  daemons?: Record<string, DaemonCost>;
+}
+
+/** What one daemon spent during a step. */
+export interface DaemonCost {
+  cpuSeconds: number;
+  peakRssBytes: number;
 }
 
 /** One backup: the reference machine first, then each virtual machine. */

@@ -8,7 +8,7 @@ import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareTrees } from "../test/helpers/compare.js";
-import { removeTree, runProgram } from "../test/helpers/tree-ops.js";
+import { removeTree, runProgram, unmountBelow } from "../test/helpers/tree-ops.js";
 import { BASALT } from "./basalt.js";
 import type { Cost, Peer, PeerKind } from "./peer.js";
 import { BACULA } from "./peers/bacula.js";
@@ -53,11 +53,13 @@ async function measure(
     const after = await peer.storedBytes();
     const storedBytes = after.dataBytes + after.catalogBytes - before.dataBytes - before.catalogBytes;
     const { wallSeconds, reportedSeconds, cpuSeconds, peakRssBytes } = cost;
+    const { daemons } = cost;
     const { differences } = cost as { differences?: number };
     const measurement: Measurement = {
       ...{ repetition: setting.repetition, tool: peer.name, step },
       ...{ wallSeconds, cpuSeconds, peakRssBytes, storedBytes },
       ...(reportedSeconds === undefined ? {} : { reportedSeconds }),
+      ...(daemons === undefined ? {} : { daemons }),
       ...(differences === undefined ? {} : { differences }),
     };
     setting.measurements.push(measurement);
@@ -92,7 +94,8 @@ async function restoreAndCompare(
 async function preparePeers(setting: Setting): Promise<Peer[]> {
   const peers: Peer[] = [];
   for (const kind of setting.kinds) {
-    const dir = join(setting.dir, "work", kind.name.replace("|", "-"));
+    const dir = join(setting.dir, "work", kind.name);
+    await unmountBelow(dir);
     await removeTree(dir);
     mkdirSync(dir, { recursive: true });
     const peer = kind.create(dir);
@@ -131,7 +134,7 @@ async function repetition(setting: Setting): Promise<void> {
     await each(`incremental, ${name}`, (peer) => peer.backup({ level: "incremental", machine: name, tree }));
   for (const { name, tree } of vms.slice(0, 1)) {
     await each(`unchanged, ${name}`, (peer) => peer.backup({ level: "incremental", machine: name, tree }));
-    const dest = (peer: Peer): string => join(setting.dir, "work", `restored-${peer.name.replace("|", "-")}`);
+    const dest = (peer: Peer): string => join(setting.dir, "work", `restored-${peer.name}`);
     await each(`restore, ${name}`, (peer) => restoreAndCompare(peer, { name, tree }, dest(peer)));
   }
   await closeAll();
@@ -145,6 +148,16 @@ function totals(setting: Setting): string {
     return `  ${tool}: ${(sum / 1e6).toFixed(1)} MB`;
   });
   return ["stored after all steps of the first repetition, catalogs included:", ...lines].join("\n");
+}
+
+/** The largest peak of each daemon over all steps. */
+function daemonPeaks(measurements: Measurement[]): string {
+  const peaks = new Map<string, number>();
+  for (const { tool, daemons = {} } of measurements)
+    for (const [name, { peakRssBytes }] of Object.entries(daemons))
+      peaks.set(`${tool} ${name}`, Math.max(peakRssBytes, peaks.get(`${tool} ${name}`) ?? 0));
+  const lines = [...peaks].map(([name, bytes]) => `  ${name}: ${(bytes / 1e6).toFixed(0)} MB`);
+  return ["largest resident size of each daemon:", ...lines].join("\n");
 }
 
 async function main(): Promise<number> {
@@ -196,7 +209,7 @@ async function main(): Promise<number> {
   console.log(
     `${machine.cpus} processors, ${(machine.memoryBytes / 1e9).toFixed(0)} GB, Linux ${machine.kernel}\n`,
   );
-  console.log(`${formatTable(summary)}\n\n${totals(setting)}`);
+  console.log(`${formatTable(summary)}\n\n${totals(setting)}\n\n${daemonPeaks(setting.measurements)}`);
   for (const failure of setting.failures) console.log(`FAILED ${failure}`);
   const { measurements, failures } = setting;
   const record = { scale, trees: trees.how, tools, machine, summary, measurements, failures };

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type EditSize, editMachine, makeDifferent, makeRawTree } from "../test/helpers/raw-trees.js";
-import { removeTree, runProgram } from "../test/helpers/tree-ops.js";
+import { removeTree, runProgram, unmountBelow } from "../test/helpers/tree-ops.js";
 
 /** How large the machines are. */
 export type Scale = "small" | "full";
@@ -92,6 +92,7 @@ export async function makeBenchTrees(dir: string, scale: Scale): Promise<BenchTr
   const note = join(top, "made.txt");
   const tree = (name: string): string => join(top, name);
   if (!existsSync(note)) {
+    await unmountBelow(top);
     await removeTree(top);
     const how = await makeRawTree(tree("reference"), {
       packages: size.reference,

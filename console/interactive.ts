@@ -31,6 +31,8 @@ class Repl {
   /** True while a line is being typed. */
   #typing = false;
   #entered: ((line: string | undefined) => void) | undefined;
+  /** Lines that were entered while a command ran; undefined: the end of input. */
+  #ahead: (string | undefined)[] = [];
   #local = new AbortController();
   /** A question given up by Ctrl-C: its command must have ended before the next line is sent. */
   #abandoned: Promise<Turn> | undefined;
@@ -96,6 +98,7 @@ class Repl {
   }
 
   #read(): Promise<string | undefined> {
+    if (this.#ahead.length > 0) return Promise.resolve(this.#ahead.shift());
     return new Promise((resolve) => {
       this.#entered = resolve;
       this.#status.clear();
@@ -115,7 +118,8 @@ class Repl {
     if (line === undefined) this.#options.stdout.write("\n");
     const entered = this.#entered;
     this.#entered = undefined;
-    entered?.(line);
+    if (entered !== undefined) entered(line);
+    else this.#ahead.push(line);
   }
 
   async #print(text: string): Promise<void> {
@@ -136,26 +140,25 @@ class Repl {
 
   /** Ctrl-C: abandons what runs or asks; at the `*` prompt clears the line. */
   #interrupt(): void {
+    const empty = this.#readline.line === "";
     this.#local.abort();
-    if (this.#turn === "prompt" && this.#typing) {
-      this.#options.stdout.write("^C\n");
+    this.#ahead = [];
+    Object.assign(this.#readline, { line: "", cursor: 0 });
+    this.#options.stdout.write("^C\n");
+    if (!this.#typing) {
+      this.#session.interrupt();
+      return;
+    }
+    this.#status.clear();
+    if (this.#turn === "prompt") {
       this.#turn = "ready";
       this.#abandoned = this.#session.abandon();
       this.#abandoned.catch(() => undefined);
-      this.#readline.write(null, { ctrl: true, name: "e" });
-      this.#readline.write(null, { ctrl: true, name: "u" });
       this.#readline.setPrompt("*");
-      this.#readline.prompt();
-    } else if (this.#typing) {
-      this.#options.stdout.write("^C\n");
-      if (this.#readline.line === "") this.#options.stdout.write("(quit ends the console)\n");
-      this.#readline.write(null, { ctrl: true, name: "e" });
-      this.#readline.write(null, { ctrl: true, name: "u" });
-      this.#readline.prompt();
-    } else {
-      this.#options.stdout.write("^C\n");
-      this.#session.interrupt();
+    } else if (empty) {
+      this.#options.stdout.write("(quit ends the console)\n");
     }
+    this.#readline.prompt();
   }
 
   #complete(line: string, done: (error: Error | null, result: [string[], string]) => void): void {

@@ -18,7 +18,7 @@ export async function runPiped(options: PipedOptions): Promise<void> {
   const session = connection.session({
     text: (text) => output.write(text),
     prompt: (text) => output.write(text),
-    messages: () => output.write("You have messages.\n"),
+    messages: async () => (options.echo === false ? undefined : output.write("You have messages.\n")),
   });
   const signal = new AbortController().signal;
   let turn: Turn = "ready";

@@ -50,7 +50,7 @@ export class StatusLine {
 
   /** Shows the state of the jobs; `cursor` when the user is typing. */
   update(jobs: readonly RunningJob__Output[], cursor: Cursor | undefined): void {
-    this.#text = statusText(jobs, this.#out.columns ?? 80);
+    this.#text = statusText(jobs, this.#out.columns || 80);
     if (this.#text === "" && this.#where === "none") return;
     if (cursor === undefined) this.#drawHere();
     else if (this.#where === "above") this.#drawAbove(cursor);

@@ -3,6 +3,7 @@
  * to the other daemons, and the few verbs that tie them together.
  */
 
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
@@ -73,6 +74,7 @@ export class Director {
   constructor(options: DirectorOptions) {
     this.#options = options;
     this.#config = options.config;
+    setMaxListeners(0, this.#shutdown.signal); // one for every job that runs
     this.db = options.db;
     this.messages = options.messages;
     this.daemons = options.daemons;
@@ -291,7 +293,7 @@ export class Director {
       if (!this.isEnabled("storage", name)) continue;
       const options = { timeoutMs: 30_000, signal: this.#shutdown.signal };
       void this.daemons.storaged(name, options).catch((error: unknown) => {
-        this.#options.log.warn(describeError(error));
+        if (!this.#shutdown.signal.aborted) this.#options.log.warn(describeError(error));
       });
     }
   }

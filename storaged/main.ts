@@ -16,6 +16,7 @@ import { lockWorkingDirectory } from "./lock.js";
 import { recoverStorage } from "./recover.js";
 import { StoragedService } from "./service.js";
 import { VolumeDesk } from "./session/volume-desk.js";
+import { VolumeFiles } from "./session/volume-files.js";
 import { FileStore } from "./store/file-store.js";
 import { FrameVerifier } from "./volume/verify.js";
 
@@ -93,7 +94,8 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   closers.push(() => verifier.close());
   const devices = () => live.config.devices;
   const desk = new VolumeDesk({ catalog, store, log, storage: name, devices });
-  await recoverStorage({ catalog, store, desk, devices: devices(), workingDirectory, log });
+  const files = new VolumeFiles({ catalog, store, log, storage: name });
+  await recoverStorage({ catalog, store, files, devices: devices(), workingDirectory, log });
   const version = packageVersion();
   const service = new StoragedService({
     config: () => live.config,

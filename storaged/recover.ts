@@ -10,7 +10,7 @@ import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { VolumeRecord } from "./catalog/types.js";
 import type { DeviceResource } from "./config.js";
-import type { VolumeDesk } from "./session/volume-desk.js";
+import type { VolumeFiles } from "./session/volume-files.js";
 import type { Store } from "./store/store.js";
 import { encodeLabel, volumePath } from "./volume/label.js";
 import { VolumeReader } from "./volume/reader.js";
@@ -18,7 +18,7 @@ import { VolumeReader } from "./volume/reader.js";
 export interface RecoverOptions {
   catalog: Catalog;
   store: Store;
-  desk: VolumeDesk;
+  files: VolumeFiles;
   devices: ReadonlyMap<string, DeviceResource>;
   workingDirectory: string;
   log: Log;
@@ -42,7 +42,7 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
 }
 
 async function settle(
-  { catalog, store, desk, log }: RecoverOptions,
+  { catalog, store, files, log }: RecoverOptions,
   volume: VolumeRecord,
   path: string,
 ): Promise<void> {
@@ -58,7 +58,7 @@ async function settle(
     const reader = await VolumeReader.open(store, path);
     const label = await reader.readLabel().finally(() => reader.close());
     const labelBytes = encodeLabel(label).length;
-    if (stat.sizeBytes > Math.max(needed, labelBytes)) await desk.cutBack(volume, path, labelBytes);
+    if (stat.sizeBytes > Math.max(needed, labelBytes)) await files.cutBack(volume, path, labelBytes);
   } catch (error) {
     log.warn(`Volume "${volume.name}" could not be looked at`, { err: error });
   }

@@ -64,7 +64,7 @@ class Bacula implements Peer {
   }
 
   async #run(order: string, good: string): Promise<Cost & { report: JobReport }> {
-    const pids = this.#daemons.map((daemon) => daemon.pid ?? 0);
+    const pids = Object.fromEntries(this.#daemons.map((daemon) => [daemon.spawnfile, daemon.pid ?? 0]));
     const command = ["bconsole", "-n", "-c", join(this.#dir, "console.conf")];
     await measureCommand(command, { input: "messages\nquit\n" });
     return measureDaemons(pids, async () => {

@@ -246,14 +246,13 @@ export function rowsInBlock(block: Buffer): number {
 }
 
 /**
- * Decodes a block, calling nothing back: returns its rows.
- * @throws GarbledInput on anything that is not a well-formed block with safe keys in ascending order.
+ * Opens a block for reading row by row with `readRow`; the caller checks that keys ascend and nothing is left over.
+ * @throws GarbledInput
  */
-export function decodeBlock(block: Buffer): Row[] {
+export function openBlock(block: Buffer): { reader: ByteReader; rows: number; withState: boolean } {
   if (block.length < HEADER_BYTES || block[0] !== 1) throw new GarbledInput("unknown list block version");
   const bits = block[1]!;
   if (bits > 3) throw new GarbledInput("unknown list block bits");
-  const count = block.readUInt32LE(2);
   const rawBytes = block.readUInt32LE(6);
   if (rawBytes > MAX_BLOCK_RAW_BYTES) throw new GarbledInput("list block too large");
   let raw = block.subarray(HEADER_BYTES);
@@ -264,11 +263,19 @@ export function decodeBlock(block: Buffer): Row[] {
   } else if (raw.length !== rawBytes) {
     throw new GarbledInput("list block of another length");
   }
-  const reader = new ByteReader(raw);
+  return { reader: new ByteReader(raw), rows: block.readUInt32LE(2), withState: (bits & 2) !== 0 };
+}
+
+/**
+ * Decodes a block, calling nothing back: returns its rows.
+ * @throws GarbledInput on anything that is not a well-formed block with safe keys in ascending order.
+ */
+export function decodeBlock(block: Buffer): Row[] {
+  const { reader, rows: count, withState } = openBlock(block);
   const rows: Row[] = [];
   let previous = "";
   for (let i = 0; i < count; i++) {
-    const row = readRow(reader, previous, (bits & 2) !== 0);
+    const row = readRow(reader, previous, withState);
     if (i > 0 && row.key <= previous) throw new GarbledInput("list block out of path order");
     previous = row.key;
     rows.push(row);

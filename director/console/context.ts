@@ -116,6 +116,12 @@ export class CommandContext {
     await this.print(long ? formatBlocks(columns, rows) : formatTable(columns, rows));
   }
 
+  /** Adds one more value to a list of the structured answer. */
+  append(key: string, value: Data): void {
+    const before = this.data[key];
+    this.data[key] = Array.isArray(before) ? [...before, value] : [value];
+  }
+
   /** The two lines that the first use of the catalog in a session prints. */
   async useCatalog(): Promise<void> {
     if (this.state.catalogShown) return;

@@ -134,7 +134,6 @@ class Session {
         ask: (prompt) => this.#ask(prompt, controller.signal),
       },
     });
-    const jsonBefore = this.#state.json;
     const error = await this.#runCommand(context, command);
     this.#command = undefined;
     this.#log.info("command", {
@@ -142,7 +141,7 @@ class Session {
       line: line.text,
       ...(error ? { error } : {}),
     });
-    if (jsonBefore && this.#state.json) await this.#sendJson(context, command?.name ?? line.command, error);
+    if (this.#state.json) await this.#sendJson(context, command?.name ?? line.command, error);
   }
 
   /** The reason why the command did not do its work, if so. */
@@ -205,9 +204,9 @@ class Session {
     if (news) await this.#send({ messages: true });
   }
 
-  /** On a terminal also while nobody types. */
+  /** On a terminal also between commands, once: a running job sends many messages. */
   #noticeWhenIdle(): void {
-    if (!this.#reports.watched || this.#command !== undefined) return;
+    if (!this.#reports.watched || this.#command !== undefined || this.#told > 0) return;
     this.#noticeMessages().catch(() => undefined);
   }
 }

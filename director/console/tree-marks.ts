@@ -29,6 +29,13 @@ export class TreeMarks {
     this.#rules = all ? [{ path: "/", include: true, recursive: true }] : [];
   }
 
+  /** Exactly these entries, without the directories above them. */
+  static of(rules: readonly MarkRule[]): TreeMarks {
+    const marks = new TreeMarks(false);
+    marks.#rules = [...rules];
+    return marks;
+  }
+
   get rules(): readonly MarkRule[] {
     return this.#rules;
   }

@@ -128,7 +128,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       new Side({
         run,
         role: "storaged",
-        name: need(run.plan.storage, "Storage").name,
+        name: daemonName(storaged),
         channel: storaged,
         method: "StartBackup",
         request: storageRequest(run, ticket),

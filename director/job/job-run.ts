@@ -143,6 +143,6 @@ const EXIT_WORDS: Readonly<Record<StatusLetter, string>> = {
   T: "OK",
   W: "OK -- with warnings",
   E: "Error",
-  f: "Fatal Error",
+  f: "Error",
   A: "Canceled",
 };

@@ -1,5 +1,6 @@
 /** A run from the moment it is queued until it has ended: what status displays and cancel need. */
 
+import { setMaxListeners } from "node:events";
 import type { JobLevel } from "../config/types.js";
 import type { JobId, JobPlan } from "./request.js";
 
@@ -61,6 +62,7 @@ export class LiveJob {
     this.plan = options.plan;
     this.queuedMs = options.queuedMs;
     this.level = options.plan.level;
+    setMaxListeners(0, this.#abort.signal);
   }
 
   /** Aborted when the job is cancelled; hooks that run and waits for daemons end then. */

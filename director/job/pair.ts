@@ -99,7 +99,10 @@ export class Pair {
 
   #end(side: Side, reason: string): void {
     if (side.result !== undefined) return;
-    if (this.#run.services.shutdown.aborted) return side.giveUp("the director ends");
+    if (this.#run.services.shutdown.aborted) {
+      side.giveUp("the director ends");
+      return;
+    }
     void side.cancel(reason);
     const patienceMs = END_MS + (side.role === "filed" ? clientAfterMs(this.#run) : 0);
     this.#stops.push(after(patienceMs, () => side.giveUp("did not end after it was told to")));

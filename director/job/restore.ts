@@ -54,7 +54,7 @@ export async function runRestore(run: JobRun): Promise<void> {
     new Side({
       run,
       role: "storaged",
-      name: need(run.plan.storage, "Storage").name,
+      name: daemonName(storaged),
       channel: storaged,
       method: "StartRestore",
       request: storageRequest(run, restore, ticket),

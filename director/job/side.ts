@@ -3,7 +3,7 @@
  * became of it. A stream that breaks counts as a failed part, with the reason.
  */
 
-import { describeError } from "../../common/errors.js";
+import { codeOf, describeError } from "../../common/errors.js";
 import type { JobEvent__Output as JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult__Output as JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { JobState__Output as JobState } from "../../proto/generated/basalt/v1/JobState.js";
@@ -83,7 +83,7 @@ export class Side {
       }
       result ??= this.#failed(`${this.#label()} ended the job without a result`);
     } catch (error) {
-      result ??= this.#failed(`${this.#label()}: ${this.#givenUp ?? describeError(error)}`);
+      result ??= this.#failed(`${this.#label()}: ${this.#givenUp ?? lossText(error)}`);
     }
     this.#options.run.live.daemons.delete(this.role);
     this.result = result;
@@ -115,6 +115,14 @@ export class Side {
       this.#options.onState?.(event.state);
     }
   }
+}
+
+const LOST = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST", "ABORT_ERR"]);
+
+/** Why a stream broke; gRPC's own words on a lost connection help nobody. */
+function lossText(error: unknown): string {
+  if (!LOST.has(codeOf(error) ?? "")) return describeError(error);
+  return "connection lost, the daemon has ended or does not answer";
 }
 
 /** Each figure comes from the daemon that knows it; none ever goes back. */

@@ -47,7 +47,7 @@ export class Sinks {
   /** The system's log: through the journal when it reads our standard error, else by logger(1). */
   syslog(type: MessageType, text: string): void {
     const priority = PRIORITY[type] ?? 6;
-    if (process.env["JOURNAL_STREAM"] !== undefined) {
+    if (process.env.JOURNAL_STREAM !== undefined) {
       process.stderr.write(text.replace(/^(?=.)/gm, `<${priority}>`).concat("\n"));
       return;
     }

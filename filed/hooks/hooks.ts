@@ -98,7 +98,7 @@ async function runHook(
 function environment(job: HookJob, outcome: string): Record<string, string> {
   const env: Record<string, string> = {
     PATH,
-    LANG: process.env["LANG"] ?? "C.UTF-8",
+    LANG: process.env.LANG ?? "C.UTF-8",
     BASALT_JOB_ID: String(job.jobId),
     BASALT_JOB_NAME: job.jobName,
     BASALT_JOB: job.job,
@@ -107,8 +107,8 @@ function environment(job: HookJob, outcome: string): Record<string, string> {
     BASALT_CLIENT: job.client,
     BASALT_DIRECTOR: job.director,
   };
-  if (outcome !== "") env["BASALT_JOB_OUTCOME"] = outcome;
-  const zone = process.env["TZ"];
-  if (zone !== undefined) env["TZ"] = zone;
+  if (outcome !== "") env.BASALT_JOB_OUTCOME = outcome;
+  const zone = process.env.TZ;
+  if (zone !== undefined) env.TZ = zone;
   return env;
 }

@@ -120,14 +120,15 @@ export class ContentFlow {
 
   /** A further name of a file whose content another name brings. */
   follow(work: Work, group: LinkGroup): void {
-    if (group.content !== undefined) {
-      this.#take(work, group.content);
+    const { content } = group;
+    if (content !== undefined) {
+      this.#take(work, content);
       return;
     }
     this.#suspend(work);
     group.wait({
       key: work.row.key,
-      settle: (_, content) => this.#take(work, content),
+      settle: (_, found) => this.#take(work, found),
       lead: () => this.#submit(work).catch(this.#options.onFailure),
     });
   }
@@ -154,9 +155,8 @@ export class ContentFlow {
 
   /** Lets the rest of the link group use the content. */
   #share({ group, row }: Work): void {
-    if (group === undefined || group.content !== undefined) return;
-    const content = row.content === undefined ? undefined : Buffer.from(row.content);
-    group.succeed({ content, size: row.size, flags: row.flags & SHARED_FLAGS });
+    if (group === undefined || group.isKnown) return;
+    group.succeed({ content: row.content, size: row.size, flags: row.flags & SHARED_FLAGS });
   }
 
   #take(work: Work, { content, size, flags }: LinkContent): void {
@@ -205,21 +205,20 @@ export class ContentFlow {
 
   #onRead(work: Work, result: PackResult): void {
     const { tally } = this.#options;
-    const path = displayPath(keyToPath(work.row.key));
     tally.totals.bytesRead += result.bytesRead;
     if (result.kind === "ok") {
-      this.#accept(work, result, path);
+      this.#accept(work, result);
     } else if (result.kind === "vanished") {
-      tally.report("warning", `"${path}" vanished before it could be read`);
+      tally.report("warning", `"${pathOf(work)}" vanished before it could be read`);
       work.group?.giveUp();
       this.#remove(work);
     } else {
-      tally.report("notsaved", `Could not read "${path}": ERR=${result.error ?? "unknown error"}`);
+      tally.report("notsaved", `Could not read "${pathOf(work)}": ERR=${result.error ?? "unknown error"}`);
       this.keep(work);
     }
   }
 
-  #accept(work: Work, result: PackResult, path: string): void {
+  #accept(work: Work, result: PackResult): void {
     const { tally } = this.#options;
     const { row } = work;
     row.size = result.size;
@@ -230,12 +229,12 @@ export class ContentFlow {
       work.state = undefined;
       tally.report(
         "warning",
-        `"${path}" changed while it was read; stored as read, to be read again next time`,
+        `"${pathOf(work)}" changed while it was read; stored as read, to be read again next time`,
       );
     } else if (work.expected !== undefined && row.content?.equals(work.expected) !== true) {
       tally.report(
         "warning",
-        `SampleVerify: "${path}" has other content than its unchanged metadata promised; stored`,
+        `SampleVerify: "${pathOf(work)}" has other content than its unchanged metadata promised; stored`,
       );
     }
     this.settle(work);
@@ -251,6 +250,10 @@ export class ContentFlow {
     this.#options.tally.totals.deleted++;
     this.#fill(work, emptyRow(row.key, EntryType.deleted), undefined);
   }
+}
+
+function pathOf(work: Work): string {
+  return displayPath(keyToPath(work.row.key));
 }
 
 const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable;

@@ -1,13 +1,12 @@
 /**
  * Hard links met during one walk. A record exists from the first member of an inode until all its links were seen,
- * so memory grows with the inodes whose further links are still to come or lie outside the FileSet, about 150 bytes
+ * so memory grows with the inodes whose further links are still to come or lie outside the FileSet, about 200 bytes
  * each. Beyond MAX_RECORDS further ones are stored as separate files.
  */
 import type { StatRecord } from "../sys/stat.js";
 
 /** Content that one member of the group has brought. */
 export interface LinkContent {
-  /** Copied: must not pin a list block. */
   content: Buffer | undefined;
   size: number;
   /** Row flags that go with it: parts, sparse, unstable. */
@@ -26,11 +25,28 @@ export interface LinkMember {
 export class LinkGroup {
   /** Key of the first member in path order that has a row; undefined after that member failed. */
   first: string | undefined;
-  content: LinkContent | undefined;
+  /** Links not met yet. */
+  remaining: number;
+  /** A string holds 32 bytes in a third of a Buffer's memory and pins no list block; "" stands for no content. */
+  #content: string | undefined;
+  #size = 0;
+  #flags = 0;
   #waiting: LinkMember[] | undefined;
 
-  constructor(first: string) {
+  constructor(first: string, remaining: number) {
     this.first = first;
+    this.remaining = remaining;
+  }
+
+  /** Undefined while no member has brought it. */
+  get content(): LinkContent | undefined {
+    if (this.#content === undefined) return undefined;
+    const content = this.#content === "" ? undefined : Buffer.from(this.#content, "latin1");
+    return { content, size: this.#size, flags: this.#flags };
+  }
+
+  get isKnown(): boolean {
+    return this.#content !== undefined;
   }
 
   wait(member: LinkMember): void {
@@ -38,11 +54,13 @@ export class LinkGroup {
     this.#waiting.push(member);
   }
 
-  succeed(content: LinkContent): void {
-    this.content = content;
+  succeed({ content, size, flags }: LinkContent): void {
+    this.#content = content?.toString("latin1") ?? "";
+    this.#size = size;
+    this.#flags = flags;
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    for (const member of waiting ?? []) member.settle(this, content);
+    for (const member of waiting ?? []) member.settle(this, this.content!);
   }
 
   /** The reading member has no row after all: the next one takes its place. */
@@ -56,13 +74,8 @@ export class LinkGroup {
 /** Records kept at most. */
 export const MAX_RECORDS = 2_000_000;
 
-interface Seen {
-  group: LinkGroup;
-  remaining: number;
-}
-
 export class LinkTable {
-  readonly #devices = new Map<number, Map<number, Seen>>();
+  readonly #devices = new Map<number, Map<number, LinkGroup>>();
   #records = 0;
   /** True once a group was not kept for lack of room. */
   overflowed = false;
@@ -85,16 +98,16 @@ export class LinkTable {
         inodes.delete(stat.inode);
         this.#records--;
       }
-      seen.group.first ??= key;
-      return seen.group;
+      seen.first ??= key;
+      return seen;
     }
     if (this.#records >= MAX_RECORDS) {
       this.overflowed = true;
       return undefined;
     }
-    const group = new LinkGroup(key);
+    const group = new LinkGroup(key, stat.links - 1);
     this.#records++;
-    inodes.set(stat.inode, { group, remaining: stat.links - 1 });
+    inodes.set(stat.inode, group);
     return group;
   }
 }

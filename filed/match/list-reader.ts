@@ -1,18 +1,18 @@
 /** One list that storaged streams in path order, a block per credit, read row by row. */
 import { BackupError } from "../../common/errors.js";
-import { decodeBlock, type Row } from "../../common/format/row.js";
+import { openBlock, type Row, readRow } from "../../common/format/row.js";
+import type { ByteReader } from "../../common/format/varint.js";
 
 /** Blocks on the way or waiting here, at most. */
 export const LIST_WINDOW_BLOCKS = 4;
-
-const NO_ROWS: readonly Row[] = [];
 
 export class ListReader {
   /** The row it stands at; undefined while `starved` and at the end. */
   row: Row | undefined;
   readonly #onCredit: (count: number) => void;
-  #rows = NO_ROWS;
-  #at = 0;
+  #reader: ByteReader | undefined;
+  #rowsLeft = 0;
+  #withState = false;
   readonly #blocks: Buffer[] = [];
   #complete = false;
   #failure: { error: unknown } | undefined;
@@ -55,9 +55,26 @@ export class ListReader {
     this.#waiter = undefined;
   }
 
-  /** Moves to the next row. */
+  /**
+   * Moves to the next row. Rows are decoded one by one: they die young.
+   * @throws GarbledInput, BackupError PROTOCOL_ERROR when the list is not in path order
+   */
   next(): void {
-    this.row = this.#rows[++this.#at];
+    if (this.#rowsLeft === 0) {
+      if (this.#reader?.done === false)
+        throw new BackupError("PROTOCOL_ERROR", "a list block holds more than its rows");
+      this.#reader = undefined;
+      this.row = undefined;
+      return;
+    }
+    const { row } = this;
+    // Keys share prefixes within a block only.
+    this.row = readRow(this.#reader!, row?.key ?? "", this.#withState);
+    this.#rowsLeft--;
+    if (this.#last !== undefined && this.row.key <= this.#last) {
+      throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent a list out of path order");
+    }
+    this.#last = this.row.key;
   }
 
   /**
@@ -69,14 +86,11 @@ export class ListReader {
       const block = this.#blocks.shift();
       if (block === undefined) return this.#complete;
       if (!this.#complete) this.#onCredit(1);
-      this.#rows = decodeBlock(block);
-      this.#at = 0;
-      this.row = this.#rows[0];
-      if (this.row === undefined) continue;
-      if (this.#last !== undefined && this.row.key <= this.#last) {
-        throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent a list out of path order");
-      }
-      this.#last = this.#rows.at(-1)!.key;
+      const { reader, rows, withState } = openBlock(block);
+      this.#reader = reader;
+      this.#rowsLeft = rows;
+      this.#withState = withState;
+      this.next();
     }
     return true;
   }

@@ -549,7 +549,7 @@ test("devices, fifos, sockets, odd names", async () => {
     ],
   );
   assert.deepEqual([run.rows[2]!.major, run.rows[2]!.minor], [1, 3]);
-  assert.deepEqual(run.messages, [{ type: "skipped", text: "1 socket skipped" }]);
+  assert.deepEqual(run.messages, [{ type: "info", text: "1 socket skipped" }]);
   const next = await storage.run({ fileSet: treeFileSet(root), level: "Incremental", own: run });
   assert.deepEqual(rowsOf(next), []);
 });

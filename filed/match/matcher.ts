@@ -4,21 +4,23 @@
  * parent says something else. Memory is bounded: list windows, the reorder queue, held directories, open hard links.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import { BackupError, codeOf } from "../../common/errors.js";
+import { BackupError } from "../../common/errors.js";
 import { displayPath, isBelow, isWithin, keyToPath } from "../../common/format/path.js";
-import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { monotonicMs, nowMs } from "../../common/time.js";
+import type { StatRecord } from "../sys/stat.js";
 import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
 import { ClaimBatch } from "./claims.js";
-import { ContentFlow, type Packer, type Work } from "./content-flow.js";
+import { ContentFlow, type Packer } from "./content-flow.js";
+import { Decider } from "./decider.js";
 import { Emitter } from "./emitter.js";
-import { rowOfEntry, stateOf } from "./entry-row.js";
+import { stateOf } from "./entry-row.js";
 import { HeldDirectories } from "./held-directories.js";
 import { LinkTable } from "./link-table.js";
 import type { Parents } from "./parents.js";
 import type { Tally } from "./tally.js";
 import { Keeper } from "./unverified.js";
-import { baseVouches, isDoubtful, ownVouches, sameChange, sameStat } from "./vouch.js";
+import { sameChange } from "./vouch.js";
 
 export interface MatcherOptions {
   walker: Walker;
@@ -61,7 +63,7 @@ export class Matcher {
   readonly #claims: ClaimBatch;
   readonly #held = new HeldDirectories();
   readonly #links = new LinkTable();
-  readonly #content: ContentFlow;
+  readonly #decider: Decider;
   readonly #keeper: Keeper;
   #failure: { error: unknown } | undefined;
   /** Place below which nothing could be looked at. */
@@ -85,7 +87,14 @@ export class Matcher {
     this.#claims = new ClaimBatch({ claim, onFailure });
     const { overBases } = parents;
     const shared = { claims: this.#claims, emitter: this.#emitter, tally };
-    this.#content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, onFailure });
+    const content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, onFailure });
+    this.#decider = new Decider({
+      ...options,
+      ...shared,
+      content,
+      links: this.#links,
+      random: options.random ?? Math.random,
+    });
     const ownOutranks = parents.own !== undefined && !options.ownIsParent;
     this.#keeper = new Keeper({ ...shared, ownOutranks });
   }
@@ -196,9 +205,10 @@ export class Matcher {
     this.#tally.totals.examined++;
     const parents = this.#parents;
     const own = parents.ownAt(key);
+    const state = this.#isRacy(stat) ? undefined : stateOf(stat);
     const unchanged = sameChange(own, stat);
-    if (this.#options.ownIsParent && unchanged && this.#isPlain(entry, own!)) {
-      this.#emitter.emit(key, undefined, this.#isRacy(entry) ? undefined : stateOf(stat));
+    if (unchanged && this.#decider.isPlain(entry, own!)) {
+      this.#emitter.emit(key, undefined, state);
       parents.pass(key);
       return this.#room();
     }
@@ -206,115 +216,12 @@ export class Matcher {
     const bases = parents.basesAt(key);
     parents.pass(key);
     if (stat.type !== EntryType.directory) this.#hidden = key;
-    const reading = this.#decide(entry, { own, effective, bases, unchanged });
+    const reading = this.#decider.decide(entry, { own, effective, bases, unchanged, state });
     return reading === undefined ? this.#room() : reading.then(() => this.#room());
   }
 
-  /** The fast path: nothing about the entry, its content or its links can have changed. */
-  #isPlain(entry: WalkEntry, own: Row): boolean {
-    const { stat, options } = entry;
-    if (this.#options.listAllXattrs || isDoubtful(own) || !sameStat(own, stat)) return false;
-    if (stat.type === EntryType.directory) return true;
-    if (stat.links > 1 || own.group !== undefined) return false;
-    return stat.type !== EntryType.file || stat.size === 0 || (!options.digestAlways && !this.#sampled());
-  }
-
-  #sampled(): boolean {
-    const { samplePercent, random = Math.random } = this.#options;
-    return samplePercent > 0 && random() * 100 < samplePercent;
-  }
-
-  #isRacy({ stat }: WalkEntry): boolean {
+  #isRacy(stat: StatRecord): boolean {
     return stat.ctimeSec * 1000 + stat.ctimeNsec / 1e6 > this.#racyMs;
-  }
-
-  #decide(
-    entry: WalkEntry,
-    lists: { own: Row | undefined; effective: Row | undefined; bases: readonly Row[]; unchanged: boolean },
-  ): Promise<void> | undefined {
-    const { stat, options } = entry;
-    const work = this.#work(entry, lists);
-    if (work === undefined) return undefined;
-    const { row, group } = work;
-    if (stat.type !== EntryType.directory && lists.bases.some((base) => base.type !== EntryType.directory)) {
-      this.#tally.totals.usedFiles++;
-    }
-    if (stat.type !== EntryType.file || stat.size === 0) {
-      this.#content.settle(work);
-      return undefined;
-    }
-    if (group !== undefined && group.first !== row.key) {
-      this.#content.follow(work, group);
-      return undefined;
-    }
-    const voucher = this.#voucher(work, entry);
-    if (voucher === undefined || options.digestAlways) return this.#content.read(work);
-    if (this.#sampled()) {
-      work.expected = Buffer.from(voucher.content!);
-      return this.#content.read(work);
-    }
-    // What the machine's own list calls sparse stays so: block counts change without a change of the file.
-    if (voucher === lists.own) row.flags = (row.flags & ~RowFlag.sparse) | (voucher.flags & RowFlag.sparse);
-    const inherited = work.effective?.content?.equals(voucher.content!) === true;
-    if (this.#options.selfContained && !inherited) return this.#content.read(work);
-    this.#content.vouched(work, voucher);
-    return undefined;
-  }
-
-  /** A row that may be trusted to name the entry's content: the machine's own last word, else any Base's. */
-  #voucher({ row, own, bases }: Work, { stat, options }: WalkEntry): Row | undefined {
-    if (own !== undefined) return ownVouches(own, row, stat, options.own) ? own : undefined;
-    return bases.find((base) => baseVouches(base, row, stat, options.base));
-  }
-
-  #work(
-    entry: WalkEntry,
-    lists: { own: Row | undefined; effective: Row | undefined; bases: readonly Row[]; unchanged: boolean },
-  ): Work | undefined {
-    const { stat, options, key } = entry;
-    const known = lists.unchanged && !this.#options.listAllXattrs ? lists.own : undefined;
-    let row: Row;
-    try {
-      row = rowOfEntry(entry, known, (text) => this.#tally.report("warning", text));
-    } catch (error) {
-      this.#lost(entry, lists.effective, error);
-      return undefined;
-    }
-    const linked =
-      stat.links > 1 && stat.type !== EntryType.directory && options.hardLinks && stat.inode !== 0;
-    const group = linked ? this.#links.see(key, stat) : undefined;
-    row.group = group?.first;
-    return {
-      row,
-      state: this.#isRacy(entry) ? undefined : stateOf(stat),
-      effective: lists.effective,
-      own: lists.own,
-      bases: lists.bases,
-      dir: entry.dir,
-      name: entry.name,
-      blocks: stat.blocks,
-      // The walk's record is used again for the next entry.
-      identity: {
-        size: stat.size,
-        mtimeSec: stat.mtimeSec,
-        mtimeNsec: stat.mtimeNsec,
-        ctimeSec: stat.ctimeSec,
-        ctimeNsec: stat.ctimeNsec,
-        inode: stat.inode,
-      },
-      options,
-      group,
-      expected: undefined,
-      slot: undefined,
-    };
-  }
-
-  /** A symlink that went away between two looks at it. */
-  #lost(entry: WalkEntry, effective: Row | undefined, error: unknown): void {
-    const path = displayPath(keyToPath(entry.key));
-    if (codeOf(error) !== "ENOENT" && codeOf(error) !== "EINVAL") throw error;
-    this.#tally.report("warning", `"${path}" vanished before it could be read`);
-    if (effective !== undefined) this.#delete(entry.key);
   }
 
   /** Undefined when the walk may go on. */
@@ -376,7 +283,7 @@ export class Matcher {
     const { walker } = this.#options;
     const { report } = this.#tally;
     if (walker.sockets > 0)
-      report("skipped", `${walker.sockets} socket${walker.sockets === 1 ? "" : "s"} skipped`);
+      report("info", `${walker.sockets} socket${walker.sockets === 1 ? "" : "s"} skipped`);
     if (walker.unknown > 0) report("skipped", `${walker.unknown} entries of unknown type skipped`);
     if (this.#links.overflowed)
       report("warning", "too many hard links at once: some were stored as separate files");

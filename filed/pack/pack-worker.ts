@@ -133,6 +133,7 @@ async function handle(message: ToWorker): Promise<void> {
     case "flush":
       return framer.flush();
     case "frameTaken":
+    case "exit":
       return;
   }
 }
@@ -149,6 +150,7 @@ function applyPriority(): void {
 }
 
 // Units run one after the other in the order of arrival; only returned credits are noticed at once.
+let leaving = false;
 let queue: Promise<void> = Promise.resolve();
 port.on("message", (message: ToWorker) => {
   if (message.kind === "frameTaken") {
@@ -157,6 +159,12 @@ port.on("message", (message: ToWorker) => {
     creditWaiter = undefined;
     return;
   }
-  queue = queue.then(() => handle(message));
+  if (message.kind === "exit") {
+    leaving = true;
+    for (const reader of files.values()) reader.close();
+    port.close();
+    return;
+  }
+  queue = queue.then(() => (leaving ? undefined : handle(message)));
 });
 applyPriority();

@@ -143,7 +143,7 @@ export class PackPool {
     const engine = this.#engine;
     if (engine === undefined) return;
     // Directories are let go when no thread can open anything in them any more.
-    this.#ended = engine.threads.terminate().then(() => {
+    this.#ended = engine.threads.end().then(() => {
       engine.flow.releaseAll();
       engine.queue.releaseAll();
     });

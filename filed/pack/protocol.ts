@@ -39,6 +39,8 @@ export type ToWorker =
   | { kind: "packChunks"; unit: number; slot: number; chunks: Uint8Array; count: number; code: number }
   /** Emit the frame begun, however small. */
   | { kind: "flush" }
+  /** Drop what is waiting and end. */
+  | { kind: "exit" }
   /** The main thread has sent one of this worker's frames. */
   | { kind: "frameTaken" };
 

@@ -1,6 +1,7 @@
 /** The worker threads of one pool, their slots, and what each of them has to do. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { endWorker } from "../sys/end-worker.js";
 import { type FromWorker, SLOT_BYTES, SLOTS_PER_WORKER, type ToWorker, type WorkerData } from "./protocol.js";
 
 /** Little garbage is made per unit; the default would let each thread pile up tens of megabytes of it. */
@@ -99,8 +100,10 @@ export class Threads {
     return this.all.reduce((best, thread) => (thread.files < best.files ? thread : best));
   }
 
-  async terminate(): Promise<void> {
+  /** Resolves when no thread is at work any more. */
+  async end(): Promise<void> {
     for (const { worker } of this.all) worker.removeAllListeners("exit");
-    await Promise.all(this.all.map(({ worker }) => worker.terminate()));
+    const request: ToWorker = { kind: "exit" };
+    await Promise.all(this.all.map(({ worker }) => endWorker(worker, request)));
   }
 }

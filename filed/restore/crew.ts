@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
+import { endWorker } from "../sys/end-worker.js";
 import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker, UnitReport } from "./protocol.js";
 import { newTag } from "./target.js";
 
@@ -136,7 +137,8 @@ export class RestoreCrew {
     const cleanUp = failed || this.#failure !== undefined;
     this.#fail(new Error("the restore has ended"));
     if (cleanUp) await this.#cleanUp();
-    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+    const request: ToRestoreWorker = { kind: "exit" };
+    await Promise.all(this.#members.map(({ worker }) => endWorker(worker, request)));
   }
 
   async #cleanUp(): Promise<void> {

@@ -8,7 +8,6 @@ import { decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
 import { modeAt, modeFd, ownAt, ownFd, timeAt, timeFd } from "../sys/files.js";
 import { listXattrs, removeXattr, setXattr } from "../sys/xattr.js";
 import type { Tally } from "./protocol.js";
-import { EntryError } from "./target.js";
 
 export type Count = (tally: Tally, reason: string) => void;
 
@@ -42,16 +41,8 @@ function safeMode(row: Row, owned: boolean): number {
   return owned ? row.mode : row.mode & ~SET_ID_BITS;
 }
 
-/** Linux' largest id; the one above means "leave it". */
-const MAX_ID = 0xffff_fffe;
-
-function checkIds(row: Row): void {
-  if (row.uid > MAX_ID || row.gid > MAX_ID) throw new EntryError("its owner is no valid number");
-}
-
 /** Everything of a file just written or an open directory. `inherits`: the parent may have given it an ACL. */
 export function applyToFd(fd: number, row: Row, inherits: boolean, count: Count): void {
-  checkIds(row);
   const owned = !needsOwner(row) || attempt(count, "owner", () => ownFd(fd, row.uid, row.gid));
   attempt(count, "mode", () => modeFd(fd, safeMode(row, owned)));
   if (row.type === EntryType.directory) matchXattrs(fd, row, count);
@@ -64,7 +55,6 @@ export function applyToFd(fd: number, row: Row, inherits: boolean, count: Count)
 
 /** The same for an entry that cannot be opened: symlink, device, fifo. */
 export function applyToName(fd: number, name: string, row: Row, count: Count): void {
-  checkIds(row);
   const owned = !needsOwner(row) || attempt(count, "owner", () => ownAt(fd, name, row.uid, row.gid));
   if (row.type !== EntryType.symlink) attempt(count, "mode", () => modeAt(fd, name, safeMode(row, owned)));
   if (row.xattrs !== undefined) setXattrs(`/proc/self/fd/${fd}/${name}`, row, count);

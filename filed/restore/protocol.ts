@@ -25,7 +25,9 @@ export type ToRestoreWorker =
   /** A whole message of the data stream, make to folders; `failed` are keys that `finish` must not finish. */
   | { kind: "unit"; message: Uint8Array; failed: string[] }
   /** Remove the unfinished files that this worker began. */
-  | { kind: "cleanup" };
+  | { kind: "cleanup" }
+  /** End. */
+  | { kind: "exit" };
 
 /** Things that fail alike for many entries and are told once, with their number. */
 export const TALLIES = ["owner", "mode", "xattr", "time", "device"] as const;

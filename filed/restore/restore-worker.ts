@@ -20,6 +20,11 @@ port.on("message", (request: ToRestoreWorker) => {
     runner.cleanup();
     return post({ kind: "cleaned" });
   }
+  if (request.kind === "exit") {
+    runner.close();
+    port.close();
+    return;
+  }
   if (broken || Atomics.load(stop, 0) !== 0) return;
   const { buffer, byteOffset, length } = request.message;
   try {

@@ -80,7 +80,12 @@ export class UnitRunner {
       }
     }
     this.#unfinished.clear();
+  }
+
+  /** Lets go of all descriptors. */
+  close(): void {
     this.#target.close();
+    this.#other.close();
   }
 
   #temporaryName(): string {

@@ -26,6 +26,10 @@ export interface BackupCall {
 
 const PROGRESS_MS = 1000;
 const DEFAULT_WAIT_SEC = 1800;
+/** How long a failing job tries to tell storaged why. */
+const GIVE_UP_MS = 2000;
+/** How long storaged may take to close a stream that is done with. */
+const CLOSE_MS = 100;
 
 export class BackupSession extends JobSession {
   readonly #request: FiledBackup__Output;
@@ -146,13 +150,13 @@ export class BackupSession extends JobSession {
       const cause = signal.aborted ? signal.reason : error;
       const canceled = (cause as { code?: unknown }).code === "JOB_CANCELED";
       // A transport that takes nothing more must not hold up the After hooks.
-      await Promise.race([link.giveUp(describeError(cause), canceled, this.#totals()), pause(2000)]);
+      await within(GIVE_UP_MS, link.giveUp(describeError(cause), canceled, this.#totals()));
       throw cause;
     } finally {
       clearInterval(timer);
       signal.removeEventListener("abort", onAbort);
       await pool.close();
-      await Promise.race([reading, pause(100)]);
+      await within(CLOSE_MS, reading);
       this.#setProgress();
     }
   }
@@ -238,8 +242,12 @@ export class BackupSession extends JobSession {
   }
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
+/** Waits for `work`, but not longer than `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
   });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }

@@ -28,6 +28,51 @@ export interface Frame {
   inode: number;
 }
 
+/** Next path components towards `roots`, sorted, each once. `prefixLength` is that of the keys' common part. */
+export function components(roots: readonly WalkRoot[], prefixLength: number): string[] {
+  const names = roots.map(({ key }) => {
+    const end = key.indexOf("\0", prefixLength);
+    return key.slice(prefixLength, end < 0 ? undefined : end);
+  });
+  return [...new Set(names)].sort();
+}
+
+/** Opens the directory `name` and reads its names, sorted. @throws SysError, Node's error with a `code` */
+export function openListed(
+  parent: DirectoryHandle,
+  name: string,
+): { handle: DirectoryHandle; names: string[] } {
+  const handle = DirectoryHandle.open(parent, name);
+  try {
+    return { handle, names: handle.names().sort() };
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
+}
+
+/** A frame that leads to roots only. */
+export function throughFrame(
+  roots: readonly WalkRoot[],
+  prefixLength: number,
+  names?: readonly string[],
+): Frame {
+  return {
+    handle: undefined,
+    name: "",
+    names: names ?? components(roots, prefixLength),
+    next: 0,
+    prefixLength,
+    roots,
+    rules: undefined,
+    saved: false,
+    anchor: false,
+    devMajor: 0,
+    devMinor: 0,
+    inode: 0,
+  };
+}
+
 const MAX_OPEN = 64;
 const probe = newStat();
 

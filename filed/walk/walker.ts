@@ -4,15 +4,17 @@
  * Synchronous: the caller decides when the event loop may turn. Memory holds the names of the directories on the
  * way from the root to the current entry, nothing else in proportion to the tree.
  */
-import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { codeOf, describeError } from "../../common/errors.js";
 import { displayPath, isWithin, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
 import type { JobMessage } from "../../proto/data/backup.js";
-import { DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
+import { type DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
+import { holdsMark, mayEnter } from "./entering.js";
 import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
-import { type Frame, FrameStack } from "./frames.js";
+import { components, type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
 import { MountTypes } from "./mounts.js";
-import { checkAllowed, hostPath, openRoot } from "./roots.js";
+import { RootCheck } from "./root-check.js";
+import { openRoot } from "./roots.js";
 
 /** Reused for every entry: copy what is needed after the next `next()`. */
 export interface WalkEntry {
@@ -46,14 +48,6 @@ export interface WalkerOptions {
   report: (type: JobMessage["type"], text: string) => void;
 }
 
-interface RootIdentity {
-  root: WalkRoot;
-  inode: number;
-  devMajor: number;
-  devMinor: number;
-  directory: boolean;
-}
-
 /** What `visit` found worth descending into, done by the next `next()`. */
 interface Descent {
   name: string;
@@ -78,7 +72,7 @@ export class Walker {
   readonly #mounts = new MountTypes();
   readonly #stat = newStat();
   readonly #roots: readonly WalkRoot[];
-  #identities: RootIdentity[] = [];
+  readonly #check: RootCheck;
   #prefix = "";
   #descent: Descent | undefined;
   /** Handle that only the current entry needs (a root's parent directory). */
@@ -88,6 +82,7 @@ export class Walker {
   constructor(options: WalkerOptions) {
     this.#options = options;
     this.#roots = options.fileSet.roots;
+    this.#check = new RootCheck(this.#roots, options.allowedRoots, this.#mounts);
     // The handle is set before an entry is ever seen.
     this.entry = {
       key: "",
@@ -98,41 +93,14 @@ export class Walker {
     };
   }
 
-  /**
-   * Looks at every root before anything is saved.
-   * @throws BackupError ROOT_UNUSABLE: missing, not allowed, or on a file system that the FileSet leaves out.
-   */
+  /** Looks at every root before anything is saved. @throws BackupError ROOT_UNUSABLE */
   checkRoots(): void {
-    this.#identities = this.#roots.map((root) => {
-      checkAllowed(root, this.#options.allowedRoots);
-      const { parent, stat } = openRoot(root);
-      parent.close();
-      const options = root.rules.select(root.key, stat.type === EntryType.directory);
-      if (options !== undefined) this.#checkType(root, stat, options);
-      const { inode, devMajor, devMinor } = stat;
-      return { root, inode, devMajor, devMinor, directory: stat.type === EntryType.directory };
-    });
+    this.#check.before();
   }
 
-  /**
-   * After the walk: each root must still be the directory that it was, on the same device.
-   * @throws BackupError ROOT_CHANGED
-   */
+  /** After the walk: each root must still be the directory that it was. @throws BackupError ROOT_CHANGED */
   checkRootsAgain(): void {
-    for (const identity of this.#identities.filter((one) => one.directory)) {
-      const { parent, stat } = openRoot(identity.root);
-      parent.close();
-      const same =
-        stat.inode === identity.inode &&
-        stat.devMajor === identity.devMajor &&
-        stat.devMinor === identity.devMinor;
-      if (same) continue;
-      const path = displayPath(hostPath(identity.root));
-      throw new BackupError(
-        "ROOT_CHANGED",
-        `${path} is another directory or device than when the job began; was it unmounted?`,
-      );
-    }
+    this.#check.after();
   }
 
   /** The next event. @throws BackupError ROOT_UNUSABLE when a root went away meanwhile. */
@@ -173,37 +141,13 @@ export class Walker {
   }
 
   /** A frame that leads to roots only. */
-  #pushThrough(roots: readonly WalkRoot[], names: readonly string[] | undefined): void {
-    const prefixLength = this.#prefix.length;
-    this.#stack.push({
-      handle: undefined,
-      name: "",
-      names: names ?? this.#components(roots, prefixLength),
-      next: 0,
-      prefixLength,
-      roots,
-      rules: undefined,
-      saved: false,
-      anchor: false,
-      devMajor: 0,
-      devMinor: 0,
-      inode: 0,
-    });
-  }
-
-  /** Next path components towards `roots`, sorted, each once. */
-  #components(roots: readonly WalkRoot[], prefixLength: number): string[] {
-    const names = roots.map(({ key }) => {
-      const end = key.indexOf("\0", prefixLength);
-      return key.slice(prefixLength, end < 0 ? undefined : end);
-    });
-    return [...new Set(names)].sort();
+  #pushThrough(roots: readonly WalkRoot[], names?: readonly string[]): void {
+    this.#stack.push(throughFrame(roots, this.#prefix.length, names));
   }
 
   #leave(): void {
     this.#stack.pop();
-    const below = this.#stack.top;
-    this.#prefix = below === undefined ? "" : this.#prefix.slice(0, below.prefixLength);
+    this.#restorePrefix();
   }
 
   #visitName(frame: Frame, name: string): WalkEvent | undefined {
@@ -249,14 +193,8 @@ export class Walker {
     const { parent, name, stat } = openRoot(root);
     this.#held = parent;
     Object.assign(this.#stat, stat);
-    return this.#visit({
-      key: root.key,
-      dir: parent,
-      name,
-      roots: below,
-      rules: root.rules,
-      frame: undefined,
-    });
+    const { key, rules } = root;
+    return this.#visit({ key, dir: parent, name, roots: below, rules, frame: undefined });
   }
 
   #visit(at: {
@@ -277,7 +215,7 @@ export class Walker {
     }
     const isDirectory = stat.type === EntryType.directory;
     const options = rules.select(key, isDirectory);
-    if (options === undefined || (isDirectory && this.#holdsMark(rules, dir, name))) {
+    if (options === undefined || (isDirectory && holdsMark(rules.excludeDirContaining, dir, name))) {
       return roots.length > 0 ? this.#goThrough(key, roots, true) : undefined;
     }
     const { entry } = this;
@@ -287,7 +225,7 @@ export class Walker {
     entry.options = options;
     if (isDirectory) {
       const isRoot = frame === undefined;
-      if (isRoot || this.#mayEnter(key, options, frame, roots))
+      if (isRoot || this.#mayEnter(key, options, frame, roots.length > 0))
         this.#descent = { name, roots, rules, isRoot };
       else if (roots.length > 0) this.#goThrough(key, roots, false);
     }
@@ -298,65 +236,13 @@ export class Walker {
   #goThrough(key: string, roots: readonly WalkRoot[], tell: boolean): WalkEvent | undefined {
     this.key = key;
     this.#prefix = key === "" ? "" : `${key}\0`;
-    this.#pushThrough(roots, undefined);
+    this.#pushThrough(roots);
     return tell ? WalkEvent.through : undefined;
   }
 
-  /** Bacula's rules for a directory that is no root. */
-  #mayEnter(key: string, options: EntryOptions, frame: Frame, roots: readonly WalkRoot[]): boolean {
-    const { devMajor, devMinor } = this.#stat;
-    const path = displayPath(keyToPath(key));
-    if (!options.recurse) {
-      this.#options.report("skipped", `Recursion turned off. Will not descend into ${path}`);
-      return false;
-    }
-    if (devMajor === frame.devMajor && devMinor === frame.devMinor) return true;
-    if (options.oneFs) {
-      if (roots.length === 0)
-        this.#options.report("info", `${path} is a different filesystem. Will not descend into it.`);
-      return false;
-    }
-    const type = options.fsTypes.length === 0 ? undefined : this.#mounts.typeOf(devMajor, devMinor);
-    if (options.fsTypes.length === 0 || (type !== undefined && options.fsTypes.includes(type))) return true;
-    this.#options.report(
-      "skipped",
-      `Disallowed filesystem (${type ?? "unknown type"}). Will not descend into ${path}`,
-    );
-    return false;
-  }
-
-  #checkType(root: WalkRoot, stat: StatRecord, options: EntryOptions): void {
-    if (options.fsTypes.length === 0) return;
-    const type = this.#mounts.typeOf(stat.devMajor, stat.devMinor);
-    if (type !== undefined && options.fsTypes.includes(type)) return;
-    const path = displayPath(hostPath(root));
-    const allowed = options.fsTypes.join(", ");
-    throw new BackupError(
-      "ROOT_UNUSABLE",
-      `${path} is on file system type ${type ?? "unknown"}, the FileSet allows ${allowed}`,
-    );
-  }
-
-  #holdsMark(rules: IncludeRules, parent: DirectoryHandle, name: string): boolean {
-    if (rules.excludeDirContaining.length === 0) return false;
-    let dir: DirectoryHandle | undefined;
-    try {
-      dir = DirectoryHandle.open(parent, name);
-      const scratch = newStat();
-      return rules.excludeDirContaining.some((mark) => {
-        try {
-          dir!.stat(mark, scratch);
-          return true;
-        } catch {
-          return false;
-        }
-      });
-    } catch {
-      // Reported when it is entered.
-      return false;
-    } finally {
-      dir?.close();
-    }
+  #mayEnter(key: string, options: EntryOptions, parent: Frame, holdsRoots: boolean): boolean {
+    const { report } = this.#options;
+    return mayEnter({ key, stat: this.#stat, options, parent, holdsRoots, mounts: this.#mounts, report });
   }
 
   /** Enters the directory that `entry` was. */
@@ -365,39 +251,24 @@ export class Walker {
     const { key } = entry;
     const { devMajor, devMinor, inode } = this.#stat;
     this.#prefix = key === "" ? "" : `${key}\0`;
-    let handle: DirectoryHandle | undefined;
-    let names: string[];
+    let opened: { handle: DirectoryHandle; names: string[] };
     try {
-      handle = DirectoryHandle.open(entry.dir, name);
-      names = handle.names().sort();
+      opened = openListed(entry.dir, name);
     } catch (error) {
-      handle?.close();
-      this.#notSaved(
-        `Could not open directory "${displayPath(keyToPath(key))}": ERR=${describeError(error)}`,
-      );
-      if (roots.length > 0) this.#pushThrough(roots, undefined);
+      const shown = displayPath(keyToPath(key));
+      this.#notSaved(`Could not open directory "${shown}": ERR=${describeError(error)}`);
+      if (roots.length > 0) this.#pushThrough(roots);
       else this.#restorePrefix();
       this.key = key;
       return WalkEvent.unreadBelow;
     }
-    const empty = names.length === 0;
-    if (roots.length > 0)
-      names = [...new Set([...names, ...this.#components(roots, this.#prefix.length)])].sort();
+    const empty = opened.names.length === 0;
     const prefixLength = this.#prefix.length;
-    this.#stack.push({
-      handle,
-      name,
-      names,
-      next: 0,
-      prefixLength,
-      roots,
-      rules,
-      saved: true,
-      anchor: isRoot,
-      devMajor,
-      devMinor,
-      inode,
-    });
+    const towards = components(roots, prefixLength);
+    const names = roots.length === 0 ? opened.names : [...new Set([...opened.names, ...towards])].sort();
+    const identity = { devMajor, devMinor, inode };
+    const place = { name, names, next: 0, prefixLength, roots, rules, saved: true, anchor: isRoot };
+    this.#stack.push({ handle: opened.handle, ...place, ...identity });
     if (!isRoot) return undefined;
     this.rootDirectories++;
     if (!empty) return undefined;

@@ -50,8 +50,6 @@ export class RpcChannel {
       "grpc.use_local_subchannel_pool": 1,
       // Identity is in the certificate, not in the host name, and an address is not allowed as a name in TLS.
       "grpc.ssl_target_name_override": "basalt",
-      // Peers are known by role and name in the certificate, not by host name; an address is no legal TLS server name.
-      "grpc.ssl_target_name_override": options.expect.role,
     });
   }
 
@@ -82,9 +80,13 @@ export class RpcChannel {
         definition.responseDeserialize,
         request,
         { deadline },
-        (error, reply) => (error === null ? resolve(reply as Reply) : reject(this.#named(error))),
+        (error, reply) => {
+          offAbort();
+          if (error === null) resolve(reply as Reply);
+          else reject(this.#named(error));
+        },
       );
-      onAbort(options.signal, () => call.cancel());
+      const offAbort = onAbort(options.signal, () => call.cancel());
     });
   }
 
@@ -106,12 +108,13 @@ export class RpcChannel {
     );
     // A loop that is left early cancels the call, whose error then comes when nobody iterates any more.
     call.on("error", () => undefined);
-    onAbort(options.signal, () => call.cancel());
+    const offAbort = onAbort(options.signal, () => call.cancel());
     try {
       yield* incomingOf<Reply>(call);
     } catch (error) {
       throw this.#named(error);
     } finally {
+      offAbort();
       call.cancel();
     }
   }
@@ -196,8 +199,10 @@ function describe({ role, name }: ChannelOptions["expect"]): string {
   return name === undefined ? role : `${role} "${name}"`;
 }
 
-function onAbort(signal: AbortSignal | undefined, cancel: () => void): void {
-  if (signal === undefined) return;
+/** The result takes the listener off again: signals live longer than calls. */
+function onAbort(signal: AbortSignal | undefined, cancel: () => void): () => void {
+  if (signal === undefined) return () => undefined;
   if (signal.aborted) cancel();
   else signal.addEventListener("abort", cancel, { once: true });
+  return () => signal.removeEventListener("abort", cancel);
 }

@@ -59,7 +59,9 @@ export function dataStream(call: Duplex, abort: (error?: Error) => void): DataSt
       if (broken !== undefined) return Promise.resolve();
       return new Promise((resolve) => {
         controller.signal.addEventListener("abort", () => resolve(), { once: true });
-        call.end(() => resolve());
+        // On the called side `end` of grpc-js takes trailing metadata, not a callback.
+        call.once("finish", () => resolve());
+        call.end();
       });
     },
     destroy(error) {

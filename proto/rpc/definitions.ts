@@ -2,8 +2,11 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type * as grpc from "@grpc/grpc-js";
+import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+
+// What fails is told by whoever called, in one line; grpc-js would print its own beside it.
+if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
 
 export interface RpcTls {
   /** PEM. */

@@ -106,10 +106,9 @@ export class RpcServer {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(`${host}:${port}`, credentials, (cause, bound) => {
         if (cause === null) return resolve(bound);
-        const taken = /EADDRINUSE|in use/.test(cause.message)
-          ? "the port is taken by another program"
-          : cause.message;
-        reject(new BackupError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${taken}`, { cause }));
+        reject(
+          new BackupError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${whyNot(cause.message)}`),
+        );
       });
     });
   }
@@ -195,4 +194,12 @@ function streamSender(call: AnyCall, signal: AbortSignal): Send<unknown> {
       signal.addEventListener("abort", gone, { once: true });
     });
   };
+}
+
+/** grpc-js words the system's error in several layers; what an operator can do about it is in the innermost. */
+function whyNot(message: string): string {
+  if (/EADDRINUSE|in use/.test(message)) return "the port is taken by another program";
+  if (/EACCES/.test(message)) return "this user may not use that port";
+  if (/EADDRNOTAVAIL/.test(message)) return "this machine does not have that address";
+  return message;
 }

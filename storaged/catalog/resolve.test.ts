@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { EntryType, emptyRow } from "../../common/format/row.js";
-import { type FakeFiled, fileRow, TestStorage } from "../session/testing.js";
+import { type FakeFiled, fileRow } from "../session/fake-filed.js";
+import { TestStorage } from "../session/testing.js";
 
 let storage: TestStorage;
 before(async () => {
@@ -12,7 +13,14 @@ after(() => storage.close());
 const tree = (text: string) => (fake: FakeFiled) => fake.tree({ [`a-${text}`]: text });
 const resolve = (level: string, more: object = {}) =>
   storage.catalog.reader.resolve({
-    ...{ jobName: "vm", client: "vm-fd", fileSet: "All", fileSetDigest: "d", base: [], ignoreFileSetChanges: false },
+    ...{
+      jobName: "vm",
+      client: "vm-fd",
+      fileSet: "All",
+      fileSetDigest: "d",
+      base: [],
+      ignoreFileSetChanges: false,
+    },
     ...{ level, ...more },
   });
 

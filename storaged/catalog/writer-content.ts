@@ -1,6 +1,5 @@
 /** Frames, chunks and contents in parts, on the writing thread. */
 
-import { BackupError } from "../../common/errors.js";
 import {
   DIGEST_BYTES,
   PART_BYTES,
@@ -30,6 +29,8 @@ export class ContentStore {
   readonly #copies;
   readonly #copiesInPool;
   readonly #contentCopies;
+  readonly #anyDamage;
+  readonly #segments;
   readonly #insertFrame;
   readonly #insertChunk;
   readonly #insertContent;
@@ -45,8 +46,14 @@ export class ContentStore {
     this.#copies = db.prepare<[Buffer], ChunkCopy>(copies).raw();
     this.#copiesInPool = db.prepare<[Buffer, number], ChunkCopy>(`${copies} AND pool = ?`).raw();
     this.#contentCopies = db
-      .prepare<[Buffer], [number, number, number]>("SELECT pool, job, size FROM content WHERE identity = ?")
+      .prepare<[Buffer], [number, number, number, number]>(
+        "SELECT pool, job, size, id FROM content WHERE identity = ?",
+      )
       .raw();
+    this.#anyDamage = db.prepare("SELECT 1 FROM chunk WHERE damaged = 1 LIMIT 1").pluck();
+    this.#segments = db
+      .prepare<[number], Buffer>("SELECT data FROM content_part WHERE content = ? ORDER BY seq")
+      .pluck();
     this.#insertFrame = db.prepare(
       "INSERT INTO frame(job, volume, offset, bytes, raw_bytes, entries) VALUES (?, ?, ?, ?, ?, ?)",
     );
@@ -79,7 +86,7 @@ export class ContentStore {
     })();
   }
 
-  /** One byte per digest: 1 when the job need not send it. */
+  /** One byte per digest or parts identity: 1 when the job need not send it. */
   known(job: LocalJob, digests: Uint8Array): Uint8Array {
     const context = this.#contexts.get(job);
     const all = asBuffer(digests);
@@ -87,11 +94,34 @@ export class ContentStore {
     if (context.selfContained || !context.deduplicate) return answer;
     for (let i = 0; i < answer.length; i++) {
       const digest = all.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
-      const copies = this.#copiesInPool.all(digest, context.pool);
-      if (copies.some(([, owner, , damaged]) => damaged === 0 && this.#contexts.mayKnow(context, owner)))
-        answer[i] = 1;
+      if (this.#knowsChunk(context, digest) || this.#knowsContent(context, digest)) answer[i] = 1;
     }
     return answer;
+  }
+
+  #knowsChunk(context: JobContext, digest: Buffer): boolean {
+    const copies = this.#copiesInPool.all(digest, context.pool);
+    return copies.some(([, owner, , damaged]) => damaged === 0 && this.#contexts.mayKnow(context, owner));
+  }
+
+  #knowsContent(context: JobContext, identity: Buffer): boolean {
+    const copies = this.#contentCopies.all(identity);
+    return copies.some(
+      ([pool, owner, , id]) =>
+        pool === context.pool && this.#contexts.mayKnow(context, owner) && this.#isSound(context, id),
+    );
+  }
+
+  /** Every part has an undamaged copy. Damage is rare: without any nothing needs to be looked at. */
+  #isSound(context: JobContext, content: number): boolean {
+    if (this.#anyDamage.get() === undefined) return true;
+    for (const list of this.#segments.iterate(content)) {
+      for (let at = 0; at < list.length; at += PART_BYTES) {
+        const digest = list.subarray(at + 4, at + PART_BYTES);
+        if (!digest.equals(ZERO_DIGEST) && !this.#knowsChunk(context, digest)) return false;
+      }
+    }
+    return true;
   }
 
   /** True when rows and parts of the job may name this chunk and its length is right. */
@@ -132,7 +162,9 @@ export class ContentStore {
   }
 
   #open(context: JobContext, sequence: number): OpenContent {
-    if (context.contents.size >= MAX_OPEN_CONTENTS) throw violation("too many files in parts at a time");
+    // A client reads a few files at a time: the oldest of so many open lists is one it gave up.
+    if (context.contents.size >= MAX_OPEN_CONTENTS)
+      this.#abandon(context, context.contents.keys().next().value!);
     const { lastInsertRowid } = this.#insertContent.run(context.pool, context.id);
     const content: OpenContent = {
       id: Number(lastInsertRowid),
@@ -178,10 +210,17 @@ export class ContentStore {
     return copies.some(([pool, owner]) => pool === context.pool && this.#contexts.mayKnow(context, owner));
   }
 
-  /** @throws BackupError when a parts list was never finished. */
-  checkFinished(context: JobContext): void {
-    if (context.contents.size > 0) {
-      throw new BackupError("PROTOCOL_VIOLATION", "the client ended with unfinished lists of parts");
-    }
+  /** Drops lists of parts that were begun and never ended: files that could not be read to their end. */
+  dropUnfinished(context: JobContext): void {
+    this.#db.transaction(() => {
+      for (const sequence of [...context.contents.keys()]) this.#abandon(context, sequence);
+    })();
+  }
+
+  #abandon(context: JobContext, sequence: number): void {
+    const content = context.contents.get(sequence)!;
+    context.contents.delete(sequence);
+    this.#dropSegments.run(content.id);
+    this.#dropContent.run(content.id);
   }
 }

@@ -126,10 +126,10 @@ export class JobStore {
     return this.#db.prepare<[number], string>("SELECT uuid FROM job WHERE id = ?").pluck().get(job)!;
   }
 
-  /** What the job has stored so far. @throws BackupError when it ended in the middle of something. */
+  /** What the job has stored so far; nothing more may come. */
   finishRows(job: LocalJob): JobCounts {
     const context = this.#contexts.get(job);
-    this.#contents.checkFinished(context);
+    this.#contents.dropUnfinished(context);
     return context.counts;
   }
 

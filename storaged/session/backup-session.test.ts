@@ -4,8 +4,16 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { sha256 } from "../../common/format/content.js";
 import { decodeBlock, EntryType, emptyRow } from "../../common/format/row.js";
-import { BackupKind, encodeBlock, encodeClaim, encodeFrame, encodeJson, encodeParts } from "../../proto/data/backup.js";
-import { blockOf, type FakeFiled, fileRow, frameOf, POOL, TestStorage } from "./testing.js";
+import {
+  BackupKind,
+  encodeBlock,
+  encodeClaim,
+  encodeFrame,
+  encodeJson,
+  encodeParts,
+} from "../../proto/data/backup.js";
+import { blockOf, type FakeFiled, fileRow, frameOf } from "./fake-filed.js";
+import { POOL, TestStorage } from "./testing.js";
 
 let storage: TestStorage;
 before(async () => {
@@ -16,12 +24,17 @@ after(() => storage.close());
 const bytes = (text: string) => Buffer.from(text);
 
 test("a Full is committed with its messages, and its own list comes back with state", async () => {
-  const run = await storage.backup((fake) => fake.tree({ "etc/passwd": "root", "etc/group": "wheel" }, ["etc"]));
+  const run = await storage.backup((fake) =>
+    fake.tree({ "etc/passwd": "root", "etc/group": "wheel" }, ["etc"]),
+  );
   assert.deepEqual(run.result.reason, undefined);
   assert.equal(run.result.ok, true);
   assert.equal(run.result.files, 3);
   assert.deepEqual(run.result.volumes, ["Vol-0001"]);
-  assert.equal(run.messages[1], `Labeled new Volume "Vol-0001" on File device "FileDevice" (${storage.directory}).`);
+  assert.equal(
+    run.messages[1],
+    `Labeled new Volume "Vol-0001" on File device "FileDevice" (${storage.directory}).`,
+  );
   assert.equal(run.messages[0], 'Using Device "FileDevice" to write.');
   assert.equal(run.fake!.start.selfContained, true);
   const next = await storage.backup(
@@ -162,14 +175,21 @@ test("a parts list must have the identity, the size and the parts it claims", as
 });
 
 test("a job without a volume waits, says so, and goes on after a label", async () => {
-  const waiting = await storage.session((fake) => fake.tree({ a: "manual" }), { jobName: "manual", pool: "Manual" });
+  const waiting = await storage.session((fake) => fake.tree({ a: "manual" }), {
+    jobName: "manual",
+    pool: "Manual",
+  });
   const ended = waiting.run();
   while (!waiting.events.some(({ state }) => state?.state === "waiting")) await new Promise(setImmediate);
   assert.match(waiting.messages[0] ?? "", /^Job manual\.x is waiting\. Cannot find any appendable volumes\./);
   await storage.desk.label("Hand-1", "Manual", "FileDevice", 0);
   await ended;
   assert.equal(waiting.result.ok, true, waiting.result.reason);
-  assert.ok(waiting.messages.includes(`Wrote label to prelabeled Volume "Hand-1" on File device "FileDevice" (${storage.directory})`));
+  assert.ok(
+    waiting.messages.includes(
+      `Wrote label to prelabeled Volume "Hand-1" on File device "FileDevice" (${storage.directory})`,
+    ),
+  );
 });
 
 test("a cancel while waiting for a volume ends the job as canceled", async () => {

@@ -63,7 +63,8 @@ export class ContentPlaces {
     let best: { job: number; frame: number; offset: number; damaged: number } | undefined;
     for (const [job, frame, offset, stored, damaged] of this.#copies.all(digest)) {
       if (stored !== length || !this.#isFinished(job)) continue;
-      const better = best === undefined || damaged < best.damaged || (damaged === best.damaged && job < best.job);
+      const better =
+        best === undefined || damaged < best.damaged || (damaged === best.damaged && job < best.job);
       if (better) best = { job, frame, offset, damaged };
     }
     const frame = best === undefined ? undefined : this.#frameOf(best.frame);

@@ -3,17 +3,23 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { serveMethods } from "../catalog/worker-rpc.js";
 import { RestorePlan } from "./restore-plan.js";
+import type { BlockKind, PlanReading } from "./restore-reading.js";
 
-/** Methods of the restore's thread over a plan. */
+/** Methods of the restore's thread: `build` first, then the rest. */
 export function planMethods(plan: RestorePlan) {
+  let reading: PlanReading | undefined;
+  const built = (): PlanReading => {
+    reading ??= plan.reading();
+    return reading;
+  };
   return {
     build: plan.build.bind(plan),
-    unplaced: plan.unplaced.bind(plan),
-    blockCount: plan.blockCount.bind(plan),
-    block: plan.block.bind(plan),
-    nextFrame: plan.nextFrame.bind(plan),
-    lose: plan.lose.bind(plan),
-    lostLinks: plan.lostLinks.bind(plan),
+    unplaced: (after: number) => built().unplaced(after),
+    blockCount: (kind: BlockKind) => built().blockCount(kind),
+    block: (kind: BlockKind, seq: number) => built().block(kind, seq),
+    nextFrame: () => built().nextFrame(),
+    lose: (volume: number, pos: number) => built().lose(volume, pos),
+    lostLinks: (seq: number) => built().lostLinks(seq),
   };
 }
 export type PlanMethods = ReturnType<typeof planMethods>;

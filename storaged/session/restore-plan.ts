@@ -6,26 +6,15 @@
 import Database from "better-sqlite3";
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
-import {
-  BlockWriter,
-  decodeBlock,
-  EntryType,
-  type Row,
-  RowFlag,
-  readRow,
-  writeRow,
-} from "../../common/format/row.js";
-import { ByteReader, ByteWriter } from "../../common/format/varint.js";
-import { encodeData, type Piece } from "../../proto/data/restore.js";
+import { BlockWriter, EntryType, type Row, RowFlag, writeRow } from "../../common/format/row.js";
+import { ByteWriter } from "../../common/format/varint.js";
 import { LayerQueries } from "../catalog/layers.js";
 import { Lists } from "../catalog/lists.js";
 import { RuleMatcher } from "../catalog/rules.js";
 import { type Db, openForReading } from "../catalog/schema.js";
 import type { SelectionRule } from "../catalog/types.js";
 import { type ChunkPlace, ContentPlaces } from "./content-places.js";
-
-export type BlockKind = "make" | "finish" | "links" | "folders";
-const KINDS: readonly BlockKind[] = ["make", "finish", "links", "folders"];
+import { type BlockKind, bytesOf, KINDS, PlanReading } from "./restore-reading.js";
 
 export interface PlanSummary {
   /** Entries that will be restored, failed ones included. */
@@ -34,14 +23,6 @@ export interface PlanSummary {
   failed: number;
   /** Names of the volumes, in reading order. */
   volumes: string[];
-}
-
-/** A frame to read and the head of the message it goes into. */
-export interface PlannedFrame {
-  volume: number;
-  offset: number;
-  bytes: number;
-  head: Buffer;
 }
 
 const SCRATCH = `
@@ -55,9 +36,6 @@ const SCRATCH = `
   CREATE TABLE leader (grp BLOB PRIMARY KEY, key BLOB NOT NULL, size INTEGER NOT NULL, content BLOB) WITHOUT ROWID;
   CREATE TABLE unplaced (id INTEGER PRIMARY KEY, path TEXT NOT NULL);
   CREATE TABLE lost (key BLOB PRIMARY KEY) WITHOUT ROWID;`;
-
-/** Pieces in one message at most; a frame that is wanted more often is sent again. */
-const MESSAGE_PIECES = 4096;
 
 export class RestorePlan {
   readonly #catalog: Db;
@@ -214,139 +192,13 @@ export class RestorePlan {
       this.#insertBlock.run(KINDS.indexOf(kind), this.#blockCounts[kind]++, writer.finish());
   }
 
-  /** Paths of entries whose content is nowhere, from number `after` on. */
-  unplaced(after: number): { id: number; path: string }[] {
-    const query = "SELECT id, path FROM unplaced WHERE id > ? ORDER BY id LIMIT 500";
-    return this.#scratch.prepare<[number], { id: number; path: string }>(query).all(after);
-  }
-
-  blockCount(kind: BlockKind): number {
-    return this.#blockCounts[kind];
-  }
-
-  /** A block as it is to be sent, without what was lost on the way; undefined when nothing of it is left. */
-  block(kind: BlockKind, seq: number): Buffer | undefined {
-    const data = this.#scratch
-      .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
-      .pluck()
-      .get(KINDS.indexOf(kind), seq);
-    return data === undefined || !this.#anyLost || kind === "make" || kind === "folders"
-      ? data
-      : this.#without(data);
-  }
-
-  #frameAt = { volume: -1, pos: -1 };
-  #pieceAt = { row: -1, fileOffset: -1 };
-  #frame: { volume: number; pos: number; bytes: number; raw_bytes: number } | undefined;
-
-  /** The next frame in volume order; the same one again when more wants it than fits in a message. */
-  nextFrame(): PlannedFrame | undefined {
-    for (;;) {
-      this.#frame ??= this.#followingFrame();
-      const frame = this.#frame;
-      if (frame === undefined) return undefined;
-      const head = this.#message(frame);
-      if (head !== undefined) return { volume: frame.volume, offset: frame.pos, bytes: frame.bytes, head };
-      this.#frame = undefined;
-      this.#pieceAt = { row: -1, fileOffset: -1 };
-    }
-  }
-
-  #followingFrame(): { volume: number; pos: number; bytes: number; raw_bytes: number } | undefined {
-    const { volume, pos } = this.#frameAt;
-    const found = this.#scratch
-      .prepare<[number, number], { volume: number; pos: number; bytes: number; raw_bytes: number }>(
-        "SELECT * FROM frame WHERE (volume, pos) > (?, ?) ORDER BY volume, pos LIMIT 1",
-      )
-      .get(volume, pos);
-    if (found !== undefined) this.#frameAt = { volume: found.volume, pos: found.pos };
-    return found;
-  }
-
-  #message(frame: { volume: number; pos: number; raw_bytes: number }): Buffer | undefined {
-    const found = this.#pieces(frame.volume, frame.pos, this.#pieceAt.row, this.#pieceAt.fileOffset);
-    const last = found.at(-1);
-    if (last === undefined) return undefined;
-    this.#pieceAt = { row: last.row, fileOffset: last.file_offset };
-    const writer = new BlockWriter({ state: false });
-    const pieces: Piece[] = [];
-    let row = -1;
-    for (const piece of found) {
-      if (piece.row !== row) writer.add(readRow(new ByteReader(piece.data), "", false));
-      row = piece.row;
-      const { file_offset: fileOffset, frame_offset: frameOffset, length, digest } = piece;
-      pieces.push({ row: writer.rows - 1, fileOffset, frameOffset, length, digest });
-    }
-    return encodeData(writer.finish(), pieces, frame.raw_bytes, Buffer.alloc(0));
-  }
-
-  #pieces(volume: number, pos: number, row: number, fileOffset: number) {
-    return this.#scratch
-      .prepare<
-        number[],
-        {
-          row: number;
-          file_offset: number;
-          frame_offset: number;
-          length: number;
-          digest: Buffer;
-          data: Buffer;
-        }
-      >(
-        `SELECT p.row, p.file_offset, p.frame_offset, p.length, p.digest, r.data FROM piece p JOIN row r ON r.id = p.row
-         WHERE p.volume = ? AND p.pos = ? AND (p.row, p.file_offset) > (?, ?)
-         ORDER BY p.row, p.file_offset LIMIT ${MESSAGE_PIECES}`,
-      )
-      .all(volume, pos, row, fileOffset);
-  }
-
-  #anyLost = false;
-
-  /** A frame cannot be read: what it holds is lost for this restore. Returns the paths not named before. */
-  lose(volume: number, pos: number): string[] {
-    this.#anyLost = true;
-    const paths: string[] = [];
-    const insert = this.#scratch.prepare("INSERT OR IGNORE INTO lost VALUES (?)");
-    for (let at = { row: -1, file_offset: -1 }; ; ) {
-      const found = this.#pieces(volume, pos, at.row, at.file_offset);
-      for (const { data } of found) {
-        const { key } = readRow(new ByteReader(data), "", false);
-        if (insert.run(bytesOf(key)).changes > 0) paths.push(keyToPath(key));
-      }
-      if (found.length < MESSAGE_PIECES) return paths;
-      at = found.at(-1)!;
-    }
-  }
-
-  #without(block: Buffer): Buffer | undefined {
-    const lost = this.#scratch.prepare<[Buffer], number>("SELECT 1 FROM lost WHERE key = ?").pluck();
-    const writer = new BlockWriter({ state: false });
-    for (const row of decodeBlock(block)) {
-      const leader = row.group ?? row.key;
-      if (lost.get(bytesOf(row.key)) === undefined && lost.get(bytesOf(leader)) === undefined)
-        writer.add(row);
-    }
-    return writer.rows === 0 ? undefined : writer.finish();
-  }
-
-  /** Links that cannot be made because the file they belong to was lost. */
-  lostLinks(seq: number): string[] {
-    const lost = this.#scratch.prepare<[Buffer], number>("SELECT 1 FROM lost WHERE key = ?").pluck();
-    const data = this.#scratch
-      .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
-      .pluck()
-      .get(KINDS.indexOf("links"), seq);
-    if (!this.#anyLost || data === undefined) return [];
-    const gone = decodeBlock(data).filter((row) => lost.get(bytesOf(row.group ?? "")) !== undefined);
-    return gone.map((row) => keyToPath(row.key));
+  /** What is handed out once the plan is built. */
+  reading(): PlanReading {
+    return new PlanReading(this.#scratch, { ...this.#blockCounts });
   }
 
   close(): void {
     this.#scratch.close();
     this.#catalog.close();
   }
-}
-
-function bytesOf(key: string): Buffer {
-  return Buffer.from(key, "latin1");
 }

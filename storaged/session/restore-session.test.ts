@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { PartsIdentity, encodePart, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { encodePart, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
 import { decodeBlock, EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { createLog } from "../../common/log.js";
@@ -10,8 +10,9 @@ import { decodeJson, encodeParts } from "../../proto/data/backup.js";
 import { decodeData, type RestoreEnd, RestoreKind } from "../../proto/data/restore.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { SelectionRule } from "../catalog/types.js";
+import { directoryRow, type FakeFiled, fileRow, streamPair } from "./fake-filed.js";
 import { RestoreSession } from "./restore-session.js";
-import { directoryRow, type FakeFiled, fileRow, streamPair, TestStorage } from "./testing.js";
+import { TestStorage } from "./testing.js";
 
 let storage: TestStorage;
 before(async () => {
@@ -40,18 +41,37 @@ async function restore(jobIds: number[], rules = ALL): Promise<Restored> {
   const log = createLog("test", { level: "silent" });
   const deps = { catalog, store, log, workingDirectory: directory, devices: () => devices };
   const facts = { jobId: 99, jobUuid: "u", job: "restore", ticket: "", client: "vm-fd", filedTimeoutSec: 5 };
-  const session = new RestoreSession(deps, { ...facts, selection: { jobIds, rules: [] } }, rules, async (event) => {
-    events.push(event);
-  });
+  const session = new RestoreSession(
+    deps,
+    { ...facts, selection: { jobIds, rules: [] } },
+    rules,
+    async (event) => {
+      events.push(event);
+    },
+  );
   const ended = session.run();
-  while (!events.some(({ state, result }) => state?.state === "ready" || result)) await new Promise(setImmediate);
+  while (!events.some(({ state, result }) => state?.state === "ready" || result))
+    await new Promise(setImmediate);
   const [mine, theirs] = streamPair();
-  const out: Restored = { make: [], finish: [], links: [], folders: [], files: new Map(), messages: [], frames: 0, end: undefined, events };
+  const out: Restored = {
+    make: [],
+    finish: [],
+    links: [],
+    folders: [],
+    files: new Map(),
+    messages: [],
+    frames: 0,
+    end: undefined,
+    events,
+  };
   const served = session.serve(mine);
   for await (const message of theirs.incoming) take(out, message);
   await served;
   await ended;
-  assert.deepEqual(readdirSync(directory).filter((name) => name.startsWith("restore-")), []);
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => name.startsWith("restore-")),
+    [],
+  );
   return out;
 }
 
@@ -77,10 +97,13 @@ function take(out: Restored, message: Buffer): void {
   }
 }
 
-const texts = ({ files }: Restored) => Object.fromEntries([...files].map(([key, bytes]) => [key, bytes.toString()]));
+const texts = ({ files }: Restored) =>
+  Object.fromEntries([...files].map(([key, bytes]) => [key, bytes.toString()]));
 
 test("Full and Incremental together, deletions and replaced subtrees included", async () => {
-  const full = await storage.backup((fake) => fake.tree({ "d/a": "one", "d/b": "two", "e/x": "gone", z: "last" }, ["d", "e"]));
+  const full = await storage.backup((fake) =>
+    fake.tree({ "d/a": "one", "d/b": "two", "e/x": "gone", z: "last" }, ["d", "e"]),
+  );
   const inc = await storage.backup(
     async (fake) => {
       await fake.frame([{ key: "d\0b", bytes: Buffer.from("TWO") }]);
@@ -92,7 +115,10 @@ test("Full and Incremental together, deletions and replaced subtrees included", 
   assert.equal(inc.result.ok, true, inc.result.reason);
   const got = await restore([full.jobId, inc.jobId]);
   assert.deepEqual(texts(got), { "d\0a": "one", "d\0b": "TWO", z: "last" });
-  assert.deepEqual(got.folders.map(({ key }) => key), ["d"]);
+  assert.deepEqual(
+    got.folders.map(({ key }) => key),
+    ["d"],
+  );
   assert.deepEqual(got.end, { files: 4, bytes: 10, failed: 0 });
   assert.equal(got.events.at(-1)?.result?.ok, true);
   const old = await restore([full.jobId], [{ key: "e", include: true, recursive: true }]);
@@ -100,7 +126,10 @@ test("Full and Incremental together, deletions and replaced subtrees included", 
 });
 
 test("rules: the last one that covers a path decides", async () => {
-  const run = await storage.backup((fake) => fake.tree({ "p/a": "1", "p/q/b": "2", "p/q/c": "3" }, ["p", "p\0q"]), { jobName: "rules" });
+  const run = await storage.backup(
+    (fake) => fake.tree({ "p/a": "1", "p/q/b": "2", "p/q/c": "3" }, ["p", "p\0q"]),
+    { jobName: "rules" },
+  );
   const got = await restore(
     [run.jobId],
     [
@@ -123,9 +152,15 @@ test("hard links are led by the first member that is restored", async () => {
     },
     { jobName: "links" },
   );
-  const some = await restore([run.jobId], ["b", "c"].map((key) => ({ key, include: true, recursive: true })));
+  const some = await restore(
+    [run.jobId],
+    ["b", "c"].map((key) => ({ key, include: true, recursive: true })),
+  );
   assert.deepEqual(texts(some), { b: "linked" });
-  assert.deepEqual(some.links.map(({ key, group }) => [key, group]), [["c", "b"]]);
+  assert.deepEqual(
+    some.links.map(({ key, group }) => [key, group]),
+    [["c", "b"]],
+  );
 });
 
 /** A large file of two parts around a hole. */
@@ -141,7 +176,12 @@ async function sendLarge(fake: FakeFiled): Promise<void> {
   hash.add(parts);
   const identity = hash.digest();
   await fake.stream.send(encodeParts({ sequence: 3, parts, last: { size: 2_300_000, identity } }));
-  const row = { ...fileRow("large", Buffer.from("x")), size: 2_300_000, content: identity, flags: RowFlag.parts | RowFlag.sparse };
+  const row = {
+    ...fileRow("large", Buffer.from("x")),
+    size: 2_300_000,
+    content: identity,
+    flags: RowFlag.parts | RowFlag.sparse,
+  };
   await fake.rows([row, fileRow("small", Buffer.alloc(0))]);
   await fake.end();
 }
@@ -154,8 +194,14 @@ test("content in parts comes back in pieces, holes are left out", async () => {
   assert.equal(large[699_999], 0x78);
   assert.equal(large[700_000], 0);
   assert.equal(large[1_700_000], 0x79);
-  assert.deepEqual(got.finish.map(({ key }) => key), ["large"]);
-  assert.deepEqual(got.make.map(({ key }) => key), ["small"]);
+  assert.deepEqual(
+    got.finish.map(({ key }) => key),
+    ["large"],
+  );
+  assert.deepEqual(
+    got.make.map(({ key }) => key),
+    ["small"],
+  );
 });
 
 test("one frame is sent once for all its files, and content that is shared comes from one place", async () => {
@@ -174,7 +220,12 @@ test("a frame that cannot be read fails its own files only", async () => {
       await fake.frame([{ key: "good", bytes: Buffer.from("stays") }]);
       const bad = Buffer.from("will be hurt");
       const linked = (key: string) => ({ ...fileRow(key, bad), group: "bad" });
-      await fake.rows([linked("bad"), linked("bad2"), fileRow("good", Buffer.from("stays")), directoryRow("x")]);
+      await fake.rows([
+        linked("bad"),
+        linked("bad2"),
+        fileRow("good", Buffer.from("stays")),
+        directoryRow("x"),
+      ]);
       await fake.end();
     },
     { jobName: "hurt" },

@@ -22,8 +22,9 @@ import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { FrameSource } from "./frame-source.js";
 import { Reporter } from "./reporter.js";
-import type { BlockKind, PlannedFrame, PlanSummary } from "./restore-plan.js";
+import type { PlanSummary } from "./restore-plan.js";
 import type { PlanMethods } from "./restore-plan-worker.js";
+import type { BlockKind, PlannedFrame } from "./restore-reading.js";
 
 export interface RestoreDeps {
   catalog: Catalog;
@@ -110,7 +111,7 @@ export class RestoreSession {
       const canceled = this.#canceled || codeOf(error) === "JOB_CANCELED";
       await this.#reporter.result({ ok: false, canceled, reason: describeError(error), filesExpected });
     } finally {
-      this.#serving?.destroy(this.#abort.signal.reason as Error | undefined);
+      if (this.#abort.signal.aborted) this.#serving?.destroy(this.#abort.signal.reason as Error);
       await this.#dropPlan();
     }
   }

@@ -4,61 +4,37 @@
  */
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import type { Log } from "../../common/log.js";
-import { nowMs, reportTime } from "../../common/time.js";
-import type { Catalog } from "../catalog/catalog.js";
-import type { LocalJob, PoolRecord, VolumeRecord } from "../catalog/types.js";
+import { nowMs } from "../../common/time.js";
+import type { LocalJob, VolumeRecord } from "../catalog/types.js";
 import type { DeviceResource } from "../config.js";
-import type { Store } from "../store/store.js";
-import { encodeLabel, isVolumeName, newLabel, volumePath } from "../volume/label.js";
+import { encodeLabel, isVolumeName, volumePath } from "../volume/label.js";
 import { VolumeWriter } from "../volume/writer.js";
-import { type LabelFacts, labelNames } from "./label-format.js";
+import { labelNames } from "./label-format.js";
 import type { Reporter } from "./reporter.js";
+import { VolumeFiles, type VolumeFilesOptions } from "./volume-files.js";
+import {
+  type AcquireRequest,
+  type OpenVolume,
+  placeOf,
+  tellDevice,
+  tellMounted,
+  tellWaiting,
+} from "./volume-messages.js";
 
-/** A volume that is open for writing. */
-export interface OpenVolume {
-  record: VolumeRecord;
-  device: DeviceResource;
-  writer: VolumeWriter;
-  users: Set<LocalJob>;
-  /** Bytes that appends already promised reach. */
-  plannedEnd: number;
-  /** A job that failed left bytes here that can be cut off once nobody writes. */
-  leftovers: boolean;
-}
-
-export interface AcquireRequest {
-  job: LocalJob;
-  facts: Omit<LabelFacts, "numVols" | "timeMs" | "pool">;
-  pool: PoolRecord;
-  /** "": any. */
-  device: string;
-  reporter: Reporter;
-  signal: AbortSignal;
-  /** The job used another volume before: the message says so. */
-  next: boolean;
-  /** Set here: the device that the job's messages named last. */
-  toldDevice?: string;
-}
-
-export interface DeskOptions {
-  catalog: Catalog;
-  store: Store;
-  log: Log;
-  storage: string;
+export interface DeskOptions extends VolumeFilesOptions {
   devices: () => ReadonlyMap<string, DeviceResource>;
 }
 
-const placeOf = (device: DeviceResource) => `File device "${device.name}" (${device.archiveDevice})`;
-
 export class VolumeDesk {
   readonly #options: DeskOptions;
+  readonly #files: VolumeFiles;
   readonly #open = new Map<number, OpenVolume>();
   #turn: Promise<unknown> = Promise.resolve();
   #wakers = new Set<() => void>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
+    this.#files = new VolumeFiles(options);
   }
 
   get openVolumes(): Iterable<OpenVolume> {
@@ -85,17 +61,10 @@ export class VolumeDesk {
         if (told) await request.reporter.setState("running");
         return found;
       }
-      if (!told) await this.#tellWaiting(request);
+      if (!told) await tellWaiting(request, this.#options.storage);
       told = true;
       await changed.happened;
     }
-  }
-
-  async #tellWaiting({ facts, pool, reporter }: AcquireRequest): Promise<void> {
-    const text = `Job ${facts.job} is waiting. Cannot find any appendable volumes.`;
-    const hint = `Please use the "label" command to create a new Volume for: Storage "${this.#options.storage}", Pool "${pool.name}".`;
-    await reporter.message("mount", `${text}\n${hint}`);
-    await reporter.setState("waiting", text);
   }
 
   /** Runs `work` when no other choice is being made. */
@@ -181,12 +150,6 @@ export class VolumeDesk {
     return true;
   }
 
-  async #tellDevice(device: DeviceResource, request: AcquireRequest): Promise<void> {
-    if (request.next || request.toldDevice === device.name) return;
-    request.toldDevice = device.name;
-    await request.reporter.message("info", `Using Device "${device.name}" to write.`);
-  }
-
   /** Opens a volume (or joins its writers); undefined when its file cannot be used. */
   async #mount(
     volume: VolumeRecord,
@@ -194,12 +157,12 @@ export class VolumeDesk {
     request: AcquireRequest,
   ): Promise<OpenVolume | undefined> {
     const known = this.#open.get(volume.id);
-    await this.#tellDevice(device, request);
+    await tellDevice(device, request);
     if (known !== undefined) {
       if (known.writer.broken) return undefined;
       known.users.add(request.job);
       known.record = { ...known.record, jobs: volume.jobs };
-      await this.#tellMounted(known, request, "previously written");
+      await tellMounted(known, request, "previously written");
       return known;
     }
     const path = volumePath(device.archiveDevice, volume.name);
@@ -218,7 +181,7 @@ export class VolumeDesk {
     }
     const open = this.#add(volume, device, writer, request.job);
     const fresh = volume.firstWrittenMs === 0;
-    await this.#tellMounted(open, request, fresh ? "prelabeled" : "previously written");
+    await tellMounted(open, request, fresh ? "prelabeled" : "previously written");
     return open;
   }
 
@@ -235,20 +198,6 @@ export class VolumeDesk {
     const open: OpenVolume = { record, device, writer, users, plannedEnd: writer.bytes, leftovers: false };
     this.#open.set(record.id, open);
     return open;
-  }
-
-  async #tellMounted(open: OpenVolume, request: AcquireRequest, how: string): Promise<void> {
-    const { record, device, writer } = open;
-    const { reporter, next } = request;
-    const say = (text: string) => reporter.message("info", text);
-    if (how === "prelabeled")
-      await say(`Wrote label to prelabeled Volume "${record.name}" on ${placeOf(device)}`);
-    if (how === "previously written") {
-      await say(`Volume "${record.name}" previously written, moving to end of data.`);
-      await say(`Ready to append to end of Volume "${record.name}" size=${writer.bytes}`);
-    }
-    if (next)
-      await say(`New volume "${record.name}" mounted on ${placeOf(device)} at ${reportTime(nowMs())}.`);
   }
 
   async #autoLabel(
@@ -271,11 +220,11 @@ export class VolumeDesk {
         throw new BackupError("VOLUME_NAME_INVALID", text);
       }
       try {
-        await this.#tellDevice(device, request);
-        const { record, writer } = await this.#create(name, pool.name, device, 0);
+        await tellDevice(device, request);
+        const { record, writer } = await this.#files.create(name, pool.name, device, 0);
         const open = this.#add(record, device, writer, request.job);
         await request.reporter.message("info", `Labeled new Volume "${name}" on ${placeOf(device)}.`);
-        await this.#tellMounted(open, request, "prelabeled");
+        await tellMounted(open, request, "prelabeled");
         return open;
       } catch (error) {
         const code = codeOf(error);
@@ -286,37 +235,7 @@ export class VolumeDesk {
     return undefined;
   }
 
-  /** Makes the record and the file of a new volume. @throws VOLUME_EXISTS, STORE_EXISTS, POOL_FULL, STORE_ codes */
-  async #create(name: string, pool: string, device: DeviceResource, slot: number) {
-    const { catalog, store, storage } = this.#options;
-    const existing = await catalog.reader.listVolumes("", name);
-    if (existing.length > 0)
-      throw new BackupError("VOLUME_EXISTS", `Volume "${name}" is in the catalog already`);
-    const labelMs = nowMs();
-    const { mediaType } = device;
-    const label = newLabel({ volume: name, pool, mediaType, storage, createdMs: labelMs });
-    const path = volumePath(device.archiveDevice, name);
-    const writer = await VolumeWriter.create(store, path, label);
-    try {
-      const { bytes } = writer;
-      const record = await catalog.writer.addVolume({
-        name,
-        pool,
-        mediaType,
-        device: device.name,
-        slot,
-        bytes,
-        labelMs,
-      });
-      return { record, writer };
-    } catch (error) {
-      await writer.close();
-      await store.unlink(path).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** The `label` command. @throws as #create, DEVICE_UNKNOWN */
+  /** The `label` command. @throws as VolumeFiles.create, DEVICE_UNKNOWN */
   async label(
     name: string,
     pool: string,
@@ -326,7 +245,7 @@ export class VolumeDesk {
     const device = this.#devicesFor(deviceName)[0];
     if (device === undefined)
       throw new BackupError("DEVICE_UNKNOWN", `Device "${deviceName}" is not for writing`);
-    const made = await this.#inTurn(() => this.#create(name, pool, device, slot));
+    const made = await this.#inTurn(() => this.#files.create(name, pool, device, slot));
     await made.writer.close();
     this.wake();
     return { record: made.record, path: volumePath(device.archiveDevice, name) };
@@ -345,19 +264,6 @@ export class VolumeDesk {
     this.#open.delete(open.record.id);
     await open.writer.close();
     if (open.leftovers)
-      await this.cutBack(open.record, open.writer.path, encodeLabel(open.writer.label).length);
-  }
-
-  /** Cuts a volume that nobody writes to where the last finished job ends. Never throws: the space is lost, no more. */
-  async cutBack(record: VolumeRecord, path: string, labelBytes: number): Promise<void> {
-    const { catalog, store, log } = this.#options;
-    try {
-      const needed = Math.max(await catalog.writer.neededBytes(record.id), labelBytes);
-      // The catalog first: it must never promise more bytes than the file has.
-      await catalog.writer.cutVolume(record.id, needed);
-      await (await VolumeWriter.open(store, path, needed)).close();
-    } catch (error) {
-      log.warn("volume could not be cut back", { volume: record.name, err: error });
-    }
+      await this.#files.cutBack(open.record, open.writer.path, encodeLabel(open.writer.label).length);
   }
 }

@@ -5,7 +5,16 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { compareTrees, listTree, rsyncDifferences } from "./compare.js";
 import { editOddTree, makeOddTree } from "./tree.js";
-import { aclValue, dirOp, fileOp, removeTree, runProgram, runTreeOps, type TreeOp } from "./tree-ops.js";
+import {
+  aclValue,
+  dirOp,
+  fileOp,
+  removeTree,
+  runProgram,
+  runTreeOps,
+  type TreeOp,
+  unmountBelow,
+} from "./tree-ops.js";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -130,6 +139,23 @@ describe("compareTrees notices", () => {
     ]);
     assert.deepEqual(found, ["h: gid 0 became 78", "l: uid 0 became 77"]);
   });
+});
+
+test("a tree with a mount point below it is not removed", {
+  skip: isRoot ? false : "only root can mount",
+}, async () => {
+  const base = await mkdtemp(join(tmpdir(), "mounted-"));
+  await runTreeOps(base, [dirOp("precious"), dirOp("doomed"), dirOp("doomed/a b"), dirOp("precious/inside")]);
+  await runProgram("mount", ["--bind", join(base, "precious"), join(base, "doomed/a b")]);
+  try {
+    await assert.rejects(removeTree(join(base, "doomed")), /is a mount point/);
+  } finally {
+    await unmountBelow(join(base, "doomed"));
+  }
+  await removeTree(join(base, "doomed"));
+  const names = (await listTree(base)).map((record) => record.name);
+  assert.deepEqual(names, ["", "precious", "precious/inside"]);
+  await removeTree(base);
 });
 
 describe("the tree with every kind", () => {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { editMachine, makeDifferent, makeRawTree } from "./raw-trees.js";
-import { removeTree, runProgram } from "./tree-ops.js";
+import { removeTree, runProgram, unmountBelow } from "./tree-ops.js";
 
 /** Where the trees are and how they were made. */
 export interface DemoTrees {
@@ -39,6 +39,7 @@ export async function makeDemoTrees(dir: string): Promise<DemoTrees> {
   const cache = join(dir, "cache");
   const note = join(cache, "made.txt");
   if (!existsSync(note)) {
+    await unmountBelow(cache);
     await removeTree(cache);
     const how = await makeRawTree(join(cache, "reference"), { packages: PACKAGES, limitBytes: LIMIT_BYTES });
     for (const name of ["vm1", "vm2"]) await makeMachine(cache, join(cache, "reference"), name);

@@ -20,7 +20,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { removeTree, runProgram } from "./tree-ops.js";
+import { removeTree, runProgram, unmountBelow } from "./tree-ops.js";
 
 /** How a tree of packages is made. */
 export interface RawTreeOptions {
@@ -72,6 +72,7 @@ async function debianTree(dir: string, packages: string[]): Promise<string | und
     await runProgram("mmdebstrap", [...args, source.suite, dir, source.mirror]);
     return `mmdebstrap ${source.suite}, minbase with ${packages.length} more packages`;
   } catch {
+    await unmountBelow(dir);
     await removeTree(dir);
     return undefined;
   }

@@ -197,11 +197,11 @@ export function wrote(report: JobReport, expected: { files?: number; sent?: numb
     assert.equal(reportNumber(report, "FD Bytes Sent"), expected.sent, report.report);
 }
 
-/** The console's form of the present second, and a wait until it is over. */
+/** The console's form of the next second, which has come and gone when this resolves. */
 export async function pointInTime(): Promise<string> {
-  const now = new Date();
+  const now = new Date(Date.now() + 1000);
   const two = (value: number): string => String(value).padStart(2, "0");
   const date = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
-  await sleep(1100 - now.getMilliseconds());
+  await sleep(2050 - now.getMilliseconds());
   return `${date} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
 }

@@ -5,6 +5,8 @@
  * Names are latin1 strings that stand for bytes, relative to the tree's root, parts joined by `/`.
  */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { helperProgram } from "./root.js";
 
 /** Bytes that depend on nothing but these fields. */
@@ -56,7 +58,7 @@ export type TreeOp =
  * Rejects with its error output when it fails.
  */
 export function runProgram(command: string, args: string[], input = ""): Promise<string> {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
@@ -65,7 +67,7 @@ export function runProgram(command: string, args: string[], input = ""): Promise
     child.on("error", reject);
     child.stdin.on("error", () => undefined);
     child.on("close", (code, signal) => {
-      if (code === 0) return resolve(Buffer.concat(out).toString("latin1"));
+      if (code === 0) return done(Buffer.concat(out).toString("latin1"));
       const text = Buffer.concat(err).toString("utf8").trim();
       reject(new Error(`${command} ${args.join(" ")} ended with ${signal ?? code}: ${text}`));
     });
@@ -79,11 +81,32 @@ export async function runTreeOps(root: string, ops: TreeOp[]): Promise<string[]>
   return (JSON.parse(answer) as { leftOut: string[] }).leftOut;
 }
 
-/** Removes a tree, also one whose paths are longer than Node can name. No error when it is not there. */
+/** Mount points below a directory, deepest first. */
+export function mountsBelow(dir: string): string[] {
+  const prefix = `${resolve(dir)}/`;
+  const plain = (text: string): string =>
+    text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const points = lines.map((line) => plain(line.split(" ")[4] ?? ""));
+  return points.filter((point) => point.startsWith(prefix)).reverse();
+}
+
+/** Unmounts everything below a directory that an earlier run may have left there. */
+export async function unmountBelow(dir: string): Promise<void> {
+  for (const point of mountsBelow(dir)) await runProgram("umount", ["--", point]);
+}
+
+/**
+ * Removes a tree, also one whose paths are longer than Node can name. No error when it is not there. Rejects,
+ * with nothing removed, when something is mounted below it: that would be removed with it.
+ */
 export async function removeTree(dir: string): Promise<void> {
-  if (process.getuid?.() !== 0)
+  const [mounted] = mountsBelow(dir);
+  if (mounted) throw new Error(`${mounted} is a mount point, so ${dir} is not removed`);
+  if (process.getuid?.() !== 0) {
     await runProgram("sh", ["-c", 'chmod -R u+rwX -- "$1" 2>/dev/null || true', "sh", dir]);
-  await runProgram("rm", ["-rf", "--", dir]);
+  }
+  await runProgram("rm", ["-rf", "--one-file-system", "--", dir]);
 }
 
 /** A new file with the given content. */

@@ -145,7 +145,9 @@ const status: Command = {
     if (args.has("storage", "sd"))
       return storageStatus(context, await selectResource(context, RESOURCE.storage, config.storages.keys()));
     if (args.has("current", "running")) {
-      const live = context.director.queue.list();
+      const live = context.director.queue
+        .list()
+        .filter((job) => context.acl.allows("job", job.plan.job.name));
       context.data.jobs = live.map((job) => ({ jobId: job.jobId, state: job.state, detail: job.detail }));
       const line = (job: (typeof live)[number]) =>
         `JobId=${job.jobId} JobStatus=${job.state === "running" ? "R" : "C"} JobErrors=${job.progress.errors}\n`;

@@ -76,11 +76,7 @@ async function refuseUnknown(context: CommandContext): Promise<void> {
 /** Files to restore as marks; undefined when nothing is to be done. */
 async function chooseFiles(context: CommandContext, choice: Choice): Promise<TreeMarks | undefined> {
   const all = context.args.has("all");
-  if (choice.names !== undefined) {
-    const marks = new TreeMarks(false);
-    marks.apply(await rulesForNames(context, choice, choice.names));
-    return marks;
-  }
+  if (choice.names !== undefined) return TreeMarks.of(await rulesForNames(context, choice, choice.names));
   await printBases(context, choice);
   const view = await viewOf(context, choice);
   const marks = new TreeMarks(all);

@@ -6,13 +6,14 @@ import type { FiledJobStatus__Output } from "../../../proto/generated/basalt/v1/
 import type { CommandContext } from "../context.js";
 import { statusTime } from "../format.js";
 import { fromWire } from "../names.js";
-import { endedJobs, printTerminated } from "./director.js";
+import { endedJobs, printTerminated, terminatedData } from "./director.js";
 
 export async function clientStatus(context: CommandContext, client: string): Promise<void> {
   const resource = context.config.clients.get(client)!;
   await context.say(`Connecting to Client ${client} at ${resource.address}:${resource.port}`);
   const status = await context.director.daemons.filedStatus(client);
-  context.data.client = {
+  const ended = endedJobs(context, { client });
+  context.append("clients", {
     name: client,
     version: status.version,
     startedMs: status.startedMs,
@@ -25,7 +26,8 @@ export async function clientStatus(context: CommandContext, client: string): Pro
       files: job.progress?.files ?? 0,
       bytes: job.progress?.bytesRead ?? 0,
     })),
-  };
+    terminated: terminatedData(ended),
+  });
   await context.print(
     `\n${client} Version: ${status.version}\n` +
       `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
@@ -35,7 +37,7 @@ export async function clientStatus(context: CommandContext, client: string): Pro
   await context.say(`Director connected at: ${statusTime(nowMs())}`);
   if (status.running.length === 0) await context.say("No Jobs running.");
   await context.say("====");
-  await printTerminated(context, endedJobs(context, { client }));
+  await printTerminated(context, ended);
 }
 
 function runningText(job: FiledJobStatus__Output): string {

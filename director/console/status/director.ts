@@ -2,7 +2,7 @@
 import { nowMs, reportTime } from "../../../common/time.js";
 import { withCommas } from "../../../common/units.js";
 import { visible } from "../commands/list-jobs.js";
-import type { CommandContext } from "../context.js";
+import type { CommandContext, Data } from "../context.js";
 import {
   levelLetter,
   levelName,
@@ -124,11 +124,14 @@ export function endedJobs(
 }
 
 async function terminated(context: CommandContext): Promise<void> {
-  await printTerminated(context, endedJobs(context));
+  const ended = endedJobs(context);
+  context.data.terminated = terminatedData(ended);
+  await printTerminated(context, ended);
 }
 
-export async function printTerminated(context: CommandContext, records: readonly JobRecord[]): Promise<void> {
-  context.data.terminated = records.map((job) => ({
+/** Ended runs for the structured answer. */
+export function terminatedData(records: readonly JobRecord[]): Data[] {
+  return records.map((job) => ({
     jobId: job.jobId,
     name: job.name,
     type: job.type,
@@ -138,6 +141,9 @@ export async function printTerminated(context: CommandContext, records: readonly
     status: job.status,
     endMs: job.endMs,
   }));
+}
+
+export async function printTerminated(context: CommandContext, records: readonly JobRecord[]): Promise<void> {
   if (records.length === 0) await context.print("\nNo Terminated Jobs.\n====\n");
   else await context.print(`\nTerminated Jobs:\n${terminatedLines(records)}\n====\n`);
 }

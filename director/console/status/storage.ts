@@ -5,13 +5,14 @@ import type { DeviceStatus__Output } from "../../../proto/generated/basalt/v1/De
 import type { StorageJobStatus__Output } from "../../../proto/generated/basalt/v1/StorageJobStatus.js";
 import type { CommandContext } from "../context.js";
 import { statusTime } from "../format.js";
-import { endedJobs, printTerminated } from "./director.js";
+import { endedJobs, printTerminated, terminatedData } from "./director.js";
 
 export async function storageStatus(context: CommandContext, storage: string): Promise<void> {
   const resource = context.config.storages.get(storage)!;
   await context.say(`Connecting to Storage daemon ${storage} at ${resource.address}:${resource.port}`);
   const status = await context.director.daemons.storagedStatus(storage);
-  context.data.storage = {
+  const ended = endedJobs(context, { storage });
+  context.append("storages", {
     name: storage,
     version: status.version,
     startedMs: status.startedMs,
@@ -25,7 +26,8 @@ export async function storageStatus(context: CommandContext, storage: string): P
       device: job.device,
     })),
     devices: status.devices.map((device) => ({ ...device })),
-  };
+    terminated: terminatedData(ended),
+  });
   await context.print(
     `\n${status.name || storage} Version: ${status.version}\n` +
       `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
@@ -38,7 +40,7 @@ export async function storageStatus(context: CommandContext, storage: string): P
   for (const job of waiting)
     await context.say(`   JobId=${job.jobId} Job ${job.job} waiting for a Volume in pool ${job.pool}`);
   await context.say("====");
-  await printTerminated(context, endedJobs(context, { storage }));
+  await printTerminated(context, ended);
   await devices(context, status.devices);
 }
 

@@ -156,6 +156,7 @@ CREATE TABLE chunk (
   damaged INTEGER NOT NULL,
   PRIMARY KEY (digest, pool, job)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX chunk_damaged ON chunk(digest) WHERE damaged = 1;
 
 -- Content in several parts; `identity` is NULL until its last segment came.
 CREATE TABLE content (

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compileRegex, compileWild, textOfBytes } from "./patterns.js";
+
+const wild = (pattern: string, text: string, options = {}): boolean =>
+  compileWild(pattern, { ignoreCase: false, pathname: false, ...options })(text);
+
+test("wildcards as fnmatch(3)", () => {
+  assert.ok(wild("/a*z", "/a/b/z"));
+  assert.ok(!wild("/a*z", "/a/b/z", { pathname: true }));
+  assert.ok(wild("/a?b", "/a/b"));
+  assert.ok(!wild("/a?b", "/a/b", { pathname: true }));
+  assert.ok(!wild("/a[/]b", "/a/b", { pathname: true }));
+  assert.ok(wild("[!a-c]x", "dx"));
+  assert.ok(!wild("[!a-c]x", "bx"));
+  assert.ok(wild("[]x]", "]"));
+  assert.ok(wild("[[:digit:]]", "7"));
+  assert.ok(wild("a[b", "a[b"));
+  assert.ok(wild("\\*", "*"));
+  assert.ok(!wild("\\*", "a"));
+  assert.ok(wild("[\\]]", "]"));
+  assert.ok(wild(".*", ".hidden"));
+  assert.ok(wild("a+(b).c", "a+(b).c"));
+  assert.ok(!wild("a.c", "abc"));
+  assert.ok(wild("A*", "abc", { ignoreCase: true }));
+  assert.ok(wild("*\n*", "a\nb"));
+  assert.ok(wild("***", ""));
+});
+
+test("question marks stand for characters, and for bytes that are none", () => {
+  assert.ok(wild("/?", textOfBytes("/\xc3\xa4")));
+  assert.ok(wild("/?", textOfBytes("/\xff")));
+  assert.ok(!wild("/?", textOfBytes("/\xc3\xa4x")));
+  assert.ok(wild("/ä*", textOfBytes("/\xc3\xa4rger")));
+  assert.ok(wild("/😀", textOfBytes("/\xf0\x9f\x98\x80")));
+});
+
+test("regular expressions as POSIX extended ones", () => {
+  const regex = (pattern: string, text: string): boolean => compileRegex(pattern, false)(text);
+  assert.ok(regex("\\.o$", "/a/b.o"));
+  assert.ok(!regex("^b", "/b"));
+  assert.ok(regex("^/(home|srv)/[^/]+/\\.cache$", "/home/u/.cache"));
+  assert.ok(regex("[[:alpha:]_]+[\\.]x", "ab_.x"));
+  assert.ok(regex("a{2}", "caab"));
+  assert.ok(regex("a{x", "a{x"));
+  assert.ok(regex("*.c", "x*yc"));
+  assert.ok(regex("/a-b", "/a-b"));
+  assert.ok(regex("a\\-b\\/c", "a-b/c"));
+  assert.ok(regex("\\<bin\\>", "/usr/bin/x"));
+  assert.ok(!regex("\\<bin\\>", "/usr/sbin/x"));
+  assert.throws(() => compileRegex("a(", false), { code: "FILESET_INVALID" });
+  assert.throws(() => compileRegex("a[b", false), { code: "FILESET_INVALID" });
+});
