@@ -115,6 +115,7 @@ function addDaemons(program: Command): void {
 }
 
 interface ConsoleCliOptions extends DaemonOptions {
+  readonly list?: true;
   readonly director?: string;
   readonly execute?: string;
 }
@@ -126,14 +127,16 @@ function addConsole(program: Command): void {
     .requiredOption("-c, --config <file>", "configuration file, or a directory of *.yaml files")
     .option("-D, --director <name>", "the Director resource to use (default: the first)")
     .option("-e, --execute <command>", "run one command and exit")
+    .option("-l, --list", "print the names of the Director resources and exit")
     .option("-t, --test", "test the configuration and exit (0 usable, 2 not)")
-    .action(({ config, test, director, execute }: ConsoleCliOptions) =>
+    .action(({ config, test, director, execute, list }: ConsoleCliOptions) =>
       finish(async () => {
         if (test === true)
           return testConfig((await import("../console/config.js")).loadConsoleConfig, config);
         const { runConsole } = await import("../console/main.js");
         return runConsole({
           configFile: config,
+          ...(list === undefined ? {} : { list }),
           ...(director === undefined ? {} : { director }),
           ...(execute === undefined ? {} : { execute }),
         });

@@ -4,25 +4,29 @@ import { readFileSync } from "node:fs";
 import { BackupError, describeError } from "../../common/errors.js";
 import type { FileSet } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock as SentOptions } from "../../proto/generated/basalt/v1/OptionsBlock.js";
-import type { FileSetResource, IncludeBlock, OptionsBlock } from "../config/types.js";
+import type { FileSetResource, OptionsBlock } from "../config/types.js";
 
-/** @throws BackupError FILESET_LIST when a `<file` list cannot be read. */
+/** @throws BackupError FILESET_LIST when a `<file` list cannot be read, or for lists of a kind that is not supported. */
 export function toSentFileSet(fileSet: FileSetResource): FileSet {
   return {
     name: fileSet.name,
     include: fileSet.include.map((block) => ({
-      files: readLists(block, fileSet.name),
+      files: readLists(block.files, fileSet.name),
       root: block.root ?? "",
       options: block.options.map(toSentOptions),
       excludeDirContaining: [...block.excludeDirContaining],
     })),
-    exclude: [...fileSet.excludeFiles],
+    exclude: readLists(fileSet.excludeFiles, fileSet.name),
   };
 }
 
 /** `<file` stands for the lines of that file on the director's machine; blank ones and comments do not count. */
-function readLists(block: IncludeBlock, name: string): string[] {
-  return block.files.flatMap((entry) => {
+function readLists(files: readonly string[], name: string): string[] {
+  return files.flatMap((entry) => {
+    if (/^\\?\||^\\</.test(entry)) {
+      const message = `FileSet "${name}": "${entry}": lists made by a command or read on the client are not supported; name the files, or a list on the director with "<FILE"`;
+      throw new BackupError("FILESET_LIST", message);
+    }
     if (!entry.startsWith("<")) return [entry];
     try {
       const lines = readFileSync(entry.slice(1), "utf8").split("\n");
