@@ -5,5 +5,6 @@ set -eu
 cd "$(dirname "$0")/.."
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo "installing npm packages (two native ones are compiled: about two minutes)" >&2
-  JOBS="$(nproc)" npm ci --no-fund --no-audit
+  # Not "npm ci": it refuses when a registry lacks an optional package for some other platform.
+  JOBS="$(nproc)" npm install --no-save --no-fund --no-audit
 fi
