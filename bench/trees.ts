@@ -38,34 +38,9 @@ const SMALL = [
 ];
 const FULL = [
   ...SMALL,
-  ...[
-    "linux-image-amd64",
-    "linux-headers-amd64",
-    "build-essential",
-    "git",
-    "vim",
-    "emacs-nox",
-    "openjdk-17-jdk-headless",
-  ],
-  ...[
-    "python3-all-dev",
-    "python3-numpy",
-    "python3-django",
-    "postgresql",
-    "mariadb-server",
-    "apache2",
-    "php-cli",
-  ],
-  ...[
-    "libboost1.81-dev",
-    "qtbase5-dev",
-    "texlive-latex-base",
-    "nodejs",
-    "npm",
-    "ruby",
-    "perl-doc",
-    "manpages-dev",
-  ],
+  ...["linux-image-amd64", "build-essential", "git", "vim", "emacs-nox"],
+  ...["python3-all-dev", "python3-numpy", "python3-django", "postgresql", "apache2", "php-cli"],
+  ...["libboost1.81-dev", "nodejs", "npm", "ruby", "perl-doc", "manpages-dev"],
 ];
 
 const SCALES: Record<Scale, ScaleSize> = {
@@ -78,7 +53,7 @@ const SCALES: Record<Scale, ScaleSize> = {
   },
   full: {
     reference: FULL,
-    more: ["gcc-12-doc", "clang", "golang-go", "docker.io", "samba", "postfix", "libreoffice-core-nogui"],
+    more: ["clang", "golang-go", "docker.io", "samba", "postfix", "libreoffice-core-nogui"],
     limitBytes: 2.3e9,
     own: { files: 4500, bytes: 300e6 },
     night: { files: 1400, bytes: 150e6 },

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { describeFailure, type RunOptions, runCommand } from "./exec.js";
+import { scratchDirectory } from "./scratch-directory.js";
 
 const env = { PATH: "/usr/bin:/bin" };
 
@@ -29,7 +29,7 @@ test("nothing of the environment is inherited, stdin is empty", async () => {
 });
 
 test("a time limit ends the whole group, also what ignores SIGTERM", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "basalt-exec-")), "pid");
+  const file = join(scratchDirectory("exec"), "pid");
   const script = `trap '' TERM; sh -c 'trap "" TERM; echo $$ > ${file}; while :; do sleep 0.01; done' & wait`;
   const run = await shell(script, { timeoutMs: 200, graceMs: 50 });
   assert.equal(run.timedOut, true);
@@ -72,7 +72,7 @@ test("long lines are cut, too many are counted", async () => {
 });
 
 test("a program that cannot be started", async () => {
-  const file = join(mkdtempSync(join(tmpdir(), "basalt-exec-")), "no-interpreter");
+  const file = join(scratchDirectory("exec"), "no-interpreter");
   writeFileSync(file, "#!/no/such/shell\n", { mode: 0o755 });
   for (const word of ["/no/such/program", file, ""]) {
     await assert.rejects(runCommand({ words: [word], env, timeoutMs: 0 }), { code: "EXEC_FAILED" });

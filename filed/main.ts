@@ -8,7 +8,7 @@ import { packageVersion } from "../common/package.js";
 import { baculaTime, nowMs } from "../common/time.js";
 import { expiryWarning, loadTls, type TlsMaterial } from "../common/tls/load.js";
 import { addRevoked, openRevocations, readRevoked } from "../common/tls/revoked.js";
-import { RpcServer } from "../proto/rpc.js";
+import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
 import { FiledService } from "./service.js";
 
@@ -22,6 +22,8 @@ export interface FiledProcessOptions {
   signal?: AbortSignal;
   /** Hears that the daemon serves, and on which port. */
   onReady?: (port: number) => void;
+  /** Acts a release that speaks this; for tests. (Default: the real one) */
+  protocol?: ProtocolVersion;
 }
 
 const DAY_MS = 86_400_000;
@@ -79,6 +81,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
     tls,
     isRevoked,
     version,
+    protocol: options.protocol,
     onRevoked: (fingerprints) => keepRevoked(fingerprints, told, revokedFile, log),
   });
   const server = new RpcServer({ tls, isRevoked });

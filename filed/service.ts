@@ -62,7 +62,7 @@ export class FiledService {
   /** Ends all jobs; resolves when their After hooks have run and their results were sent. */
   async close(reason: string): Promise<void> {
     this.#closing = true;
-    for (const { session } of this.#sessions.values()) session.cancel(reason);
+    for (const { session } of this.#sessions.values()) session.cancel(reason, false);
     await Promise.all([...this.#sessions.values()].map(({ ended }) => ended));
   }
 
@@ -95,13 +95,14 @@ export class FiledService {
 
   #hello(request: HelloRequest__Output, peer: Peer): HelloReply {
     const { protocolMajor: major, protocolMinor: minor, revokedFingerprints } = request;
-    checkProtocol(peer.role, peer.name, { major, minor });
+    const own = this.#options.protocol ?? PROTOCOL;
+    checkProtocol(peer.role, peer.name, { major, minor }, own);
     this.#options.onRevoked(revokedFingerprints);
     return {
       role: "filed",
       name: this.#options.config().name,
-      protocolMajor: PROTOCOL.major,
-      protocolMinor: PROTOCOL.minor,
+      protocolMajor: own.major,
+      protocolMinor: own.minor,
       software: this.#options.version,
     };
   }
@@ -126,7 +127,7 @@ export class FiledService {
       const text = `file daemon "${name}" runs ${maximumConcurrentJobs} jobs already (MaximumConcurrentJobs)`;
       throw new BackupError("TOO_MANY_JOBS", text, { retry: "later" });
     }
-    const lost = (): void => session.cancel("the connection to the director was lost");
+    const lost = (): void => session.cancel("the connection to the director was lost", false);
     signal.addEventListener("abort", lost, { once: true });
     if (signal.aborted) lost();
     const ended = session.run().finally(() => {

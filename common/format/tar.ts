@@ -3,6 +3,7 @@
  * bsdtar read them. A plain ustar header is used where everything fits; sub-second times, long or large fields
  * and extended attributes go into a pax header before it. Names are bytes and stay bytes.
  */
+import { ACL_KEYWORDS, aclText } from "./acl.js";
 import type { Xattr } from "./row.js";
 
 const BLOCK = 512;
@@ -58,6 +59,10 @@ export function tarHeader(member: TarMember): Buffer {
     // `=` ends the key of a pax record: GNU tar writes it, and `%`, in this way.
     const escaped = key.replaceAll("%", "%25").replaceAll("=", "%3D");
     records.push(record(`SCHILY.xattr.${escaped}`, value.toString("latin1")));
+    const keyword = ACL_KEYWORDS[key];
+    const acl = keyword === undefined ? undefined : aclText(value);
+    // GNU tar takes ACLs from here only.
+    if (keyword !== undefined && acl !== undefined) records.push(record(keyword, acl));
   }
   const [prefix, short] = split ?? ["", name.slice(0, 100)];
   const main = ustar(member, prefix, short, target.slice(0, 100));

@@ -52,7 +52,7 @@ test("an unknown name is told and asked for; `.` abandons the command", async ()
 });
 
 test("messages: announced once per batch, shown and removed by messages", async () => {
-  director.box.push("21-Nov 12:00 test-dir JobId 1: one\n");
+  director.box.push("21-Nov 12:00 test-dir JobId 1: one");
   const text = await transcript(director, ["time", "version", "messages", "messages"]);
   assert.match(
     text,

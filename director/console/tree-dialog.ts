@@ -270,7 +270,8 @@ async function find(tree: Tree, words: string[]): Promise<void> {
     const path = entry.path.toString("latin1");
     const { name } = splitPath(path);
     if (!patterns.some((pattern) => fnmatch(pattern, pattern.includes("/") ? path : name))) continue;
-    await tree.context.say(`${tag(tree, path)}${displayPath(path)}${entry.type === "directory" ? "/" : ""}`);
+    const slash = entry.type === "directory" && path !== "/" ? "/" : "";
+    await tree.context.say(`${tag(tree, path)}${displayPath(path)}${slash}`);
   }
 }
 

@@ -186,7 +186,11 @@ export class Daemons {
       revokedFingerprints: [...this.#options.revoked()],
     };
     const call = { timeoutMs: HELLO_MS, ...(signal === undefined ? {} : { signal }) };
-    const reply = await channel.unary<HelloReply>(daemon.service, "Hello", request, call);
+    const reply = await channel.unary<HelloReply>(daemon.service, "Hello", request, call).catch((cause) => {
+      if (codeOf(cause) !== "PROTOCOL_MISMATCH") throw cause;
+      const message = `${daemon.label} refuses this director: ${describeError(cause)}`;
+      throw new BackupError("PROTOCOL_MISMATCH", message, { cause: cause.cause });
+    });
     checkProtocol(daemon.role, daemon.name, { major: reply.protocolMajor, minor: reply.protocolMinor });
     const { peer } = connection;
     if (peer !== undefined && wrongFingerprint(daemon, peer)) {

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { scratchDirectory } from "../../common/scratch-directory.js";
 import type { Hook__Output } from "../../proto/generated/basalt/v1/Hook.js";
 import { type HookOptions, runAfterHooks, runBeforeHooks } from "./hooks.js";
 import { resolveProgram } from "./program.js";
 
 function hookDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), "basalt-hooks-"));
+  const directory = scratchDirectory("hooks");
   script(directory, "say", 'echo "said: $*"; env | grep ^BASALT_ | sort');
   script(directory, "fail", "echo oops >&2; exit 3");
   return directory;
@@ -113,7 +114,7 @@ test("a cancel ends a Before hook", async () => {
 
 test("only programs in the configured directories, which nobody else can write", () => {
   const directory = hookDirectory();
-  const outside = script(mkdtempSync(join(tmpdir(), "basalt-outside-")), "evil", "true");
+  const outside = script(scratchDirectory("outside"), "evil", "true");
   const refuse = (word: string, text: RegExp, directories = [directory]): void =>
     assert.throws(() => resolveProgram(word, directories), { code: "HOOK_FORBIDDEN", message: text });
   assert.equal(resolveProgram("say", [directory]), join(directory, "say"));

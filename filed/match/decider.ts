@@ -1,7 +1,14 @@
 /** Decides about one entry: nothing new, content that is vouched for, content that another link brings, or a read. */
 import { codeOf } from "../../common/errors.js";
 import { displayPath, keyToPath } from "../../common/format/path.js";
-import { type EntryState, EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
+import {
+  type EntryState,
+  EntryType,
+  emptyRow,
+  type Row,
+  RowFlag,
+  sameContent,
+} from "../../common/format/row.js";
 import type { WalkEntry } from "../walk/walker.js";
 import type { ContentFlow, Work } from "./content-flow.js";
 import type { Emitter } from "./emitter.js";
@@ -94,7 +101,10 @@ export class Decider {
   /** A row that may be trusted to name the entry's content: the machine's own last word, else any Base's. */
   #voucher({ row, own, bases }: Work, { stat, options }: WalkEntry): Row | undefined {
     if (own !== undefined) return ownVouches(own, row, stat, options.own) ? own : undefined;
-    return bases.find((base) => baseVouches(base, row, stat, options.base));
+    const vouching = bases.filter((base) => baseVouches(base, row, stat, options.base));
+    const [first] = vouching;
+    // Bases that look alike and are not: only reading tells which of them it is.
+    return vouching.every((base) => sameContent(base, first!)) ? first : undefined;
   }
 
   #work(entry: WalkEntry, { own, effective, bases, unchanged, state }: Before): Work | undefined {

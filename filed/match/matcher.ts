@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { BackupError } from "../../common/errors.js";
-import { displayPath, isBelow, isWithin, keyToPath } from "../../common/format/path.js";
+import { isBelow, isWithin } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { monotonicMs, nowMs } from "../../common/time.js";
 import type { StatRecord } from "../sys/stat.js";
@@ -274,7 +274,7 @@ export class Matcher {
   }
 
   #refuseEmpty(key: string): never {
-    const path = displayPath(keyToPath(key));
+    const path = this.#options.walker.rootPath(key);
     const text = `${path} is empty, but was not in the last backup: is its file system or snapshot mounted?`;
     throw new BackupError("ROOT_EMPTY", text);
   }

@@ -2,12 +2,15 @@
  * For tests only: a storage daemon in memory. It keeps rows and states of runs, streams effective lists, answers
  * claims and can say what the overlay of a run holds, so that a run can be compared with the real tree.
  */
-import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sha256 } from "../../common/format/content.js";
 import { isBelow } from "../../common/format/path.js";
 import { BlockWriter, decodeBlock, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { scratchDirectory } from "../../common/scratch-directory.js";
+import { setClock } from "../../common/time.js";
 import type { BackupTotals, JobMessage } from "../../proto/data/backup.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
@@ -22,7 +25,7 @@ import { Tally } from "./tally.js";
 
 /** A new directory for one test. */
 export function scratchTree(): string {
-  const directory = mkdtempSync(join(tmpdir(), "basalt-match-"));
+  const directory = scratchDirectory("match");
   mkdirSync(join(directory, "t"));
   return join(directory, "t");
 }
@@ -249,4 +252,30 @@ export function show(row: Row): string {
 export function plain(row: Row): object {
   const { state: _, content, xattrs, ...rest } = row;
   return { ...rest, content: content?.toString("hex"), xattrs: xattrs?.toString("hex") };
+}
+
+/** Writes files below `root`, with the directories that they need. */
+export function put(root: string, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(root, name, ".."), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+}
+
+/** The same times everywhere, as two installs of one package have them. */
+export function settle(root: string): void {
+  execFileSync("find", [root, "-exec", "touch", "-h", "-d", "2026-01-02 03:04:05.678", "{}", "+"]);
+}
+
+/** The run's effective list is what a first run into an empty pool would say about the tree. */
+export async function assertComplete(run: Run, root: string, options = {}): Promise<void> {
+  const fresh = await new FakeStorage().run({ fileSet: treeFileSet(root, options) });
+  assert.deepEqual(run.list.map(plain), fresh.rows.map(plain));
+}
+
+export const rowsOf = (run: Run): string[] => run.rows.map(show);
+
+/** Trees that tests make in the very moment they are walked count as old. Only while a test file runs. */
+export function ageTrees(): void {
+  setClock(() => Date.now() + 60_000);
 }

@@ -69,7 +69,7 @@ function allowedBelow(real: string, roots: readonly string[], shown: string): st
   if (below.length === 0) {
     throw new BackupError(
       "RESTORE_TARGET",
-      `this client does not allow restores to ${shown} (Restore Roots)`,
+      `this client does not allow restores to ${shown} (RestoreRoots of its configuration)`,
     );
   }
   return below.map((top) => (base === "" ? top : top.slice(base.length + 1)));

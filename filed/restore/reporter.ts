@@ -12,7 +12,7 @@ export type Outcome = "made" | "untold";
 /** The client's own configuration forbids restores to this place. */
 class Outside extends Error {
   constructor() {
-    super("not below a directory in which this client allows restores (Restore Roots)");
+    super("not below a directory in which this client allows restores (RestoreRoots of its configuration)");
   }
 }
 

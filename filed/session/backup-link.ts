@@ -57,8 +57,8 @@ export class BackupLink {
   }
 
   /** Greets storaged and asks for the lists. */
-  async open(client: string): Promise<void> {
-    await this.send(encodeJson(BackupKind.hello, { protocol: PROTOCOL, client }));
+  async open(client: string, protocol = PROTOCOL): Promise<void> {
+    await this.send(encodeJson(BackupKind.hello, { protocol, client }));
     for (const list of this.lists) list.open();
   }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { BackupError } from "../../common/errors.js";
 import { BlockWriter, decodeBlock, EntryType, emptyRow } from "../../common/format/row.js";
 import { createLog } from "../../common/log.js";
+import { scratchDirectory } from "../../common/scratch-directory.js";
 import { setClock } from "../../common/time.js";
 import {
   BackupKind,
@@ -19,60 +19,15 @@ import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledB
 import type { Hook__Output } from "../../proto/generated/basalt/v1/Hook.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import { type DataStream, type Peer, PROTOCOL } from "../../proto/rpc.js";
+import { type Peer, PROTOCOL } from "../../proto/rpc.js";
 import type { FiledConfig } from "../config.js";
 import { treeFileSet } from "../match/testing.js";
 import { BackupSession } from "./backup-session.js";
 import type { SessionDeps } from "./deps.js";
+import { FakeStream } from "./testing.js";
 
 // The trees are made in the very moment they are walked: they count as old all the same.
 setClock(() => Date.now() + 60_000);
-
-/** storaged's end of a stream, without a network. */
-class FakeStream implements DataStream {
-  readonly sent: Buffer[] = [];
-  readonly #queue: Buffer[] = [];
-  readonly #abort = new AbortController();
-  #wake: () => void = () => undefined;
-  #failure: Error | undefined;
-  #ended = false;
-  onSend: (message: Buffer) => void = () => undefined;
-
-  readonly signal = this.#abort.signal;
-  readonly incoming = this.#read();
-
-  async *#read(): AsyncGenerator<Buffer> {
-    for (;;) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const message = this.#queue.shift();
-      if (message !== undefined) yield message;
-      else if (this.#ended) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
-  /** Something from storaged. */
-  put(message: Buffer): void {
-    this.#queue.push(message);
-    this.#wake();
-  }
-
-  async send(message: Buffer): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    this.sent.push(message);
-    this.onSend(message);
-  }
-
-  async end(): Promise<void> {
-    this.#ended = true;
-    this.#wake();
-  }
-
-  destroy(error = new Error("broken")): void {
-    this.#failure = error;
-    this.#wake();
-  }
-}
 
 interface Fixture {
   session: BackupSession;
@@ -106,9 +61,9 @@ function start(more: Partial<BackupStart> = {}): BackupStart {
 }
 
 function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
-  const root = mkdtempSync(join(tmpdir(), "basalt-session-"));
+  const root = scratchDirectory("session");
   writeFileSync(join(root, "file"), "content");
-  const hooks = mkdtempSync(join(tmpdir(), "basalt-session-hooks-"));
+  const hooks = scratchDirectory("session-hooks");
   const note = join(hooks, "outcome");
   writeFileSync(join(hooks, "after"), `#!/bin/sh\necho $BASALT_JOB_OUTCOME >> ${note}\n`, { mode: 0o755 });
   const after: Hook__Output = {
@@ -316,7 +271,7 @@ test("a FileSet that cannot be used fails before any hook, a director that went 
   assert.equal(job.result().ok, false);
   assert.match(job.result().reason!, /pattern/);
   const alone = begin();
-  alone.session.cancel("the connection to the director was lost");
+  alone.session.cancel("the connection to the director was lost", false);
   await alone.running;
-  assert.equal(alone.outcome(), "canceled");
+  assert.equal(alone.outcome(), "failed");
 });

@@ -65,7 +65,7 @@ export class BackupSession extends JobSession {
     }
     if (start.ticket !== ticket)
       throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
-    checkProtocol("storaged", peer.name, start.protocol);
+    checkProtocol("storaged", peer.name, start.protocol, this.deps.protocol);
     if (start.level !== level) {
       throw new BackupError(
         "REQUEST_INVALID",
@@ -138,7 +138,7 @@ export class BackupSession extends JobSession {
     const pool = this.#pool(link, start);
     try {
       this.events.setState("running");
-      await link.open(this.deps.config().name);
+      await link.open(this.deps.config().name, this.deps.protocol);
       this.#matcher = this.#newMatcher(link, start, pool);
       await this.#matcher.run();
       this.#tally.finish();

@@ -1,6 +1,6 @@
 /** What sessions need from the daemon around them. */
 import type { Log } from "../../common/log.js";
-import type { RpcTls } from "../../proto/rpc.js";
+import type { ProtocolVersion, RpcTls } from "../../proto/rpc.js";
 import type { FiledConfig } from "../config.js";
 
 export interface SessionDeps {
@@ -9,4 +9,6 @@ export interface SessionDeps {
   log: Log;
   tls: RpcTls;
   isRevoked: (fingerprint: string) => boolean;
+  /** What this daemon says that it speaks; tests make it an older one. (Default: PROTOCOL) */
+  protocol?: ProtocolVersion | undefined;
 }

@@ -56,9 +56,9 @@ export abstract class JobSession {
     return this.#abort.signal;
   }
 
-  /** Ends the job as canceled. The first reason counts. */
-  cancel(reason: string): void {
-    this.abort(new BackupError("JOB_CANCELED", reason));
+  /** Ends the job as canceled; `byOperator` false: as failed, such as when the daemon ends. The first reason counts. */
+  cancel(reason: string, byOperator = true): void {
+    this.abort(new BackupError(byOperator ? "JOB_CANCELED" : "JOB_FAILED", reason));
   }
 
   protected abort(error: unknown): void {

@@ -55,7 +55,8 @@ export class RestoreSession extends JobSession {
     const { name, restoreRoots, workerThreads } = this.deps.config();
     const stream = channel.data("StoragedData", "Restore", { signal: this.signal });
     try {
-      const request: RestoreRequest = { protocol: { ...PROTOCOL }, client: name, jobUuid, ticket };
+      const protocol = { ...(this.deps.protocol ?? PROTOCOL) };
+      const request: RestoreRequest = { protocol, client: name, jobUuid, ticket };
       await stream.send(encodeJson(RestoreKind.request, request));
       this.events.setState("running");
       const totals = await runRestore({

@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { codeOf } from "../../common/errors.js";
 import { EntryType } from "../../common/format/row.js";
+import { scratchDirectory } from "../../common/scratch-directory.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
 import { TEST_OPTIONS } from "../match/testing.js";
@@ -22,7 +13,7 @@ import { compileFileSet } from "./file-set.js";
 import { WalkEvent, Walker } from "./walker.js";
 
 function scratch(files: readonly string[]): string {
-  const root = mkdtempSync(join(tmpdir(), "basalt-walk-"));
+  const root = scratchDirectory("walk");
   for (const name of files) {
     mkdirSync(join(root, name, ".."), { recursive: true });
     if (name.endsWith("/")) mkdirSync(join(root, name), { recursive: true });

@@ -14,7 +14,7 @@ import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./fi
 import { components, type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
 import { MountTypes } from "./mounts.js";
 import { RootCheck } from "./root-check.js";
-import { openRoot } from "./roots.js";
+import { hostPath, openRoot } from "./roots.js";
 
 /** Reused for every entry: copy what is needed after the next `next()`. */
 export interface WalkEntry {
@@ -101,6 +101,18 @@ export class Walker {
   /** After the walk: each root must still be the directory that it was. @throws BackupError ROOT_CHANGED */
   checkRootsAgain(): void {
     this.#check.after();
+  }
+
+  /** Where the root with this key lies on the host, for messages. */
+  rootPath(key: string): string {
+    const root = this.#roots.find((one) => one.key === key);
+    return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
+  }
+
+  /** Where a root lies on the host, for messages. */
+  hostPathOf(key: string): string {
+    const root = this.#roots.find((one) => one.key === key);
+    return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
   }
 
   /** The next event. @throws BackupError ROOT_UNUSABLE when a root went away meanwhile. */

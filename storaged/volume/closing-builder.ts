@@ -81,6 +81,8 @@ class ClosingBuilder {
    * bsdtar sets the time of a directory that exists already at once, and would lose it again otherwise.
    */
   readonly #open: Row[] = [];
+  /** The innermost of them that was written once already, ahead of what lies in it. */
+  #announced: Row | undefined;
   /** Newest row that is no directory: nothing may follow below it. */
   #leaf: string | undefined;
 
@@ -106,7 +108,10 @@ class ClosingBuilder {
       await this.#leave(row.key);
       const where = row.content === undefined ? "-" : places[next++]!;
       if (row.type === EntryType.directory) this.#open.push(row);
-      else await this.#addMember(row);
+      else {
+        if (leadsAway(row)) await this.#announce();
+        await this.#addMember(row);
+      }
       await this.#addLines(row, where);
       this.#counts.rows++;
     }
@@ -139,6 +144,17 @@ class ClosingBuilder {
       await this.#addMember(top);
       this.#open.pop();
     }
+  }
+
+  /**
+   * GNU tar makes symbolic links that lead away only at its end, and then sets the time of their directory again if
+   * that was a member before them.
+   */
+  async #announce(): Promise<void> {
+    const directory = this.#open.at(-1);
+    if (directory === undefined || directory === this.#announced) return;
+    this.#announced = directory;
+    await this.#addMember(directory);
   }
 
   async #addMember(row: Row): Promise<void> {
@@ -198,6 +214,13 @@ class ClosingBuilder {
   }
 }
 
+/** True for a symbolic link that could lead out of the directory that tar extracts into. */
+function leadsAway(row: Row): boolean {
+  return (
+    row.type === EntryType.symlink && (row.target.startsWith("/") || row.target.split("/").includes(".."))
+  );
+}
+
 const MEMBER_TYPES: Readonly<Partial<Record<EntryType, TarMember["type"]>>> = {
   [EntryType.file]: "file",
   [EntryType.directory]: "directory",
@@ -211,13 +234,13 @@ const MEMBER_TYPES: Readonly<Partial<Record<EntryType, TarMember["type"]>>> = {
 function closingMember(row: Row, options: ClosingOptions): TarMember | undefined {
   const type = MEMBER_TYPES[row.type];
   if (type === undefined || isReservedKey(row.key)) return undefined;
-  const further = row.type === EntryType.file && row.group !== undefined && row.group !== row.key;
-  if (further) {
-    const leader = row.group!;
+  if (row.group !== undefined && row.group !== row.key) {
+    const leader = row.group;
     const hasMember = options.selfContained && !hasParts(row) && row.size <= MAX_WHOLE_BYTES;
-    if (!hasMember || isReservedKey(leader)) return undefined;
     // Its attributes are those of the first member: there is only one inode.
-    return { ...memberOf(row, options.jobId), type: "link", target: memberName(options.jobId, leader) };
+    if (hasMember && !isReservedKey(leader))
+      return { ...memberOf(row, options.jobId), type: "link", target: memberName(options.jobId, leader) };
+    if (row.type === EntryType.file) return undefined;
   }
   if (row.size > 0) return undefined;
   const member: TarMember = { ...memberOf(row, options.jobId), type };

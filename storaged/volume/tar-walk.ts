@@ -173,6 +173,8 @@ const PAX_FORMS: Readonly<Record<string, RegExp>> = {
   mtime: /^-?\d{1,16}(\.\d{9})?$/,
   uid: /^\d{1,10}$/,
   gid: /^\d{1,10}$/,
+  "SCHILY.acl.access": /^[a-z0-9:,-]+$/,
+  "SCHILY.acl.default": /^[a-z0-9:,-]+$/,
 };
 
 /** Reads "LENGTH key=value\n" into `values`; returns the offset behind it. */

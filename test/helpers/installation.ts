@@ -219,15 +219,18 @@ export class Installation {
     job: string,
     options: { level?: string; words?: string; timeoutMs?: number } = {},
   ): Promise<JobReport> {
-    const words = [`run job=${quoteValue(job)}`];
-    if (options.level) words.push(`level=${options.level}`);
-    if (options.words) words.push(options.words);
-    const output = await this.console([[...words, "yes"].join(" "), "wait", "messages"], options.timeoutMs);
-    return this.#report(output);
+    const [report] = await this.runAll([runCommand(job, options)], options.timeoutMs);
+    return report!;
   }
 
   /** Restores and waits for the end. */
   async restore(options: RestoreOptions): Promise<JobReport> {
+    const [report] = await this.runAll([this.restoreCommand(options)], options.timeoutMs);
+    return report!;
+  }
+
+  /** The console's command for a restore, which it starts without asking. */
+  restoreCommand(options: RestoreOptions): string {
     const words = ["restore", `where=${quoteValue(options.where)}`];
     if (options.jobIds) words.push(`jobid=${options.jobIds.join(",")}`);
     else words.push(`client=${quoteValue(options.client ?? this.client)}`);
@@ -236,16 +239,30 @@ export class Installation {
     if (options.words) words.push(options.words);
     if (options.files) words.push(...options.files.map((file) => `file=${quoteValue(file)}`));
     else words.push(options.jobIds ? "all done" : "select all done");
-    const output = await this.console([[...words, "yes"].join(" "), "wait", "messages"], options.timeoutMs);
-    return this.#report(output);
+    return [...words, "yes"].join(" ");
   }
 
-  #report(output: string): JobReport {
-    const queued = [...output.matchAll(/^Job queued\. JobId=(\d+)/gm)].at(-1);
-    if (!queued) throw new Error(`no job was queued:\n${output}`);
-    const report = findReport(output, Number(queued[1]));
-    if (report) return report;
-    const logs = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
-    throw new Error(`no report of JobId ${queued[1]}:\n${output}\n${logs}`);
+  /** Carries out commands that start a job each, one after the other in one console, and gives their reports. */
+  async runAll(commands: string[], timeoutMs?: number): Promise<JobReport[]> {
+    const output = await this.console(
+      commands.flatMap((command) => [command, "wait", "messages"]),
+      timeoutMs,
+    );
+    const queued = [...output.matchAll(/^Job queued\. JobId=(\d+)/gm)].map(([, id]) => Number(id));
+    if (queued.length !== commands.length) throw new Error(`not every job was queued:\n${output}`);
+    return queued.map((jobId) => {
+      const report = findReport(output, jobId);
+      if (report) return report;
+      const logs = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
+      throw new Error(`no report of JobId ${jobId}:\n${output}\n${logs}`);
+    });
   }
+}
+
+/** The console's command that starts a job without asking. */
+export function runCommand(job: string, options: { level?: string; words?: string } = {}): string {
+  const words = [`run job=${quoteValue(job)}`];
+  if (options.level) words.push(`level=${options.level}`);
+  if (options.words) words.push(options.words);
+  return [...words, "yes"].join(" ");
 }

@@ -62,19 +62,26 @@ export async function ensureProgram(program: string, packageName: string): Promi
   return hasProgram(program);
 }
 
-async function debianTree(dir: string, packages: string[]): Promise<string | undefined> {
+/** Why there is no Debian tree, for people. */
+class NotPossible extends Error {}
+
+async function debianTree(dir: string, packages: string[]): Promise<string> {
+  if (process.getuid?.() !== 0) throw new NotPossible("only root can run mmdebstrap");
   const source = aptSource();
-  if (!source || process.getuid?.() !== 0 || !(await ensureProgram("mmdebstrap", "mmdebstrap")))
-    return undefined;
+  if (!source) throw new NotPossible("this is not a Debian");
+  if (!(await ensureProgram("mmdebstrap", "mmdebstrap")))
+    throw new NotPossible("mmdebstrap cannot be installed");
   const args = ["--quiet", "--variant=minbase", '--aptopt=APT::Install-Recommends "false"'];
   if (packages.length > 0) args.push(`--include=${packages.join(",")}`);
   try {
     await runProgram("mmdebstrap", [...args, source.suite, dir, source.mirror]);
     return `mmdebstrap ${source.suite}, minbase with ${packages.length} more packages`;
-  } catch {
+  } catch (error) {
     await unmountBelow(dir);
     await removeTree(dir);
-    return undefined;
+    const lines = error instanceof Error ? error.message.split("\n") : [String(error)];
+    const cause = lines.find((line) => /^E: /.test(line)) ?? lines.at(-1);
+    throw new NotPossible(`mmdebstrap failed: ${cause?.trim()}`);
   }
 }
 
@@ -101,7 +108,12 @@ async function copyOfUsr(dir: string, limitBytes: number): Promise<string> {
 /** Makes a tree of a real system in `dir`, which must not exist. Gives how it was made, for people. */
 export async function makeRawTree(dir: string, options: RawTreeOptions): Promise<string> {
   mkdirSync(dirname(dir), { recursive: true });
-  return (await debianTree(dir, options.packages)) ?? (await copyOfUsr(dir, options.limitBytes));
+  try {
+    return await debianTree(dir, options.packages);
+  } catch (error) {
+    if (!(error instanceof NotPossible)) throw error;
+    return `${await copyOfUsr(dir, options.limitBytes)} (${error.message})`;
+  }
 }
 
 /** Bytes that depend on the seed alone; every other 4 KiB of them compress well. */

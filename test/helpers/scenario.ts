@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { type CompareOptions, compareTrees, listTree, rsyncDifferences } from "./compare.js";
-import { Installation, type RestoreOptions } from "./installation.js";
+import { Installation, type RestoreOptions, runCommand } from "./installation.js";
 import { type JobReport, reportNumber } from "./job-report.js";
 import { helperProgram, REPOSITORY } from "./root.js";
 import { removeTree, runProgram } from "./tree-ops.js";
@@ -38,6 +38,17 @@ export interface Machine {
 export interface ScenarioPool {
   name: string;
   [directive: string]: unknown;
+}
+
+/** Which state to restore. */
+export interface Selection extends Partial<Omit<RestoreOptions, "where">> {
+  /** Patterns that rsync leaves out of its comparison. */
+  rsyncExclude?: string[];
+}
+
+/** A state to restore, and the tree that must come back. */
+export interface Expectation extends Selection {
+  expected: string;
 }
 
 /** Exact copy of a tree in a directory that must not exist; sockets are left out. */
@@ -112,15 +123,41 @@ export class Scenario {
   }
 
   /** Restores and compares with `expected`; the restored files are removed. */
-  async restoresAs(
+  async restoresAs(machine: string, expected: string, options: Selection = {}): Promise<void> {
+    await this.#runAndCompare([], machine, [{ expected, ...options }]);
+  }
+
+  /** Restores several states and compares each. */
+  async restoreEach(machine: string, states: Expectation[]): Promise<void> {
+    await this.#runAndCompare([], machine, states);
+  }
+
+  /** A backup that ends well, then a restore of the newest state, compared with `expected`. */
+  async backupAndRestore(
     machine: string,
-    expected: string,
-    options: Partial<RestoreOptions> & { rsyncExclude?: string[] } = {},
-  ): Promise<void> {
-    const { rsyncExclude, ...rest } = options;
-    const where = await this.restore(machine, rest);
-    await sameTrees(expected, where, rsyncExclude);
-    await removeTree(where);
+    level: string,
+    expected = this.path(machine),
+    options: Selection = {},
+  ): Promise<JobReport> {
+    const command = runCommand(machine, { level });
+    const [report] = await this.#runAndCompare([command], machine, [{ expected, ...options }]);
+    return report!;
+  }
+
+  /** Everything in one console: starting one takes longer than a small job. */
+  async #runAndCompare(commands: string[], machine: string, states: Expectation[]): Promise<JobReport[]> {
+    const wheres = states.map(() => this.path(`restored-${++this.#restores}`));
+    const restores = states.map(({ expected, rsyncExclude, ...selection }, index) =>
+      this.installation.restoreCommand({ fileSet: machine, ...selection, where: wheres[index]! }),
+    );
+    const reports = await this.installation.runAll([...commands, ...restores]);
+    for (const [index, { report, termination }] of reports.entries())
+      assert.equal(termination, index < commands.length ? "Backup OK" : "Restore OK", report);
+    for (const [index, { expected, rsyncExclude }] of states.entries()) {
+      await sameTrees(expected, wheres[index]!, rsyncExclude);
+      await removeTree(wheres[index]!);
+    }
+    return reports;
   }
 
   /** Names of all entries below a directory, in path order. */

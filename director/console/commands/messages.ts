@@ -8,7 +8,8 @@ export function* takeMessages(director: ConsoleDirector, console: string, acl: A
   const allowed = acl.grantsAll("job") ? undefined : (job: string) => job === "" || acl.allows("job", job);
   while (director.messages.pending(console) > 0) {
     const batch = director.messages.take(console, undefined, allowed);
-    for (const text of batch) yield text.endsWith("\n") ? text : `${text}\n`;
+    // A report ends its last line itself: an empty one follows it, as in Bacula.
+    for (const text of batch) yield `${text}\n`;
     // A batch may hold nothing that this console may see; what remains is asked for again.
     if (batch.length === 0 && allowed === undefined) return;
   }

@@ -72,7 +72,7 @@ function shortType(type: string): string {
 function runningLine(job: LiveView): string {
   const level = job.plan.job.type === "Backup" ? levelName(levelLetter(job.level)) : "";
   return (
-    `${String(job.jobId).padStart(6)}  ${shortType(job.plan.job.type).padEnd(4)} ${level.slice(0, 12).padEnd(5)} ` +
+    `${String(job.jobId).padStart(6)}  ${shortType(job.plan.job.type).padEnd(4)} ${level.slice(0, 4).padEnd(5)} ` +
     `${withCommas(job.progress.files).padStart(10)} ${shortSize(job.progress.bytesRead).padStart(10)} ` +
     ` ${job.plan.job.name.padEnd(17)} ${job.detail}\n`
   );
@@ -103,10 +103,15 @@ async function running(context: CommandContext): Promise<void> {
 export function terminatedLines(records: readonly JobRecord[]): string {
   const head = ` JobId  Level      Files    Bytes   Status   Finished        Name \n${"=".repeat(68)}\n`;
   const line = (job: JobRecord) =>
-    `${String(job.jobId).padStart(6)}  ${(job.type === "B" ? levelName(job.level) : typeName(job.type)).slice(0, 7).padEnd(7)} ` +
+    `${String(job.jobId).padStart(6)}  ${shortKind(job).padEnd(7)} ` +
     `${withCommas(job.files).padStart(8)} ${shortSize(job.bytes).padStart(10)}  ${shortStatus(job).padEnd(7)}  ` +
     `${statusTime(job.endMs).padEnd(15)} ${job.name}\n`;
   return head + records.map(line).join("");
+}
+
+/** `Full`, `Incr`, `Diff`; jobs without a level show their type. */
+function shortKind(job: JobRecord): string {
+  return job.type === "B" ? levelName(job.level).slice(0, 4) : typeName(job.type).slice(0, 7);
 }
 
 function shortStatus(job: JobRecord): string {

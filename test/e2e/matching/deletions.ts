@@ -45,8 +45,7 @@ export function deletionTests(get: () => Scenario): void {
       ];
       for (const [index, step] of steps.entries()) {
         await runTreeOps(root, step);
-        await get().backup("siblings", index === 2 ? "Differential" : "Incremental");
-        await get().restoresAs("siblings", root);
+        await get().backupAndRestore("siblings", index === 2 ? "Differential" : "Incremental", root);
       }
     });
 
@@ -67,12 +66,10 @@ export function deletionTests(get: () => Scenario): void {
       ];
       for (const op of replacements) {
         await runTreeOps(root, [{ op: "remove", path: "y" }, op]);
-        await get().backup("types", "Incremental");
-        await get().restoresAs("types", root);
+        await get().backupAndRestore("types", "Incremental", root);
       }
       await runTreeOps(root, [{ op: "remove", path: "y" }, ...tree("y")]);
-      await get().backup("types", "Incremental");
-      await get().restoresAs("types", root);
+      await get().backupAndRestore("types", "Incremental", root);
     });
 
     test("a directory that cannot be read deletes nothing", async () => {
@@ -105,8 +102,7 @@ export function deletionTests(get: () => Scenario): void {
       await chmod(`${root}/shut`, 0o755);
       await chmod(`${root}/secret`, 0o644);
       await rm(`${root}/shut/b`);
-      await get().backup("unreadable", "Incremental");
-      await get().restoresAs("unreadable", root);
+      await get().backupAndRestore("unreadable", "Incremental", root);
     });
   });
 }

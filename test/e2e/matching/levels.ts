@@ -69,8 +69,7 @@ export function levelTests(get: () => Scenario): void {
       assert.match(report.report, /Warning: .*"nothing-at-all-base"/);
       await get().restoresAs("no-such-base", root);
       await newMachine("own-name");
-      await get().backup("own-name", "Full");
-      await get().restoresAs("own-name", root);
+      await get().backupAndRestore("own-name", "Full", root);
     });
 
     test("a missing root fails the job, and the failed run is nobody's parent", async () => {

@@ -61,11 +61,9 @@ export function linkTests(get: () => Scenario): void {
       ];
       for (const step of steps) {
         await runTreeOps(root, step);
-        await get().backup("moved-links", "Incremental");
-        await get().restoresAs("moved-links", root);
+        await get().backupAndRestore("moved-links", "Incremental", root);
       }
-      await get().backup("moved-links", "Full");
-      await get().restoresAs("moved-links", root);
+      await get().backupAndRestore("moved-links", "Full", root);
     });
   });
 }

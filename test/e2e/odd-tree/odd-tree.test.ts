@@ -31,7 +31,7 @@ describe("odd tree", () => {
       { name: "reference", root: scenario.path("reference"), level: "Base" },
       { name: "vm", root: scenario.path("vm"), base: ["vm", "reference"] },
     ]);
-    await makeOddTree(scenario.path("reference"));
+    await makeOddTree(scenario.path("reference"), { hugeDirectory: 1500 });
     await scenario.installation.startAll();
   });
 
@@ -41,19 +41,20 @@ describe("odd tree", () => {
   async function run(level: string, parents: number[]): Promise<State> {
     const saved = scenario.path(`saved-${states.length}`);
     await copyTree(scenario.path("vm"), saved);
-    const report = await scenario.backup("vm", level);
+    const report = await scenario.backupAndRestore("vm", level, saved, { rsyncExclude: RSYNC_EXCLUDE });
     const state = { saved, time: await pointInTime(), jobIds: [...parents, report.jobId] };
-    await scenario.restoresAs("vm", saved, { rsyncExclude: RSYNC_EXCLUDE });
     states.push(state);
     return state;
   }
 
   /** Restores all states but the newest: by time, or by the list of their runs. */
   async function earlierStates(how: "before" | "jobIds"): Promise<void> {
-    for (const { saved, time, jobIds } of states.slice(0, -1)) {
-      const selection = how === "before" ? { before: time } : { jobIds };
-      await scenario.restoresAs("vm", saved, { ...selection, rsyncExclude: RSYNC_EXCLUDE });
-    }
+    const wanted = states.slice(0, -1).map(({ saved, time, jobIds }) => ({
+      expected: saved,
+      ...(how === "before" ? { before: time } : { jobIds }),
+      rsyncExclude: RSYNC_EXCLUDE,
+    }));
+    await scenario.restoreEach("vm", wanted);
   }
 
   test("the Base of the reference restores; the socket is noted and skipped", async () => {

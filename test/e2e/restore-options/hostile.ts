@@ -53,20 +53,23 @@ export function hostileTests(get: () => Scenario): void {
       );
       await installation.kill("filed", "SIGTERM");
       await installation.start("filed");
-      const where = get().path("not-allowed");
-      const report = await installation.restore({ where, jobIds: [1] });
-      assert.equal(report.termination, "*** Restore Error ***", report.report);
-      assert.match(report.report, /RestoreRoots/);
-      await symlink(get().path("outside-deep"), `${allowed}/way-out`);
-      const around = await installation.restore({ where: `${allowed}/way-out/x`, jobIds: [1] });
-      assert.equal(around.termination, "*** Restore Error ***", around.report);
-      await sameTrees(get().path("outside-saved-deep"), get().path("outside-deep"));
-      await get().restore("machine", { where: `${allowed}/inside`, jobIds: [1] });
-      await installation.editConfig("filed", (text) =>
-        text.replace(`RestoreRoots: [${allowed}]`, "RestoreRoots: [/]"),
-      );
-      await installation.kill("filed", "SIGTERM");
-      await installation.start("filed");
+      try {
+        const where = get().path("not-allowed");
+        const report = await installation.restore({ where, jobIds: [1] });
+        assert.equal(report.termination, "*** Restore Error ***", report.report);
+        assert.match(report.report, /RestoreRoots/);
+        await symlink(get().path("outside-deep"), `${allowed}/way-out`);
+        const around = await installation.restore({ where: `${allowed}/way-out/x`, jobIds: [1] });
+        assert.equal(around.termination, "*** Restore Error ***", around.report);
+        await sameTrees(get().path("outside-saved-deep"), get().path("outside-deep"));
+        await get().restore("machine", { where: `${allowed}/inside`, jobIds: [1] });
+      } finally {
+        await installation.editConfig("filed", (text) =>
+          text.replace(`RestoreRoots: [${allowed}]`, "RestoreRoots: [/]"),
+        );
+        await installation.kill("filed", "SIGTERM");
+        await installation.start("filed");
+      }
     });
   });
 }

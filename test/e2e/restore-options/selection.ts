@@ -1,7 +1,7 @@
 /** Parts of a backup: names, marks in the tree, single runs, members of hard link groups. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { listTree } from "../../helpers/compare.js";
+import { compareTrees, listTree } from "../../helpers/compare.js";
 import { findReport } from "../../helpers/job-report.js";
 import { copyTree, type Scenario, sameTrees } from "../../helpers/scenario.js";
 import { removeTree, runTreeOps } from "../../helpers/tree-ops.js";
@@ -89,13 +89,14 @@ export function selectionTests(get: () => Scenario): void {
       await copyTree(root, scenario.path("machine-before"));
       await runTreeOps(root, [
         { op: "rewrite", path: "plain", seed: "changed" },
-        { op: "change", path: "links/two", mode: 0o600 },
+        { op: "change", path: "links/two", mode: 0o640 },
         { op: "remove", path: "etc/other" },
       ]);
       const { jobId } = await scenario.backup("machine", "Incremental");
       const where = await scenario.restore("machine", { jobIds: [jobId] });
       await expectNames(where, ["etc", "links", "links/one", "links/two", "plain", "three"]);
-      await sameTrees(`${root}/links`, `${where}/links`);
+      // The directory itself is not in this run.
+      assert.deepEqual(await compareTrees(`${root}/links`, `${where}/links`, { root: false }), []);
       await scenario.restoresAs("machine", scenario.path("machine-before"), { jobIds: [1] });
       await scenario.restoresAs("machine", root, { jobIds: [1, jobId] });
       await scenario.restoresAs("machine", root);

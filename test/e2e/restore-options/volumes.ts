@@ -59,8 +59,7 @@ export function volumeTests(get: () => Scenario): void {
         { op: "rewrite", path: "large", seed: "again" },
         { op: "rewrite", path: "f7", seed: "again" },
       ]);
-      await scenario.backup("spanning", "Incremental");
-      await scenario.restoresAs("spanning", scenario.path("spanning"));
+      await scenario.backupAndRestore("spanning", "Incremental", scenario.path("spanning"));
       const files = (await readdir(scenario.volume(""))).filter((name) => name.startsWith("Small-"));
       await runProgram(scenario.basalt, ["volume", "verify", ...files.map((name) => scenario.volume(name))]);
     });
