@@ -85,12 +85,19 @@ export function describeError(error: unknown): string {
   const seen = new Set<unknown>();
   for (let current = error; current !== undefined && current !== null && !seen.has(current); ) {
     seen.add(current);
-    const text = ownMessage(current);
+    // A failed call under an error of ours: that one has taken over its words.
+    const text = parts.length > 0 && isFailedCall(current) ? "" : ownMessage(current);
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
     if (parts.length === 6) break;
     current = nextCause(current);
   }
   return parts.length === 0 ? "unknown error" : parts.join(": ");
+}
+
+/** An error of grpc-js for a call. */
+function isFailedCall(error: unknown): boolean {
+  const { details, metadata } = error as { details?: unknown; metadata?: unknown };
+  return error instanceof Error && typeof details === "string" && typeof metadata === "object";
 }
 
 function nextCause(error: unknown): unknown {

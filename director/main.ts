@@ -1,14 +1,20 @@
 /** The director as a process: start, signals, end. */
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { formatDiagnostic } from "../common/config/diagnostics.js";
-import { BackupError, describeError, EXIT, exitCodeOf } from "../common/errors.js";
-import { createLog, type Log } from "../common/log.js";
+import {
+  type Closer,
+  type DaemonOptions,
+  makeWorkingDirectory,
+  runDaemon,
+  untilTold,
+} from "../common/daemon.js";
+import { describeError } from "../common/errors.js";
+import type { Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
 import { nowMs } from "../common/time.js";
 import { loadTls, readPrivateKey } from "../common/tls/load.js";
 import { openRevocations, readRevoked } from "../common/tls/revoked.js";
+import { lockWorkingDirectory } from "../common/working-directory.js";
 import { RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
@@ -16,18 +22,10 @@ import type { DirectorConfig } from "./config/types.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb } from "./db/database.js";
 import { Director } from "./director.js";
-import { lockDirectory } from "./lock.js";
 import { MessageCenter } from "./messages/center.js";
 import { addDirectorService } from "./service.js";
 
-export interface DirectorProcessOptions {
-  configFile: string;
-  /** Only checks the configuration. */
-  test?: boolean;
-  /** (Default: stderr) */
-  log?: Log;
-  /** Ends the director as SIGTERM does; for programs that start one inside themselves. */
-  signal?: AbortSignal;
+export interface DirectorProcessOptions extends DaemonOptions {
   /** Hears that the director serves, and on which port. */
   onReady?: (port: number, director: Director) => void;
 }
@@ -36,29 +34,12 @@ const DAY_MS = 86_400_000;
 const GRACE_MS = 500;
 
 /** Runs the director until SIGTERM or SIGINT; the exit status. Whatever keeps it from starting is one clear line. */
-export async function runDirector(options: DirectorProcessOptions): Promise<number> {
-  const log = options.log ?? createLog("director");
-  let config: DirectorConfig;
-  try {
-    config = loadDirectorConfig(options.configFile);
-  } catch (error) {
-    const text = error instanceof BackupError ? error.message : describeError(error);
-    for (const line of text.split("\n")) process.stderr.write(`${line}\n`);
-    return exitCodeOf(error);
-  }
-  for (const warning of config.warnings) log.warn(formatDiagnostic(warning));
-  if (options.test === true) return EXIT.ok;
-  const closers: (() => void | Promise<void>)[] = [];
-  try {
+export function runDirector(options: DirectorProcessOptions): Promise<number> {
+  return runDaemon("director", options, loadDirectorConfig, async (config, log, closers) => {
     const director = await open(options, config, log, closers);
-    await untilTold(director, log, options.signal);
-    return EXIT.ok;
-  } catch (error) {
-    log.fatal(describeError(error));
-    return exitCodeOf(error);
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
+    const { signal } = options;
+    await untilTold("the director", { log, signal, reload: () => void reload(director, log) });
+  });
 }
 
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
@@ -66,7 +47,7 @@ async function open(
   options: DirectorProcessOptions,
   config: DirectorConfig,
   log: Log,
-  closers: (() => void | Promise<void>)[],
+  closers: Closer[],
 ): Promise<Director> {
   const { name, address, port, workingDirectory, revokedFile } = config.director;
   const tls = loadTls(config.director.tls);
@@ -74,8 +55,8 @@ async function open(
   readRevoked(revokedFile);
   const revocations = openRevocations(revokedFile, (error) => log.error(describeError(error)));
   const isRevoked = revocations.isRevoked.bind(revocations);
-  makeDirectory(workingDirectory);
-  const lock = lockDirectory(workingDirectory);
+  makeWorkingDirectory(workingDirectory);
+  const lock = lockWorkingDirectory(workingDirectory, "director");
   closers.push(() => lock.release());
   const db = DirectorDb.open(join(workingDirectory, "director.db"));
   closers.push(() => db.close());
@@ -112,15 +93,6 @@ async function open(
   return director;
 }
 
-function makeDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o750 });
-  } catch (cause) {
-    const message = `the working directory ${directory} cannot be made: ${describeError(cause)}`;
-    throw new BackupError("WORKING_DIRECTORY", message, { cause });
-  }
-}
-
 /** Certificates and old statistics, now and every day; the result ends it. */
 function daily(director: Director, certificates: CertificateWatch, log: Log): () => void {
   const work = (): void => {
@@ -133,29 +105,9 @@ function daily(director: Director, certificates: CertificateWatch, log: Log): ()
   return () => clearInterval(timer);
 }
 
-/** Resolves on SIGTERM, SIGINT or the signal; SIGHUP reloads meanwhile. */
-function untilTold(director: Director, log: Log, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const reload = (): void => {
-      void director.reload().then(({ ok, errors }) => {
-        if (ok) log.info("configuration reloaded");
-        for (const line of errors) log.error(line);
-        if (!ok) log.error("the old configuration stays in force");
-      });
-    };
-    const stray = (error: unknown): void => log.error("unexpected failure", { err: error });
-    const end = (): void => {
-      for (const name of ["SIGTERM", "SIGINT"] as const) process.off(name, end);
-      process.off("SIGHUP", reload);
-      process.off("unhandledRejection", stray);
-      log.info("the director ends");
-      resolve();
-    };
-    for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, end);
-    process.on("SIGHUP", reload);
-    // A defect in one job must not end all the others.
-    process.on("unhandledRejection", stray);
-    if (signal?.aborted === true) end();
-    else signal?.addEventListener("abort", end, { once: true });
-  });
+async function reload(director: Director, log: Log): Promise<void> {
+  const { ok, errors } = await director.reload();
+  if (ok) log.info("configuration reloaded");
+  for (const line of errors) log.error(line);
+  if (!ok) log.error("the old configuration stays in force");
 }

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { nowMs, setClock } from "../common/time.js";
+import { lockWorkingDirectory } from "../common/working-directory.js";
 import { CertificateWatch } from "./certificates.js";
-import { lockDirectory } from "./lock.js";
 import { startBench } from "./testing.js";
 
 const DAY_MS = 86_400_000;
@@ -90,14 +90,16 @@ test("no JobId is handed out before every storage daemon has answered, or is dis
 
 test("two directors cannot work in one directory", () => {
   const directory = mkdtempSync(join(tmpdir(), "basalt-lock-"));
-  const lock = lockDirectory(directory);
-  assert.throws(() => lockDirectory(directory), {
+  const lock = lockWorkingDirectory(directory, "director");
+  assert.throws(() => lockWorkingDirectory(directory, "director"), {
     code: "ALREADY_RUNNING",
     message: `another director (process ${process.pid}) works in ${directory}`,
   });
   lock.release();
-  lockDirectory(directory).release();
-  assert.throws(() => lockDirectory(join(directory, "none")), { code: "WORKING_DIRECTORY" });
+  lockWorkingDirectory(directory, "director").release();
+  assert.throws(() => lockWorkingDirectory(join(directory, "none"), "director"), {
+    code: "WORKING_DIRECTORY",
+  });
   rmSync(directory, { recursive: true });
 });
 

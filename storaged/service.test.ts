@@ -249,5 +249,5 @@ test("a second daemon in the same working directory is refused", async () => {
   const lines: string[] = [];
   const log = createLog("test", { write: (line) => void lines.push(line) });
   assert.equal(await runStoraged({ configFile: join(directory, "storaged.yaml"), log }), 1);
-  assert.match(lines.at(-1) ?? "", /a storage daemon \(process \d+\) works in .* already/);
+  assert.match(lines.at(-1) ?? "", /another storaged \(process \d+\) works in /);
 });
