@@ -221,7 +221,7 @@ function reader(rows: readonly Row[]): ListReader {
   return list;
 }
 
-/** Layers, newest first, as DESIGN section 1 lays them over each other. */
+/** Layers, newest first, laid over each other. */
 export function overlay(layers: readonly (readonly Row[])[]): Row[] {
   const found = new Map<string, Row>();
   const hiding: string[] = [];

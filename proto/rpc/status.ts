@@ -43,7 +43,15 @@ export function rpcError(error: unknown): BackupError {
   const status = typeof service.code === "number" ? NAMED[service.code] : undefined;
   const code = typeof sent === "string" ? sent : (status ?? "CONNECTION_LOST");
   const text =
-    service.details !== undefined && service.details !== "" ? service.details : describeError(error);
+    service.details !== undefined && service.details !== ""
+      ? withoutFrame(service.details)
+      : describeError(error);
   const retry = code === "PEER_UNAVAILABLE" || code === "PEER_TIMEOUT" ? "later" : "never";
   return new BackupError(code, text, { retry, ...(typeof sent === "string" ? {} : { cause: error }) });
+}
+
+/** The system's own error out of what grpc-js says when no connection could be made. */
+function withoutFrame(details: string): string {
+  const last = /^No connection established\. Last error: (?:Error: )?(.*)$/s.exec(details)?.[1];
+  return (last ?? details).replace(/\.? ?Resolution note:.*$/s, "");
 }

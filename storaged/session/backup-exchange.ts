@@ -1,6 +1,6 @@
 /** Reads filed's messages until its end and hands each one on. Everything in them is checked. */
 
-import { BackupError } from "../../common/errors.js";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { DIGEST_BYTES } from "../../common/format/content.js";
 import {
   type BackupEnd,
@@ -32,6 +32,9 @@ const MESSAGE_TYPES: readonly string[] = [
   "skipped",
   "saved",
 ];
+
+/** The stream broke, for whatever reason; anything else names what is wrong itself. */
+const BROKEN = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
 
 export interface ExchangeOptions {
   stream: DataStream;
@@ -73,7 +76,7 @@ export class Exchange {
   }
 
   async #read(): Promise<ExchangeEnd> {
-    for await (const message of this.#options.stream.incoming) {
+    for await (const message of this.#incoming()) {
       if (message.length === 0) throw violation("an empty message");
       const end = await this.#take(message);
       if (end !== undefined) {
@@ -85,6 +88,26 @@ export class Exchange {
       "CONNECTION_LOST",
       `client "${this.#options.client}" closed the connection before the end`,
     );
+  }
+
+  /** What filed sends; a connection that breaks is told with the client's name. */
+  async *#incoming(): AsyncGenerator<Buffer> {
+    const { stream, client } = this.#options;
+    const incoming = stream.incoming[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await incoming.next().catch((error: unknown) => {
+          const code = codeOf(error) ?? "";
+          if (!BROKEN.has(code)) throw error;
+          const text = `the connection to client "${client}" broke: ${describeError(error)}`;
+          throw new BackupError(code, text);
+        });
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await incoming.return?.();
+    }
   }
 
   async #take(message: Buffer): Promise<ExchangeEnd | undefined> {

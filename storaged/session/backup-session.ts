@@ -33,11 +33,8 @@ export interface SessionDeps {
   log: Log;
   /** Name of this storage daemon. */
   storage: string;
-  /** Opens the data stream to filed; `close` ends the connection. */
-  connect: (
-    request: StorageBackup__Output,
-    signal: AbortSignal,
-  ) => Promise<{ stream: DataStream; close: () => void }>;
+  /** Opens the data stream to filed; `close` ends the connection. Whoever aborts tells filed why before it breaks. */
+  connect: (request: StorageBackup__Output) => Promise<{ stream: DataStream; close: () => void }>;
   /** For VolSessionId and VolSessionTime of reports. */
   session: { id: number; timeMs: number };
 }
@@ -127,8 +124,8 @@ export class BackupSession {
 
   async #transfer(job: BegunJob): Promise<JobResult> {
     const { catalog, verifier, connect } = this.#deps;
-    const { stream, close } = await connect(this.#request, this.#abort.signal);
-    const abort = () => stream.destroy(this.#abort.signal.reason as Error);
+    const { stream, close } = await connect(this.#request);
+    const abort = () => void this.#refuse(stream, this.#abort.signal.reason);
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     const fail = (error: unknown) => ingest.fail(error);
     const begin = this.#beginRecord();
