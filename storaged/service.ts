@@ -3,6 +3,7 @@
  * the configuration are served; a job's data needs a ticket that the director signed and nobody used before.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
@@ -30,6 +31,9 @@ import { RestoreSession } from "./session/restore-session.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import type { Store } from "./store/store.js";
 import type { FrameVerifier } from "./volume/verify.js";
+
+/** How long jobs may take to end when the daemon stops. */
+const CLOSE_MS = 30_000;
 
 export interface StoragedOptions {
   /** The configuration in force; may change at any time. */
@@ -139,6 +143,7 @@ export class StoragedService {
     }
     const gone = () => session.cancel("the director's connection was lost", false);
     context.signal.addEventListener("abort", gone, { once: true });
+    if (context.signal.aborted) gone();
     const ended = session.run();
     this.#sessions.set(session.jobUuid, { session, ended });
     try {
@@ -209,7 +214,9 @@ export class StoragedService {
     this.#closing = true;
     const all = [...this.#sessions.values()];
     for (const { session } of all) session.cancel(reason, false);
-    await Promise.allSettled(all.map(({ ended }) => ended));
+    // What does not end by then is settled by the next start, as after a crash.
+    const late = sleep(CLOSE_MS, undefined, { ref: false });
+    await Promise.race([Promise.allSettled(all.map(({ ended }) => ended)), late]);
   }
 }
 

@@ -93,12 +93,12 @@ function writeBytes(fd: number, bytes: Buffer, offset: number, sparse: boolean):
     writeAll(fd, bytes, offset);
     return;
   }
-  // Runs between holes, cut at multiples of the block size within the file.
+  // Zeros are left out block by block, also where a piece or the file ends within a block: the file is new.
   let start = 0;
   let at = 0;
   while (at < bytes.length) {
     const end = Math.min(bytes.length, at + HOLE_BYTES - ((offset + at) % HOLE_BYTES));
-    if (end - at === HOLE_BYTES && bytes[at] === 0 && zeroBlock.compare(bytes, at, end) === 0) {
+    if (bytes[at] === 0 && zeroBlock.compare(bytes, at, end, 0, end - at) === 0) {
       if (at > start) writeAll(fd, bytes.subarray(start, at), offset + start);
       start = end;
     }

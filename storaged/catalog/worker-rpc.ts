@@ -99,9 +99,12 @@ export class WorkerClient {
     });
   }
 
+  /** Ends the thread, whatever it is at; open calls fail. */
   async close(): Promise<void> {
     if (this.#dead !== undefined) return;
     this.#dead = new BackupError("WORKER_ENDED", "the worker thread was closed");
+    for (const { reject } of this.#pending.values()) reject(this.#dead);
+    this.#pending.clear();
     await this.#worker.terminate();
   }
 

@@ -45,8 +45,8 @@ function runningText(job: FiledJobStatus__Output): string {
   const bytes = job.progress?.bytesRead ?? 0;
   const path =
     job.progress === null || job.progress === undefined ? "" : displayPath(fromWire(job.progress.path));
-  const kind = job.kind === "restore" ? "Restore" : "Backup";
-  const level = job.kind === "restore" ? "" : `${job.level} `;
+  const kind = job.kind === "Restore" ? "Restore" : "Backup";
+  const level = kind === "Restore" ? "" : `${job.level} `;
   return (
     `JobId ${job.jobId} Job ${job.job} is running.\n` +
     `    ${level}${kind} Job started: ${statusTime(job.startedMs)}\n` +

@@ -45,7 +45,7 @@ export async function storageStatus(context: CommandContext, storage: string): P
 }
 
 function runningText(job: StorageJobStatus__Output): string {
-  const reading = job.kind === "restore";
+  const reading = job.kind === "Restore";
   const bytes = reading ? (job.progress?.bytesSent ?? 0) : (job.progress?.bytesStored ?? 0);
   const seconds = Math.max(1, (nowMs() - job.startedMs) / 1000);
   const what = reading ? "Restore Job" : `${job.level} Backup job`;

@@ -58,12 +58,16 @@ export function configTests(): void {
       const faults: [Daemon, (text: string) => string, RegExp[]][] = [
         [
           "filed",
-          (text) => text.replace(/Port: \d+/, "Port: 123456").replace("HookTimeout: 1 hour", "HookTimout: 1 hour"),
+          (text) =>
+            text.replace(/Port: \d+/, "Port: 123456").replace("HookTimeout: 1 hour", "HookTimout: 1 hour"),
           [/:\d+:\d+: .*123456/, /:\d+:\d+: .*HookTimout.*HookTimeout/],
         ],
         [
           "storaged",
-          (text) => text.replace("LabelMedia: yes", "LabelMedia: perhaps").replace("MediaType: File", "MediTyp: File"),
+          (text) =>
+            text
+              .replace("LabelMedia: yes", "LabelMedia: perhaps")
+              .replace("MediaType: File", "MediTyp: File"),
           [/:\d+:\d+: .*perhaps/, /:\d+:\d+: .*MediTyp.*MediaType/],
         ],
       ];
@@ -103,7 +107,9 @@ export function configTests(): void {
       for (const daemon of DAEMONS) {
         const before = await readFile(file(daemon), "utf8");
         await writeFile(file(daemon), before.replace(/^( *)WorkingDirectory:/m, "$1WorkingDirectry:"));
-        const place = new RegExp(`${daemon}\\.yaml:\\d+:\\d+: .*WorkingDirectry[\\s\\S]*old configuration stays`);
+        const place = new RegExp(
+          `${daemon}\\.yaml:\\d+:\\d+: .*WorkingDirectry[\\s\\S]*old configuration stays`,
+        );
         await reloaded(daemon, place);
         await writeFile(file(daemon), before);
         await reloaded(daemon, /configuration reloaded/);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { endOf } from "../../helpers/program.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
@@ -16,8 +17,9 @@ export function diskTests(): void {
     before(async () => {
       scenario = await Scenario.create("disk-full");
       const storage = join(scenario.installation.dir, "storage");
-      await runProgram("mount", ["-t", "tmpfs", "-o", `size=${SIZE}`, "tmpfs", storage]);
-      mounted = true;
+      const size = ["-t", "tmpfs", "-o", `size=${SIZE}`, "tmpfs", storage];
+      mounted = (await endOf("mount", size)).status === 0;
+      if (!mounted) return;
       await scenario.define([{ name: "small" }, { name: "large" }]);
       for (const [name, size] of [
         ["small", 100_000],
@@ -38,7 +40,9 @@ export function diskTests(): void {
       await scenario?.close();
     });
 
-    test("the job fails with the reason, earlier ones restore, the next one with room succeeds", async () => {
+    test("the job fails with the reason, earlier ones restore, the next one with room succeeds", async (t) => {
+      // Root in a container may not mount either.
+      if (!mounted) return t.skip("no file system can be mounted here");
       const { installation } = scenario;
       await scenario.backup("small", "Full");
       const failed = await scenario.backup("large", "Full", "*** Backup Error ***");

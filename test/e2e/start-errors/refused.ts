@@ -97,7 +97,10 @@ export function refusedTests(): void {
         const work = join(dir, "var", daemon);
         await rm(work, { recursive: true });
         await writeFile(work, "in the way");
-        await refused(daemon, new RegExp(`working directory.*${work}|${work}.*(EEXIST|ENOTDIR|not a directory)`));
+        await refused(
+          daemon,
+          new RegExp(`working directory.*${work}|${work}.*(EEXIST|ENOTDIR|not a directory)`),
+        );
         await rm(work);
       }
     });
@@ -117,7 +120,11 @@ export function refusedTests(): void {
               .replace(`Port: ${port}`, `Port: ${port + 40}`)
               .replace(/WorkingDirectory: .*/, `WorkingDirectory: ${join(dir, "var", daemon)}`),
           );
-          await refused(daemon, new RegExp(`process ${installation.pid(daemon)}\\b.*works in ${join(dir, "var", daemon)}`), second);
+          await refused(
+            daemon,
+            new RegExp(`process ${installation.pid(daemon)}\\b.*works in ${join(dir, "var", daemon)}`),
+            second,
+          );
         }
       } finally {
         await installation.stop();

@@ -7,7 +7,7 @@ import { Scenario, sameTrees, wrote } from "../../helpers/scenario.js";
 import { fileOp, runProgram, runTreeOps, type TreeOp } from "../../helpers/tree-ops.js";
 
 const MIB = 1024 * 1024;
-const SLOW = { ReadLimit: "4 mb/s" };
+const SLOW = { ReadLimit: "2 mb/s" };
 
 /** 12 MiB in files of all sizes; half of it is the same on every machine. */
 function machineTree(name: string): TreeOp[] {
