@@ -33,7 +33,7 @@ export function openForWriting(file: string): Db {
     const db = new Database(file, { timeout: 10_000 });
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = NORMAL");
-    db.pragma("cache_size = -32000");
+    db.pragma("cache_size = -12000");
     db.pragma("wal_autocheckpoint = 4000");
     db.pragma("temp_store = MEMORY");
     db.pragma("journal_size_limit = 67108864");

@@ -59,7 +59,7 @@ export class RestorePlan {
     // Nobody needs it after a crash.
     this.#scratch.pragma("journal_mode = OFF");
     this.#scratch.pragma("synchronous = OFF");
-    this.#scratch.pragma("cache_size = -16000");
+    this.#scratch.pragma("cache_size = -8000");
     this.#scratch.exec(SCRATCH);
     this.#places = new ContentPlaces(this.#catalog);
     const writer = () => new BlockWriter({ state: false });
