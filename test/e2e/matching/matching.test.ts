@@ -1,8 +1,9 @@
 /** Matching against the Bases and the last run, one sub-test for each rule, on one installation. */
 import { mkdir } from "node:fs/promises";
 import { after, before, describe } from "node:test";
-import { Scenario } from "../../helpers/scenario.js";
+import { type Machine, Scenario } from "../../helpers/scenario.js";
 import { runTreeOps } from "../../helpers/tree-ops.js";
+import { baseMachines, basePools, baseTests } from "./bases.js";
 import { deletionMachines, deletionTests } from "./deletions.js";
 import { levelMachines, levelTests } from "./levels.js";
 import { linkMachines, linkTests } from "./links.js";
@@ -15,14 +16,16 @@ describe("matching", () => {
 
   before(async () => {
     scenario = await Scenario.create("matching");
-    await scenario.define([
+    const machines: Machine[] = [
       { name: "reference", level: "Base" },
       ...vouchingMachines,
       ...levelMachines,
       ...deletionMachines,
       ...linkMachines,
       ...racingMachines,
-    ]);
+      ...baseMachines,
+    ];
+    await scenario.define(machines, basePools);
     await mkdir(scenario.path("reference"));
     await runTreeOps(scenario.path("reference"), referenceTree());
     await scenario.installation.startAll();
@@ -32,6 +35,7 @@ describe("matching", () => {
   after(() => scenario?.close());
 
   vouchingTests(get);
+  baseTests(get);
   levelTests(get);
   deletionTests(get);
   linkTests(get);
