@@ -3,6 +3,7 @@
 import { baseName, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { BlockCursor } from "./block-cursor.js";
+import { listedEntry } from "./listed-entry.js";
 import type { Lists } from "./lists.js";
 import type { FindQuery, ListedEntry, LocalJob } from "./types.js";
 
@@ -63,7 +64,7 @@ export class Finder {
         return page.length > 0 ? page : undefined;
       }
       if (row.type !== EntryType.deleted && this.#matches(row)) {
-        page.push(this.#entry(row));
+        page.push(listedEntry(row, this.#jobs[this.#at]!.jobId, false));
         this.#left--;
       }
       if (this.#query.exact) this.#cursor = undefined;
@@ -86,27 +87,5 @@ export class Finder {
   #matches(row: Row): boolean {
     if (this.#query.exact) return row.key === pathToKey(this.#query.pattern);
     return this.#pattern.test(this.#whole ? keyToPath(row.key) : baseName(row.key));
-  }
-
-  #entry(row: Row): ListedEntry {
-    const { key, type, flags, mode, uid, gid, size, mtimeSec, mtimeNsec, target, group } = row;
-    const content = row.content === undefined ? undefined : new Uint8Array(row.content);
-    const { jobId } = this.#jobs[this.#at]!;
-    return {
-      key,
-      type,
-      flags,
-      mode,
-      uid,
-      gid,
-      size,
-      mtimeSec,
-      mtimeNsec,
-      target,
-      group,
-      content,
-      jobId,
-      marked: false,
-    };
   }
 }

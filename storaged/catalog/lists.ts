@@ -7,6 +7,7 @@
 import { isWithin } from "../../common/format/path.js";
 import { BLOCK_TARGET_ROWS, BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BlockCursor, BlockQueries } from "./block-cursor.js";
+import { listedEntry } from "./listed-entry.js";
 import { behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
 import { RuleMatcher } from "./rules.js";
 import type { Db } from "./schema.js";
@@ -162,26 +163,8 @@ export class EntryPages {
   }
 
   #entry(row: Row): ListedEntry {
-    const { key, type, flags, mode, uid, gid, size, mtimeSec, mtimeNsec, target, group } = row;
-    const content = row.content === undefined ? undefined : new Uint8Array(row.content);
     const jobId = this.#jobIds[this.#overlay?.layer ?? 0] ?? 0;
-    const marked = this.#rules?.selects(key) ?? false;
-    return {
-      key,
-      type,
-      flags,
-      mode,
-      uid,
-      gid,
-      size,
-      mtimeSec,
-      mtimeNsec,
-      target,
-      group,
-      content,
-      jobId,
-      marked,
-    };
+    return listedEntry(row, jobId, this.#rules?.selects(row.key) ?? false);
   }
 }
 
