@@ -14,6 +14,7 @@ import { PROTOCOL, RpcChannel } from "../../../proto/rpc.js";
 import type { JobReport } from "../../helpers/job-report.js";
 import { freePortBase } from "../../helpers/ports.js";
 import { endOf, Running } from "../../helpers/program.js";
+import { until } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
@@ -170,14 +171,16 @@ describe("certificates", () => {
     await writeFile(bundle("pki", "filed.crt"), made.certPem);
     await writeFile(bundle("pki", "filed.key"), made.keyPem, { mode: 0o600 });
     const running = await startFiled();
-    assert.match(running.log, /certificate of web1 expires in (19|20) days .*renew it/);
+    // The port may answer before what was printed has come through the pipe.
+    await until("the warning of filed", () =>
+      /certificate of web1 expires in (19|20) days .*renew it/.test(running.log),
+    );
     const test = await endOf(scenario.basalt, ["filed", "-c", bundle("filed.yaml"), "-t"]);
     assert.equal(test.status, 0);
     assert.match(test.stderr, /warning: certificate of web1 expires in/);
     await scenario.backup("web", "Incremental");
-    assert.match(
-      scenario.installation.log("director"),
-      /certificate of filed "web1" expires in (19|20) days/,
+    await until("the warning of the director", () =>
+      /certificate of filed "web1" expires in (19|20) days/.test(scenario.installation.log("director")),
     );
     for (const end of ["crt", "key"])
       await rename(bundle("pki", `own.${end}`), bundle("pki", `filed.${end}`));
