@@ -3,6 +3,7 @@
 import { DIGEST_BYTES, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { RecordKind } from "../../common/format/frame.js";
 import { ByteWriter } from "../../common/format/varint.js";
+import type { BackupTotals } from "../../proto/data/backup.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { ContentPlace } from "../catalog/queries.js";
 import type { BegunJob, JobCounts } from "../catalog/types.js";
@@ -23,6 +24,7 @@ export interface JobEnding {
   status: "T" | "W";
   endMs: number;
   counts: JobCounts;
+  totals: BackupTotals;
 }
 
 /** No chunks: a count of zero. */
@@ -35,6 +37,7 @@ const NO_ENTRIES = (() => {
 /** Appends everything that ends the job; nothing of it is durable before the volumes are synced. */
 export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<void> {
   const { catalog, job, begin, volumes, signal } = closing;
+  const first = volumes.frames;
   await buildClosing(
     {
       jobId: begin.jobId,
@@ -53,6 +56,10 @@ export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<
   );
   const record: JobEndRecord = {
     ...begin,
+    revision: 1,
+    closing: [first, volumes.frames - first],
+    selfContained: job.selfContained,
+    totals: ending.totals,
     status: ending.status,
     endMs: ending.endMs,
     rows: ending.counts.rows,

@@ -227,7 +227,7 @@ export class BackupSession {
     const status = end.totals.errors > 0 || end.totals.warnings > 0 ? "W" : "T";
     const endMs = nowMs();
     const signal = this.#abort.signal;
-    await closeJob({ catalog, job, begin, volumes, signal }, { status, endMs, counts });
+    await closeJob({ catalog, job, begin, volumes, signal }, { status, endMs, counts, totals: end.totals });
     const progress = await volumes.sync();
     signal.throwIfAborted();
     const rawBytes = this.#ingest?.rawBytes ?? 0;

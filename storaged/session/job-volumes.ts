@@ -58,6 +58,11 @@ export class JobVolumes {
     this.#uuid = uuidBytes(options.begin.jobUuid);
   }
 
+  /** Frames appended so far: the next one's number within the job. */
+  get frames(): number {
+    return this.#sequence;
+  }
+
   /** Names in order of use. */
   get names(): string[] {
     return [...new Set(this.#used.map(({ open }) => open.record.name))];

@@ -19,7 +19,15 @@ export interface JobBeginRecord extends JsonObject {
   startMs: number;
 }
 
+/**
+ * Written when a job is committed, and again (with a higher revision) whenever its list or its place changes: the
+ * highest revision on any volume is in force.
+ */
 export interface JobEndRecord extends JobBeginRecord {
+  /** From 1. */
+  revision: number;
+  /** Numbers (within the job) of the closing frames that belong to this revision: the first, and how many. */
+  closing: [first: number, count: number];
   /** T: OK, W: OK with warnings. A job that ends otherwise has no such record. */
   status: string;
   endMs: number;
@@ -33,6 +41,13 @@ export interface JobEndRecord extends JobBeginRecord {
   /** All volumes that hold frames of the job, in order of writing. */
   volumes: string[];
 }
+
+/** A change of what exists that moves no content (record kind 5). */
+export type ChangeRecord =
+  /** These jobs were deleted: end records of up to that revision count no more. Their content stays content. */
+  | { op: "delete"; timeMs: number; jobs: { jobUuid: string; revision: number }[] }
+  /** Frames of this job on this volume are content in use, although the job was deleted or never had an end record here. */
+  | { op: "content"; timeMs: number; job: JobBeginRecord };
 
 /** Checks what every reader needs: jobUuid, jobId, level and names. @throws GarbledInput */
 export function decodeJobBegin(body: Buffer): JobBeginRecord {
@@ -49,8 +64,14 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
     }
     return value as string[];
   };
+  const { closing = [0, 0], revision = 1 } = fields;
+  if (!isRange(closing) || !Number.isSafeInteger(revision) || (revision as number) < 1) {
+    throw new GarbledInput("job end record with an impossible revision");
+  }
   return {
     ...jobFields(fields),
+    revision: revision as number,
+    closing,
     status: textOf(fields, "status", "job end record"),
     endMs: numberOf(fields, "endMs", "job end record"),
     rows: numberOf(fields, "rows", "job end record"),
@@ -60,6 +81,43 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
     bases: texts("bases"),
     volumes: texts("volumes"),
   };
+}
+
+/** undefined: a change that this program does not know; it may be passed over. @throws GarbledInput */
+export function decodeChange(body: Buffer): ChangeRecord | undefined {
+  const what = "change record";
+  const fields = parseObject(body, what);
+  const timeMs = numberOf(fields, "timeMs", what);
+  switch (textOf(fields, "op", what)) {
+    case "delete": {
+      const { jobs } = fields;
+      if (!Array.isArray(jobs)) throw new GarbledInput("delete record without jobs");
+      return { op: "delete", timeMs, jobs: jobs.map(deletedJob) };
+    }
+    case "content": {
+      const { job } = fields;
+      if (typeof job !== "object" || job === null) throw new GarbledInput("content record without its job");
+      return { op: "content", timeMs, job: jobFields(job as JsonObject) };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function deletedJob(item: unknown): { jobUuid: string; revision: number } {
+  const { jobUuid, revision } = (item ?? {}) as Record<string, unknown>;
+  if (typeof jobUuid !== "string" || !isUuid(jobUuid) || !Number.isSafeInteger(revision)) {
+    throw new GarbledInput("delete record with an invalid job");
+  }
+  return { jobUuid, revision: revision as number };
+}
+
+function isRange(value: unknown): value is [number, number] {
+  return (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    value.every((item) => Number.isSafeInteger(item) && item >= 0)
+  );
 }
 
 function jobFields(fields: JsonObject): JobBeginRecord {
