@@ -123,6 +123,8 @@ export async function writeVolume(store: Store, path: string, content: TestConte
   );
   const end: JobEndRecord = {
     ...TEST_JOB,
+    revision: 1,
+    closing: [0, sequence],
     status: "T",
     endMs: 1_790_000_060_000,
     rows: counts.rows,
