@@ -10,12 +10,14 @@ export interface Ticket {
   id: string;
   jobId: number;
   jobUuid: string;
-  kind: "backup" | "restore";
+  kind: "backup" | "restore" | "verify" | "copy";
   director: string;
   /** Client whose filed takes part. */
   client: string;
-  /** Storage whose storaged takes part. */
+  /** Storage whose storaged takes part: of a copy the one that writes it. */
   storage: string;
+  /** Of a copy: the storage daemon that has the original. */
+  from?: string;
   /** Pool to append to; "" for a restore. */
   pool: string;
   expiresMs: number;

@@ -11,7 +11,9 @@ test("member names come back", () => {
   });
   const digest = Buffer.alloc(32, 0xab);
   assert.deepEqual(parseMemberName(12, partName(12, digest)), { kind: "part", digest: "ab".repeat(32) });
-  assert.deepEqual(parseMemberName(12, manifestName(12, 7)), { kind: "manifest", number: 7 });
+  assert.deepEqual(parseMemberName(12, manifestName(12, 7)), { kind: "manifest", number: 7, revision: 1 });
+  assert.deepEqual(parseMemberName(12, manifestName(12, 7, 3)), { kind: "manifest", number: 7, revision: 3 });
+  assert.throws(() => parseMemberName(12, "job12/.basalt/manifest.1/000007"), GarbledInput);
 });
 
 test("the reserved directory is told from its look-alikes", () => {

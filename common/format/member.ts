@@ -26,16 +26,17 @@ export function partName(jobId: number, digest: Buffer): string {
   return `job${jobId}/${RESERVED}/parts/${digest.toString("hex")}`;
 }
 
-/** Member name of a piece of the manifest, numbered from 1. */
-export function manifestName(jobId: number, number: number): string {
-  return `job${jobId}/${RESERVED}/manifest/${String(number).padStart(6, "0")}`;
+/** Member name of a piece of the manifest, numbered from 1; later revisions of a list have directories of their own. */
+export function manifestName(jobId: number, number: number, revision = 1): string {
+  const room = revision === 1 ? "manifest" : `manifest.${revision}`;
+  return `job${jobId}/${RESERVED}/${room}/${String(number).padStart(6, "0")}`;
 }
 
 /** What a member name stands for. */
 export type Member =
   | { kind: "entry"; key: string }
   | { kind: "part"; digest: string }
-  | { kind: "manifest"; number: number };
+  | { kind: "manifest"; number: number; revision: number };
 
 /**
  * Reads a member name (without trailing slash) of job `jobId`.
@@ -54,7 +55,10 @@ export function parseMemberName(jobId: number, name: string): Member {
     if (room === "parts" && /^[0-9a-f]+$/.test(last) && last.length === DIGEST_BYTES * 2) {
       return { kind: "part", digest: last };
     }
-    if (room === "manifest" && /^[0-9]{6}$/.test(last)) return { kind: "manifest", number: Number(last) };
+    const [, revision] = /^manifest(?:\.([1-9][0-9]{0,8}))?$/.exec(room ?? "") ?? [];
+    const isManifest = room === "manifest" || (revision !== undefined && revision !== "1");
+    if (isManifest && /^[0-9]{6}$/.test(last))
+      return { kind: "manifest", number: Number(last), revision: Number(revision ?? 1) };
   }
   throw new GarbledInput("member name in the reserved directory .basalt");
 }

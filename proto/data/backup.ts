@@ -36,12 +36,19 @@ export const BackupKind = {
 /** Level after any upgrade. */
 export type BackupLevel = "Base" | "Full" | "Differential" | "Incremental";
 
+/** Levels of Verify jobs that look at the machine's files. */
+export type DiskVerifyLevel = "DiskToCatalog" | "InitCatalog" | "Catalog";
+
+export function isDiskVerifyLevel(level: string): level is DiskVerifyLevel {
+  return level === "DiskToCatalog" || level === "InitCatalog" || level === "Catalog";
+}
+
 export interface ListInfo {
   /**
    * own: the machine's own newest effective list, rows with state; parent: the effective list that the new rows
    * are written against, when that is neither `own` nor the Bases; base: a Base's list.
    */
-  role: "own" | "parent" | "base";
+  role: "own" | "parent" | "base" | "verified";
   jobId: number;
 }
 
@@ -50,7 +57,11 @@ export interface BackupStart {
   storage: string;
   jobUuid: string;
   jobId: number;
-  level: BackupLevel;
+  /**
+   * With a DiskVerifyLevel nothing is stored: filed tells the differences to the director. Only InitCatalog sends rows
+   * and state, for all entries, with content of the all-zero digest where it was not asked to read files.
+   */
+  level: BackupLevel | DiskVerifyLevel;
   /** Signed by the director; filed compares it with the job that the director announced. */
   ticket: string;
   /** Index in this array is the list number of credits and blocks. Bases stand in the order of the job's list. */
@@ -101,6 +112,8 @@ export interface BackupTotals {
   usedFiles: number;
   errors: number;
   warnings: number;
+  /** Verify: entries that differ, are missing or new. */
+  differences?: number;
 }
 
 export interface BackupEnd {

@@ -2,20 +2,37 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { type Db, openForWriting } from "./schema.js";
+import { InitLists } from "./verify-lists.js";
 import { serveMethods } from "./worker-rpc.js";
 import { ContentStore } from "./writer-content.js";
 import { Contexts } from "./writer-context.js";
+import { GoneStore } from "./writer-gone.js";
 import { JobStore } from "./writer-jobs.js";
+import { MigrateStore } from "./writer-migrate.js";
+import { Needs } from "./writer-needs.js";
 import { PoolStore } from "./writer-pools.js";
+import { RepairStore } from "./writer-repair.js";
+import { RewriteStore } from "./writer-rewrite.js";
 import { RowStore } from "./writer-rows.js";
+import { VacuumStore } from "./writer-vacuum.js";
+import { VolumeStore } from "./writer-volumes.js";
 
 /** Methods of the writing thread over an open catalog; also used without a thread in tests. */
 export function writerMethods(db: Db) {
   const contexts = new Contexts(db);
-  const contents = new ContentStore(db, contexts);
-  const jobs = new JobStore(db, contexts, contents);
+  const needs = new Needs(db);
+  const contents = new ContentStore(db, contexts, needs);
+  const jobs = new JobStore(db, contexts, contents, needs);
+  const gone = new GoneStore(db, contexts, needs);
+  const rewrites = new RewriteStore(db, contexts, jobs, needs);
+  rewrites.clear();
+  const migrate = new MigrateStore(db);
   const rows = new RowStore(db, contexts, contents);
   const pools = new PoolStore(db, contexts);
+  const volumes = new VolumeStore(db, contexts);
+  const vacuum = new VacuumStore(db, contexts, needs);
+  const inits = new InitLists(db);
+  const repairs = new RepairStore(db, needs);
   return {
     open: () => undefined,
     begin: jobs.begin.bind(jobs),
@@ -30,12 +47,57 @@ export function writerMethods(db: Db) {
     fail: jobs.fail.bind(jobs),
     clean: jobs.clean.bind(jobs),
     recover: jobs.recover.bind(jobs),
+    ending: jobs.ending.bind(jobs),
+    beginRewrite: rewrites.begin.bind(rewrites),
+    rewriteCounts: rewrites.counts.bind(rewrites),
+    commitRewrite: rewrites.commit.bind(rewrites),
+    abandonRewrite: rewrites.abandon.bind(rewrites),
+    endedInVain: gone.endedInVain.bind(gone),
+    endSettled: gone.endSettled.bind(gone),
+    dependants: gone.dependants.bind(gone),
+    doom: gone.doom.bind(gone),
+    doomed: gone.doomed.bind(gone),
+    recordPlaces: gone.recordPlaces.bind(gone),
+    undoom: gone.undoom.bind(gone),
+    bury: gone.bury.bind(gone),
+    recordEnd: gone.recordEnd.bind(gone),
+    needOf: gone.needOf.bind(gone),
+    purgeVolume: gone.purgeVolume.bind(gone),
+    purgeStep: gone.purgeStep.bind(gone),
+    hold: gone.hold.bind(gone),
+    letGo: gone.letGo.bind(gone),
+    takePlace: migrate.takePlace.bind(migrate),
+    migratedAway: migrate.migratedAway.bind(migrate),
     syncPools: pools.sync.bind(pools),
     addVolume: pools.addVolume.bind(pools),
     setVolumeStatus: pools.setStatus.bind(pools),
     countVolumeError: pools.countError.bind(pools),
     cutVolume: pools.cutTo.bind(pools),
+    updateVolume: volumes.update.bind(volumes),
+    volumeFromPool: volumes.fromPool.bind(volumes),
+    setVolumeUuid: volumes.setUuid.bind(volumes),
+    moveVolume: volumes.move.bind(volumes),
+    checkRename: volumes.checkRename.bind(volumes),
+    beginRecycle: volumes.beginRecycle.bind(volumes),
+    endRecycle: volumes.endRecycle.bind(volumes),
+    removeVolume: volumes.remove.bind(volumes),
+    removePool: volumes.removePool.bind(volumes),
     neededBytes: pools.neededBytes.bind(pools),
+    beginInit: inits.beginInit.bind(inits),
+    addInit: inits.addInit.bind(inits),
+    commitInit: inits.commitInit.bind(inits),
+    dropInit: inits.dropInit.bind(inits),
+    setDamaged: repairs.setDamaged.bind(repairs),
+    addVolumeErrors: repairs.addErrors.bind(repairs),
+    addFoundFrame: repairs.addFoundFrame.bind(repairs),
+    addNeeds: repairs.addNeeds.bind(repairs),
+    noteNowhere: repairs.noteNowhere.bind(repairs),
+    dropNotes: repairs.dropNotes.bind(repairs),
+    setLive: vacuum.setLive.bind(vacuum),
+    startCount: vacuum.startCount.bind(vacuum),
+    moveFrames: vacuum.moveFrames.bind(vacuum),
+    reserveEnd: vacuum.reserveEnd.bind(vacuum),
+    leaveVolume: vacuum.leave.bind(vacuum),
     close: () => void db.close(),
   };
 }

@@ -52,16 +52,17 @@ export class Catalog {
 
   /** List blocks one by one; leaving the loop closes the handle. */
   async *blocks(layers: readonly LocalJob[], stateOf?: LocalJob): AsyncGenerator<Buffer, void> {
-    const handle = await this.reader.openBlocks([...layers], stateOf);
-    try {
-      for (;;) {
-        const block = await this.reader.nextBlock(handle);
-        if (block === undefined) return;
-        yield asBuffer(block);
-      }
-    } finally {
-      await this.reader.closeHandle(handle).catch(() => undefined);
-    }
+    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf));
+  }
+
+  /** Blocks of the rows that make the list of `wanted` out of that of `lower` (layers, top first). */
+  async *difference(wanted: readonly LocalJob[], lower: readonly LocalJob[]): AsyncGenerator<Buffer, void> {
+    yield* blocksOf(this.reader, await this.reader.openDifference([...wanted], [...lower]));
+  }
+
+  /** Blocks of a run's state stream. */
+  async *states(job: LocalJob): AsyncGenerator<Buffer, void> {
+    yield* blocksOf(this.reader, await this.reader.openStates(job));
   }
 
   /** Pages of a handle from openEntries or openFind. */
@@ -86,5 +87,18 @@ export class Catalog {
     await this.#reading.close();
     await this.writer.close().catch(() => undefined);
     await this.#writing.close();
+  }
+}
+
+async function* blocksOf(reader: Remote<ReaderMethods>, handle: number): AsyncGenerator<Buffer, void> {
+  try {
+    for (;;) {
+      const block = await reader.nextBlock(handle);
+      if (block === undefined) return;
+      // A step without a block: others had their turn.
+      if (block.length > 0) yield asBuffer(block);
+    }
+  } finally {
+    await reader.closeHandle(handle).catch(() => undefined);
   }
 }

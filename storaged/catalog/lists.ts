@@ -34,14 +34,14 @@ export interface BlockSource {
   next(): Buffer | undefined;
 }
 
-/** One job's own blocks as they are: nothing is decoded. */
+/** One job's own blocks (rows or state) as they are: nothing is decoded. */
 export class VerbatimBlocks implements BlockSource {
   readonly #queries: BlockQueries;
   readonly #job: LocalJob;
   #last: Buffer | undefined;
 
-  constructor(lists: Lists, job: LocalJob) {
-    this.#queries = lists.rows;
+  constructor(queries: BlockQueries, job: LocalJob) {
+    this.#queries = queries;
     this.#job = job;
   }
 

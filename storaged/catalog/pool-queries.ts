@@ -52,6 +52,10 @@ function toPool(raw: Raw): PoolRecord {
     scratchPool: String(raw.scratch_pool),
     recyclePool: String(raw.recycle_pool),
     nextPool: String(raw.next_pool),
+    recycleOldestVolume: raw.recycle_oldest_volume === 1,
+    recycleCurrentVolume: raw.recycle_current_volume === 1,
+    purgeOldestVolume: raw.purge_oldest_volume === 1,
+    truncateOnPurge: raw.truncate_on_purge === 1,
     volumes: Number(raw.volumes),
   };
 }
@@ -80,5 +84,12 @@ function toVolume(raw: Raw): VolumeRecord {
     useDuration: Number(raw.use_duration),
     slot: Number(raw.slot),
     inChanger: raw.in_changer === 1,
+    uuid: String(raw.uuid),
+    recordEnd: Number(raw.record_end),
+    recycles: Number(raw.recycles),
+    truncateOnPurge: raw.truncate_on_purge === 1,
+    recyclePool: String(raw.recycle_pool),
+    liveBytes: Number(raw.live_bytes),
+    measuredMs: Number(raw.measured_ms),
   };
 }

@@ -28,8 +28,10 @@ export class JobQueries {
   readonly #db: Db;
   readonly #layers: LayerQueries;
   readonly #volumes;
+  readonly #needs;
   readonly #copies;
   readonly #frameVolume;
+  readonly #poolOf;
   readonly #finished;
   readonly #content;
   readonly #parts;
@@ -42,9 +44,17 @@ export class JobQueries {
         "SELECT DISTINCT v.name FROM job_volume j JOIN volume v ON v.id = j.volume WHERE j.job = ? ORDER BY j.ord",
       )
       .pluck();
+    this.#needs = db
+      .prepare<[number], string>(
+        "SELECT v.name FROM job_need n JOIN volume v ON v.id = n.volume WHERE n.job = ? ORDER BY v.id",
+      )
+      .pluck();
     this.#copies = db
-      .prepare<[Buffer], [number, number]>("SELECT job, frame FROM chunk WHERE digest = ? AND damaged = 0")
+      .prepare<[Buffer], [number, number, number]>(
+        "SELECT job, frame, pool FROM chunk WHERE digest = ? AND damaged = 0",
+      )
       .raw();
+    this.#poolOf = db.prepare<[number], number>("SELECT pool FROM job WHERE id = ?").pluck();
     this.#frameVolume = db
       .prepare<[number], string>("SELECT v.name FROM frame f JOIN volume v ON v.id = f.volume WHERE f.id = ?")
       .pluck();
@@ -66,7 +76,7 @@ export class JobQueries {
     const numbers = query.jobIds.filter(Number.isSafeInteger).join(",");
     const raws = this.#db
       .prepare<object, Raw>(`SELECT j.*, p.name AS pool_name FROM job j JOIN pool p ON p.id = j.pool
-        WHERE (@client = '' OR j.client = @client) AND (@jobName = '' OR j.job_name = @jobName)
+        WHERE j.status NOT IN ('D', 'G') AND (@client = '' OR j.client = @client) AND (@jobName = '' OR j.job_name = @jobName)
         AND (@fileSet = '' OR j.file_set = @fileSet) AND (@beforeMs = 0 OR (j.end_ms > 0 AND j.end_ms <= @beforeMs))
         ${numbers === "" ? "" : `AND j.job_id IN (${numbers})`}
         ORDER BY j.id DESC LIMIT @limit`)
@@ -74,20 +84,28 @@ export class JobQueries {
     return raws.map((raw) => this.#listing(raw));
   }
 
+  /** Those of these UUIDs that no job of this catalog has. */
+  unknownJobs(uuids: readonly string[]): string[] {
+    const known = this.#db.prepare("SELECT 1 FROM job WHERE uuid = ?");
+    return uuids.filter((uuid) => known.get(uuid) === undefined);
+  }
+
   highestJobId(): number {
     return this.#db.prepare<[], number>("SELECT coalesce(max(job_id), 0) FROM job").pluck().get() ?? 0;
   }
 
-  /** Where each chunk (32 bytes of digest) lies; an own copy of `job` before others. */
+  /** Where each chunk (32 bytes of digest) lies; an own copy of `job` before others, then one in its pool. */
   chunkPlaces(job: LocalJob, digests: Uint8Array): ContentPlace[][] {
     const all = asBuffer(digests);
     const jobIds = new Map<LocalJob, number | undefined>();
     const volumes = new Map<number, string | undefined>();
     const places: ContentPlace[][] = [];
+    const own = this.#poolOf.get(job);
     for (let at = 0; at < all.length; at += DIGEST_BYTES) {
       const copies = this.#copies.all(all.subarray(at, at + DIGEST_BYTES));
       const [owner, frame] =
         copies.find((copy) => copy[0] === job) ??
+        copies.find((copy) => copy[2] === own && this.#jobIdOfCopy(copy[0], job, jobIds) !== undefined) ??
         copies.find((copy) => this.#jobIdOfCopy(copy[0], job, jobIds) !== undefined) ??
         [];
       const jobId = owner === undefined ? undefined : this.#jobIdOfCopy(owner, job, jobIds);
@@ -124,6 +142,7 @@ export class JobQueries {
       bases: numbers(this.#layers.basesOf(record.id)),
       chain: numbers(this.#layers.chainOf(record.id)),
       volumes: this.#volumes.all(record.id),
+      needs: this.#needs.all(record.id),
     };
   }
 }
@@ -139,6 +158,8 @@ function toJob(raw: Raw): JobRecord {
     fileSet: String(raw.file_set),
     fileSetDigest: String(raw.file_set_digest),
     level: String(raw.level) as JobRecord["level"],
+    type: String(raw.type) as JobRecord["type"],
+    copyOf: String(raw.copy_of),
     status: String(raw.status) as JobRecord["status"],
     hasState: raw.has_state === 1,
     selfContained: raw.self_contained === 1,

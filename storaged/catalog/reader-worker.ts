@@ -5,8 +5,11 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
+import { CopyQueries } from "./copy-queries.js";
+import { Damage, MarkedBlocks } from "./damage.js";
 import { Finder } from "./find.js";
 import { LayerQueries, type Layers } from "./layers.js";
+import { DifferenceBlocks } from "./list-difference.js";
 import {
   type BlockSource,
   EntryPages,
@@ -18,9 +21,11 @@ import {
 import { listPools, listVolumes } from "./pool-queries.js";
 import { JobQueries } from "./queries.js";
 import { Resolver } from "./resolve.js";
+import { retentionJobs } from "./retention-queries.js";
 import { RuleMatcher } from "./rules.js";
 import { type Db, openForReading } from "./schema.js";
 import type { EntryQuery, FindQuery, LocalJob, SelectionRule } from "./types.js";
+import { VerifyQueries } from "./verify-lists.js";
 import { serveMethods } from "./worker-rpc.js";
 
 const COUNT_STEP_ROWS = 50_000;
@@ -59,7 +64,10 @@ export function readerMethods(db: Db) {
   const layers = new LayerQueries(db);
   const jobs = new JobQueries(db);
   const resolver = new Resolver(db);
+  const copies = new CopyQueries(db);
   const handles = new Handles();
+  const damage = new Damage(db);
+  const verify = new VerifyQueries(db);
 
   /** One JobId: its effective list; several: the layers themselves. */
   function layersOf(jobIds: readonly number[]): Layers {
@@ -70,17 +78,29 @@ export function readerMethods(db: Db) {
     open: () => undefined,
     resolve: resolver.resolve.bind(resolver),
     listJobs: jobs.list.bind(jobs),
+    unknownJobs: jobs.unknownJobs.bind(jobs),
     highestJobId: jobs.highestJobId.bind(jobs),
+    retentionJobs: () => retentionJobs(db),
     chunkPlaces: jobs.chunkPlaces.bind(jobs),
     partsAfter: jobs.partsAfter.bind(jobs),
+    effective: copies.effective.bind(copies),
+    copiesOf: copies.copiesOf.bind(copies),
+    volumesOf: copies.volumesOf.bind(copies),
+    checkJob: copies.check.bind(copies),
     listPools: (name: string) => listPools(db, name),
     listVolumes: (pool: string, volume: string) => listVolumes(db, pool, volume),
 
     /** Blocks of an overlay (`layers` top first); with `stateOf` the rows carry that run's state. */
     openBlocks: (ids: LocalJob[], stateOf?: LocalJob): number => {
       const plain = ids.length === 1 && stateOf === undefined;
-      return handles.add(plain ? new VerbatimBlocks(lists, ids[0]!) : new OverlayBlocks(lists, ids, stateOf));
+      const source = plain ? new VerbatimBlocks(lists.rows, ids[0]!) : new OverlayBlocks(lists, ids, stateOf);
+      return handles.add(damage.any ? new MarkedBlocks(source, damage) : source);
     },
+    /** The rows that make `wanted` out of `lower` (layers, top first), as blocks. */
+    openDifference: (wanted: LocalJob[], lower: LocalJob[]): number =>
+      handles.add(new DifferenceBlocks(lists.overlay(wanted), lists.overlay(lower))),
+    /** A run's state stream as it is. */
+    openStates: (job: LocalJob): number => handles.add(new VerbatimBlocks(lists.states, job)),
     nextBlock: (handle: number) => handles.get<BlockSource>(handle).next(),
 
     openEntries: (query: EntryQuery): number => {
@@ -118,6 +138,12 @@ export function readerMethods(db: Db) {
       );
     },
     nextFind: (handle: number) => handles.get<Finder>(handle).next(),
+
+    verified: verify.verified.bind(verify),
+    newestInit: verify.newestInit.bind(verify),
+    framesOf: verify.framesOf.bind(verify),
+    recordVolumes: verify.recordVolumes.bind(verify),
+    numberOf: verify.numberOf.bind(verify),
 
     closeHandle: (handle: number) => handles.close(handle),
     close: () => void db.close(),

@@ -13,8 +13,11 @@ interface Run {
 }
 
 const COLUMNS = "id, job_id, level, start_ms, file_set_digest";
-/** Runs count by the order of their starts: what began later saw a later state of the machine. */
-const NEWEST = "status IN ('T', 'W') ORDER BY id DESC LIMIT 1";
+/**
+ * Runs count by the order of their starts: what began later saw a later state of the machine. A VirtualFull has the
+ * start of its newest layer and outranks it; a migrated run keeps its place.
+ */
+const NEWEST = "status IN ('T', 'W') AND type = 'B' ORDER BY start_ms DESC, id DESC LIMIT 1";
 const FULL = "level IN ('Full', 'VirtualFull')";
 
 export class Resolver {

@@ -10,6 +10,9 @@ export type StoredLevel = "Base" | "Full" | "Differential" | "Incremental" | "Vi
 /** R running, T ok, W ok with warnings, E error, f fatal, A canceled. */
 export type StatusLetter = "R" | "T" | "W" | "E" | "f" | "A";
 
+/** B backup; C copy, which stands back while its original is there; M original whose place was taken, to be deleted. */
+export type JobKind = "B" | "C" | "M";
+
 export interface PoolRecord {
   id: number;
   name: string;
@@ -30,6 +33,12 @@ export interface PoolRecord {
   scratchPool: string;
   recyclePool: string;
   nextPool: string;
+  /** When nothing else is left: prune the oldest volume, the one written last, or purge the oldest. */
+  recycleOldestVolume: boolean;
+  recycleCurrentVolume: boolean;
+  purgeOldestVolume: boolean;
+  /** Files are emptied as soon as their volume is purged. */
+  truncateOnPurge: boolean;
   /** Volumes in the pool now. */
   volumes: number;
 }
@@ -60,6 +69,17 @@ export interface VolumeRecord {
   useDuration: number;
   slot: number;
   inChanger: boolean;
+  /** UUID of the label; "" until the file was first looked at. */
+  uuid: string;
+  /** End of the last change record that counts. */
+  recordEnd: number;
+  recycles: number;
+  truncateOnPurge: boolean;
+  /** Where it goes when it is purged; "": stays. */
+  recyclePool: string;
+  /** Bytes of live chunks at `measuredMs`; -1: never counted. */
+  liveBytes: number;
+  measuredMs: number;
 }
 
 /** What a new volume record needs; limits are the pool's. */
@@ -71,6 +91,8 @@ export interface NewVolume {
   slot: number;
   bytes: number;
   labelMs: number;
+  /** Of its label. */
+  uuid: string;
 }
 
 export interface JobRecord {
@@ -83,6 +105,9 @@ export interface JobRecord {
   fileSet: string;
   fileSetDigest: string;
   level: StoredLevel;
+  type: JobKind;
+  /** UUID of the job that it is a copy of; "". */
+  copyOf: string;
   status: StatusLetter;
   hasState: boolean;
   selfContained: boolean;
@@ -104,6 +129,8 @@ export interface JobListing extends JobRecord {
   bases: number[];
   chain: number[];
   volumes: string[];
+  /** Volumes that hold content its rows name. */
+  needs: string[];
 }
 
 export interface NewJob {
@@ -125,6 +152,14 @@ export interface NewJob {
   bases: number[];
   /** Director's JobId of the run whose list vouches; 0: none. */
   ownNewest: number;
+  /** (Default: B) */
+  type?: JobKind;
+  /** UUID of the job that it is a copy of. (Default: "") */
+  copyOf?: string;
+  /** JobIds of further runs whose content its rows may name; they cannot be deleted while it runs. */
+  draws?: number[];
+  /** JobIds of further runs that cannot be deleted while it runs. */
+  holds?: number[];
 }
 
 /** A list to send, as layers of one overlay, top first. */

@@ -9,6 +9,7 @@ import {
 } from "../../common/format/content.js";
 import { type FrameEntry, readEntries } from "../../common/format/frame.js";
 import { ByteReader } from "../../common/format/varint.js";
+import { unknownContent } from "./damage.js";
 import type { Db } from "./schema.js";
 import type { FrameRow, LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
@@ -19,13 +20,15 @@ import {
   type OpenContent,
   violation,
 } from "./writer-context.js";
+import { addNeed, type ContentNeeds, type DrawMap, type NeedMap, type Needs } from "./writer-needs.js";
 
-/** pool, job, length, damaged of one stored copy. */
-type ChunkCopy = [pool: number, job: number, length: number, damaged: number];
+/** One stored copy of a chunk. */
+type ChunkCopy = [pool: number, job: number, length: number, damaged: number, frame: number];
 
 export class ContentStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
+  readonly #needs: Needs;
   readonly #copies;
   readonly #copiesInPool;
   readonly #contentCopies;
@@ -39,10 +42,11 @@ export class ContentStore {
   readonly #dropSegments;
   readonly #dropContent;
 
-  constructor(db: Db, contexts: Contexts) {
+  constructor(db: Db, contexts: Contexts, needs: Needs) {
     this.#db = db;
     this.#contexts = contexts;
-    const copies = "SELECT pool, job, length, damaged FROM chunk WHERE digest = ?";
+    this.#needs = needs;
+    const copies = "SELECT pool, job, length, damaged, frame FROM chunk WHERE digest = ?";
     this.#copies = db.prepare<[Buffer], ChunkCopy>(copies).raw();
     this.#copiesInPool = db.prepare<[Buffer, number], ChunkCopy>(`${copies} AND pool = ?`).raw();
     this.#contentCopies = db
@@ -73,6 +77,7 @@ export class ContentStore {
       for (const { volume, offset, bytes, rawBytes, entries } of frames) {
         const list = asBuffer(entries);
         const { lastInsertRowid } = this.#insertFrame.run(job, volume, offset, bytes, rawBytes, list);
+        context.pinned.add(volume);
         for (const entry of readEntries(new ByteReader(list), rawBytes)) {
           chunks.push({ entry, frame: Number(lastInsertRowid) });
         }
@@ -101,20 +106,31 @@ export class ContentStore {
 
   #knowsChunk(context: JobContext, digest: Buffer): boolean {
     const copies = this.#copiesInPool.all(digest, context.pool);
-    return copies.some(([, owner, , damaged]) => damaged === 0 && this.#contexts.mayKnow(context, owner));
+    for (const [, owner, , damaged, frame] of copies) {
+      if (damaged !== 0 || !this.#contexts.mayKnow(context, owner)) continue;
+      const volume = this.#needs.volumeOf(frame);
+      if (this.#contexts.purging.has(volume)) continue;
+      context.pinned.add(volume);
+      return true;
+    }
+    return false;
   }
 
   #knowsContent(context: JobContext, identity: Buffer): boolean {
     const copies = this.#contentCopies.all(identity);
     return copies.some(
       ([pool, owner, , id]) =>
-        pool === context.pool && this.#contexts.mayKnow(context, owner) && this.#isSound(context, id),
+        pool === context.pool && this.#contexts.mayKnow(context, owner) && this.#knowsParts(context, id),
     );
   }
 
-  /** Every part has an undamaged copy. Damage is rare: without any nothing needs to be looked at. */
-  #isSound(context: JobContext, content: number): boolean {
-    if (this.#anyDamage.get() === undefined) return true;
+  /** Every part has an undamaged copy; they are pinned. */
+  #knowsParts(context: JobContext, content: number): boolean {
+    const known = this.#anyDamage.get() === undefined ? this.#needs.ofContent(content)?.needs : undefined;
+    if (known !== undefined && ![...known.keys()].some((volume) => this.#contexts.purging.has(volume))) {
+      for (const volume of known.keys()) context.pinned.add(volume);
+      return true;
+    }
     for (const list of this.#segments.iterate(content)) {
       for (let at = 0; at < list.length; at += PART_BYTES) {
         const digest = list.subarray(at + 4, at + PART_BYTES);
@@ -124,20 +140,55 @@ export class ContentStore {
     return true;
   }
 
-  /** True when rows and parts of the job may name this chunk and its length is right. */
-  hasChunk(context: JobContext, digest: Buffer, length: number): boolean {
-    const fits = ([pool, owner, stored, damaged]: ChunkCopy) =>
-      stored === length && damaged === 0 && this.#contexts.mayName(context, pool, owner);
-    // Nearly always there is one copy.
-    const first = this.#copies.get(digest);
-    return first !== undefined && (fits(first) || this.#copies.all(digest).some(fits));
+  /**
+   * The volume of a copy of this chunk that rows and parts of the job may name, its own first, then one in its pool;
+   * undefined when there is none of this length.
+   */
+  volumeOfChunk(
+    context: JobContext,
+    digest: Buffer,
+    length: number,
+    draws: DrawMap = context.draws,
+  ): number | undefined {
+    let found: { volume: number; pool: number; owner: LocalJob; rank: number } | undefined;
+    for (const [pool, owner, stored, damaged, frame] of this.#copies.all(digest)) {
+      if (stored !== length || damaged !== 0 || !this.#contexts.mayName(context, pool, owner)) continue;
+      const volume = this.#needs.volumeOf(frame);
+      if (this.#contexts.purging.has(volume)) continue;
+      const rank = owner === context.id ? 2 : pool === context.pool ? 1 : 0;
+      if (found === undefined || rank > found.rank) found = { volume, pool, owner, rank };
+    }
+    if (found !== undefined) this.#contexts.noteDraw(draws, context, found.pool, found.owner);
+    return found?.volume;
   }
 
-  hasContent(context: JobContext, identity: Buffer, size: number): boolean {
-    const copies = this.#contentCopies.all(identity);
-    return copies.some(
-      ([pool, owner, stored]) => stored === size && this.#contexts.mayName(context, pool, owner),
-    );
+  /** What a content in parts needs, the job's own list first, then one of its pool; undefined when it may not be named. */
+  needsOfContent(context: JobContext, identity: Buffer, size: number): ContentNeeds | undefined {
+    let found: { id: number; pool: number; owner: LocalJob; rank: number } | undefined;
+    for (const [pool, owner, stored, id] of this.#contentCopies.all(identity)) {
+      if (stored !== size || !this.#contexts.mayName(context, pool, owner)) continue;
+      const rank = owner === context.id ? 2 : pool === context.pool ? 1 : 0;
+      if (found === undefined || rank > found.rank) found = { id, pool, owner, rank };
+    }
+    if (found === undefined) return undefined;
+    this.#contexts.noteDraw(context.draws, context, found.pool, found.owner);
+    return this.#needs.ofContent(found.id) ?? this.#countParts(context, found.id);
+  }
+
+  #countParts(context: JobContext, content: number): ContentNeeds | undefined {
+    const needs: NeedMap = new Map();
+    const draws: DrawMap = new Map();
+    for (const list of this.#segments.iterate(content)) {
+      for (let at = 0; at < list.length; at += PART_BYTES) {
+        const digest = list.subarray(at + 4, at + PART_BYTES);
+        if (digest.equals(ZERO_DIGEST)) continue;
+        const length = list.readUInt32LE(at);
+        const volume = this.volumeOfChunk(context, digest, length, draws);
+        if (volume === undefined) return undefined;
+        addNeed(needs, volume, 1, length);
+      }
+    }
+    return this.#needs.remember(content, { needs, draws });
   }
 
   /**
@@ -171,6 +222,8 @@ export class ContentStore {
       segments: 0,
       size: 0,
       hash: new PartsIdentity(),
+      needs: new Map(),
+      draws: new Map(),
     };
     context.contents.set(sequence, content);
     return content;
@@ -183,8 +236,10 @@ export class ContentStore {
       const zero = digest.equals(ZERO_DIGEST);
       if (length === 0 || (zero && length > ZERO_MAX_BYTES))
         throw violation("a part of an impossible length");
-      if (!zero && !this.hasChunk(context, digest, length)) {
-        throw violation(`a list of parts with unknown content ${digest.toString("hex")}`);
+      if (!zero) {
+        const volume = this.volumeOfChunk(context, digest, length, content.draws);
+        if (volume === undefined) throw unknownContent(this.#db, digest, "a list of parts");
+        addNeed(content.needs, volume, 1, length);
       }
       content.size += length;
     }
@@ -201,6 +256,7 @@ export class ContentStore {
       return;
     }
     this.#nameContent.run(identity, size, content.id);
+    this.#needs.remember(content.id, { needs: content.needs, draws: content.draws });
     context.counts.newContent++;
   }
 

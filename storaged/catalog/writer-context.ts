@@ -4,6 +4,7 @@ import { BackupError } from "../../common/errors.js";
 import { isBelow } from "../../common/format/path.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
+import type { DrawMap, NeedMap } from "./writer-needs.js";
 
 /** The most contents in parts that a client may have open at a time. */
 export const MAX_OPEN_CONTENTS = 256;
@@ -13,6 +14,8 @@ export interface OpenContent {
   segments: number;
   size: number;
   hash: import("../../common/format/content.js").PartsIdentity;
+  needs: NeedMap;
+  draws: DrawMap;
 }
 
 /** Checks one ascending stream of blocks. */
@@ -49,6 +52,14 @@ export interface JobContext {
   /** Pools and clients whose content rows may name: the job's own and those of its parents. */
   pools: Set<number>;
   clients: Set<string>;
+  /** Jobs whose lists it was begun with: they cannot be deleted meanwhile. */
+  layers: Set<LocalJob>;
+  /** Volumes of all content that it was told is known, or stored itself: they stay until it has ended. */
+  pinned: Set<number>;
+  /** What its rows name, by volume. */
+  needs: NeedMap;
+  /** Of whom that is, where it is neither its own pool nor its own client. */
+  draws: DrawMap;
   rows: StreamOrder;
   states: StreamOrder;
   contents: Map<number, OpenContent>;
@@ -65,6 +76,10 @@ export class Contexts {
   readonly #running = new Map<LocalJob, JobContext>();
   /** Running jobs, and failed ones that are not cleaned yet. */
   readonly hidden: Set<LocalJob>;
+  /** Volumes that are purged but whose chunks have not all left the catalog: nothing may be named there. */
+  readonly purging: Set<number>;
+  /** Volumes held by readers (restores, copies, checks), by holder. */
+  readonly held = new Map<string, ReadonlySet<number>>();
   readonly #clientOf = new Map<LocalJob, string>();
   readonly #scopeOf = new Map<number, boolean>();
 
@@ -72,6 +87,10 @@ export class Contexts {
     this.#db = db;
     const dirty = db.prepare<[], { id: number }>("SELECT id FROM job WHERE dirty = 1").all();
     this.hidden = new Set(dirty.map(({ id }) => id));
+    const purged = db
+      .prepare<[], number>("SELECT id FROM volume WHERE status IN ('Purged', 'Recycle')")
+      .pluck();
+    this.purging = new Set(purged.all());
   }
 
   get running(): ReadonlyMap<LocalJob, JobContext> {
@@ -127,6 +146,13 @@ export class Contexts {
     if (job === context.id) return true;
     if (!context.pools.has(pool) || this.hidden.has(job)) return false;
     return !this.clientScoped(pool) || context.clients.has(this.clientOf(job));
+  }
+
+  /** Notes in `draws` that `context` names content that `job` stored in `pool`, if that is foreign to it. */
+  noteDraw(draws: DrawMap, context: JobContext, pool: number, job: LocalJob): void {
+    const client = this.clientOf(job);
+    if (pool === context.pool && client === context.client) return;
+    draws.set(`${pool} ${client}`, { pool, client });
   }
 
   /** May a claim of `context` be answered with "known" because `job` stored the chunk in the same pool? */

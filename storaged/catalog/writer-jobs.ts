@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import { readEntries } from "../../common/format/frame.js";
 import { ByteReader } from "../../common/format/varint.js";
+import { shareHealed } from "./damage.js";
 import { LayerQueries } from "./layers.js";
 import { poolByName } from "./pool-queries.js";
 import { type Db, durably } from "./schema.js";
@@ -10,6 +11,7 @@ import type {
   BegunJob,
   CommitRequest,
   JobCounts,
+  JobExtent,
   ListSource,
   LocalJob,
   NewJob,
@@ -17,6 +19,7 @@ import type {
 } from "./types.js";
 import type { ContentStore } from "./writer-content.js";
 import { type Contexts, type JobContext, StreamOrder } from "./writer-context.js";
+import type { Needs } from "./writer-needs.js";
 
 /** Frames removed in one transaction when a failed job is cleaned. */
 const CLEAN_STEP_FRAMES = 200;
@@ -26,8 +29,10 @@ export class JobStore {
   readonly #contexts: Contexts;
   readonly #contents: ContentStore;
   readonly #layers: LayerQueries;
+  readonly #needs: Needs;
 
-  constructor(db: Db, contexts: Contexts, contents: ContentStore) {
+  constructor(db: Db, contexts: Contexts, contents: ContentStore, needs: Needs) {
+    this.#needs = needs;
     this.#db = db;
     this.#contexts = contexts;
     this.#contents = contents;
@@ -77,9 +82,20 @@ export class JobStore {
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
         has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
-        totals, reason, comment) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
-        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment)`)
-      .run({ ...job, self: selfContained ? 1 : 0, poolId: pool, chain: undefined, bases: undefined });
+        totals, reason, comment, type, copy_of) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
+        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf)`)
+      .run({
+        ...job,
+        ...{ type: job.type ?? "B", copyOf: job.copyOf ?? "" },
+        ...{
+          self: selfContained ? 1 : 0,
+          poolId: pool,
+          chain: undefined,
+          bases: undefined,
+          draws: undefined,
+          holds: undefined,
+        },
+      });
     const id = Number(lastInsertRowid);
     const parent = this.#db.prepare("INSERT INTO job_parent VALUES (?, ?, ?)");
     for (const [ord, other] of chain.entries()) parent.run(id, ord, other);
@@ -94,10 +110,12 @@ export class JobStore {
     const layers = new Set<LocalJob>();
     for (const source of [begun.chain, begun.own, ...begun.bases])
       for (const id of source?.layers ?? []) layers.add(id);
+    for (const id of this.#layersOf(job.draws)) layers.add(id);
     const owner = this.#db.prepare<[number], { pool: number; client: string }>(
       "SELECT pool, client FROM job WHERE id = ?",
     );
-    const owners = [...layers].map((id) => owner.get(id)!);
+    const owners = [...[...layers].map((id) => owner.get(id)!), ...this.#needs.drawsOf(layers)];
+    for (const id of this.#layersOf(job.holds)) layers.add(id);
     return {
       id: begun.id,
       pool: begun.pool.id,
@@ -107,11 +125,19 @@ export class JobStore {
       clientOnly: begun.pool.dedupScope === "client",
       pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
       clients: new Set([job.client, ...owners.map(({ client }) => client)]),
+      draws: new Map(),
+      layers,
+      pinned: new Set(),
+      needs: new Map(),
       rows: new StreamOrder("rows"),
       states: new StreamOrder("state"),
       contents: new Map(),
       counts: { files: 0, deleted: 0, bytes: 0, rows: 0, stateRows: 0, newContent: 0 },
     };
+  }
+
+  #layersOf(jobIds: readonly number[] = []): LocalJob[] {
+    return jobIds.flatMap((jobId) => this.#layers.effective(this.#layers.local(jobId)).jobs);
   }
 
   #poolIsEmpty(pool: number): boolean {
@@ -139,7 +165,7 @@ export class JobStore {
     const { counts } = context;
     durably(this.#db, () => {
       this.#db
-        .prepare(`UPDATE job SET status = @status, dirty = 0, has_state = @hasState, end_ms = @endMs, files = @files,
+        .prepare(`UPDATE job SET status = @status, dirty = 0, ending = 0, has_state = @hasState, end_ms = @endMs, files = @files,
           bytes = @bytes, rows = @rows, base_files = @baseFiles, new_content = @newContent, totals = @totals
           WHERE id = @job`)
         .run({
@@ -154,18 +180,43 @@ export class JobStore {
           newContent: counts.newContent,
           totals: JSON.stringify(request.totals),
         });
-      const extent = this.#db.prepare("INSERT INTO job_volume VALUES (?, ?, ?, ?, ?)");
-      for (const [ord, at] of request.extents.entries()) {
-        extent.run(request.job, ord, at.volume, at.firstOffset, at.endOffset);
-      }
+      this.#needs.record(request.job, context);
+      shareHealed(this.#db, request.job);
+      this.recordExtents(request.job, request.extents, 0);
       const used = this.#db.prepare("UPDATE volume SET jobs = jobs + 1 WHERE id = ?");
       for (const volume of new Set(request.extents.map((at) => at.volume))) used.run(volume);
-      this.#progress(request.volumes);
+      this.progress(request.volumes);
       this.#db.prepare("DELETE FROM pin WHERE job = ?").run(request.job);
     });
     this.#contexts.remove(request.job);
     this.#contexts.hidden.delete(request.job);
-    this.#dropOldStates(request.job);
+    try {
+      this.#dropOldStates(request.job);
+    } catch {
+      // The job is committed, whatever becomes of this: the next commit does it.
+    }
+  }
+
+  /** Where a job lies, from place `ord` on; what is behind it on these volumes may never be cut away. */
+  recordExtents(job: LocalJob, extents: readonly JobExtent[], ord: number): void {
+    const extent = this.#db.prepare("INSERT INTO job_volume VALUES (?, ?, ?, ?, ?)");
+    const end = this.#db.prepare("UPDATE volume SET record_end = max(record_end, ?) WHERE id = ?");
+    for (const [i, at] of extents.entries()) {
+      extent.run(job, ord + i, at.volume, at.firstOffset, at.endOffset);
+      end.run(at.endOffset, at.volume);
+    }
+  }
+
+  /**
+   * An end record of the job is about to be written on this volume: should the job fail after all, a delete record
+   * must follow there (see `endedInVain`).
+   */
+  ending(job: LocalJob, volume: number): void {
+    durably(this.#db, () => {
+      this.#db.prepare("UPDATE job SET ending = 1 WHERE id = ? AND dirty = 1").run(job);
+      // A list that is being rewritten has the negative number of its job.
+      this.#db.prepare("INSERT OR IGNORE INTO job_record VALUES (?, ?)").run(Math.abs(job), volume);
+    });
   }
 
   /** Only the newest run's state stream is ever asked for. */
@@ -186,10 +237,11 @@ export class JobStore {
 
   /** Volumes were synced up to these lengths. */
   checkpoint(volumes: readonly VolumeProgress[]): void {
-    durably(this.#db, () => this.#progress(volumes));
+    durably(this.#db, () => this.progress(volumes));
   }
 
-  #progress(volumes: readonly VolumeProgress[]): void {
+  /** New lengths and counters of volumes; part of a durable transaction. */
+  progress(volumes: readonly VolumeProgress[]): void {
     const update = this.#db.prepare(`UPDATE volume SET bytes = max(bytes, @bytes), frames = frames + @frames,
       first_written_ms = CASE first_written_ms WHEN 0 THEN @writtenMs ELSE first_written_ms END,
       last_written_ms = max(last_written_ms, @writtenMs) WHERE id = @volume`);
@@ -199,15 +251,25 @@ export class JobStore {
   /** The job has failed: nothing of it counts any more. What it left is removed by `clean`. */
   fail(job: LocalJob, status: "E" | "A" | "f", reason: string, endMs: number): void {
     this.#contexts.remove(job);
-    this.#contexts.hidden.add(job);
     this.#db
       .prepare("UPDATE job SET status = ?, reason = ?, end_ms = ? WHERE id = ? AND status = 'R'")
       .run(status, reason, endMs, job);
+    // A job that was committed after all keeps what it has.
+    if (this.#isDirty(job)) this.#contexts.hidden.add(job);
+    else this.#contexts.hidden.delete(job);
+  }
+
+  #isDirty(job: LocalJob): boolean {
+    return this.#db.prepare<[number], number>("SELECT dirty FROM job WHERE id = ?").pluck().get(job) === 1;
   }
 
   /** Removes a part of what a failed job left; true when all is gone. */
   clean(job: LocalJob): boolean {
     if (!this.#contexts.hidden.has(job)) return true;
+    if (!this.#isDirty(job)) {
+      this.#contexts.hidden.delete(job);
+      return true;
+    }
     return this.#db.transaction(() => {
       const frames = this.#db
         .prepare<[number], { id: number; raw_bytes: number; entries: Buffer }>(
@@ -216,7 +278,7 @@ export class JobStore {
         .all(job);
       this.#removeFrames(job, frames);
       if (frames.length === CLEAN_STEP_FRAMES) return false;
-      for (const table of ["list_block", "state_block", "pin"]) {
+      for (const table of ["list_block", "state_block", "pin", "job_need"]) {
         this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(job);
       }
       this.#db

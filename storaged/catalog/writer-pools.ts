@@ -22,18 +22,27 @@ export class PoolStore {
   sync(pools: readonly PoolDefinition[]): PoolRecord[] {
     const columns = `name, pool_type, deduplicate, dedup_scope, maximum_volumes, maximum_volume_bytes,
       maximum_volume_jobs, volume_use_duration, volume_retention, auto_prune, recycle, label_format, scratch_pool,
-      recycle_pool, next_pool`;
+      recycle_pool, next_pool, recycle_oldest_volume, recycle_current_volume, purge_oldest_volume,
+      truncate_on_purge`;
     const names = columns.split(",").map((name) => name.trim());
     const upsert =
       this.#db.prepare(`INSERT INTO pool(${columns}) VALUES (@name, @poolType, @deduplicate, @dedupScope,
       @maximumVolumes, @maximumVolumeBytes, @maximumVolumeJobs, @volumeUseDuration, @volumeRetention, @autoPrune,
-      @recycle, @labelFormat, @scratchPool, @recyclePool, @nextPool)
+      @recycle, @labelFormat, @scratchPool, @recyclePool, @nextPool,
+      @recycleOldestVolume, @recycleCurrentVolume, @purgeOldestVolume, @truncateOnPurge)
       ON CONFLICT(name) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(", ")}`);
     const flag = (value: boolean) => (value ? 1 : 0);
     durably(this.#db, () => {
       for (const pool of pools) {
-        const { deduplicate, autoPrune, recycle } = pool;
-        const flags = { deduplicate: flag(deduplicate), autoPrune: flag(autoPrune), recycle: flag(recycle) };
+        const flags = {
+          deduplicate: flag(pool.deduplicate),
+          autoPrune: flag(pool.autoPrune),
+          recycle: flag(pool.recycle),
+          recycleOldestVolume: flag(pool.recycleOldestVolume),
+          recycleCurrentVolume: flag(pool.recycleCurrentVolume),
+          purgeOldestVolume: flag(pool.purgeOldestVolume),
+          truncateOnPurge: flag(pool.truncateOnPurge),
+        };
         upsert.run({ ...pool, ...flags });
       }
     });
@@ -51,8 +60,9 @@ export class PoolStore {
       const { lastInsertRowid } = this.#db
         .prepare(`INSERT INTO volume(name, pool, media_type, device, status, enabled, bytes, frames, jobs, errors,
           label_ms, first_written_ms, last_written_ms, retention, recycle, max_bytes, max_jobs, use_duration, slot,
-          in_changer) VALUES (@name, @poolId, @mediaType, @device, 'Append', 1, @bytes, 0, 0, 0, @labelMs, 0, 0,
-          @retention, @recycle, @maxBytes, @maxJobs, @useDuration, @slot, 0)`)
+          in_changer, uuid, recycle_pool, truncate_on_purge) VALUES (@name, @poolId, @mediaType, @device, 'Append', 1,
+          @bytes, 0, 0, 0, @labelMs, 0, 0, @retention, @recycle, @maxBytes, @maxJobs, @useDuration, @slot, 0, @uuid,
+          @recyclePool, @truncateOnPurge)`)
         .run({
           ...volume,
           poolId: pool.id,
@@ -61,6 +71,8 @@ export class PoolStore {
           maxBytes: pool.maximumVolumeBytes,
           maxJobs: pool.maximumVolumeJobs,
           useDuration: pool.volumeUseDuration,
+          recyclePool: pool.recyclePool,
+          truncateOnPurge: pool.truncateOnPurge ? 1 : 0,
         });
       return volumeById(this.#db, Number(lastInsertRowid))!;
     });
@@ -95,12 +107,15 @@ export class PoolStore {
     durably(this.#db, () => this.#db.prepare("UPDATE volume SET bytes = ? WHERE id = ?").run(bytes, volume));
   }
 
-  /** The end of what finished jobs have on a volume; 0 when none has anything. */
+  /** The end of everything that was committed to a volume; 0 when nothing was. */
   neededBytes(volume: number): number {
     const end = this.#db
-      .prepare<[number], number | null>("SELECT max(end_offset) FROM job_volume WHERE volume = ?")
+      .prepare<{ volume: number }, number | null>(
+        `SELECT max(record_end, coalesce((SELECT max(f.offset + f.bytes) FROM frame f JOIN job j ON j.id = f.job
+           WHERE f.volume = @volume AND j.dirty = 0), 0)) FROM volume WHERE id = @volume`,
+      )
       .pluck()
-      .get(volume);
+      .get({ volume });
     return end ?? 0;
   }
 }

@@ -3,23 +3,27 @@
 import type { Statement } from "better-sqlite3";
 import { decodeBlock, decodeXattrs, EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
+import { unknownContent } from "./damage.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 import type { ContentStore } from "./writer-content.js";
 import { type Contexts, type JobContext, type StreamOrder, violation } from "./writer-context.js";
+import { addNeed } from "./writer-needs.js";
 
 /** Longest symlink target and attribute set that Linux can hold, with room to spare. */
 const MAX_TARGET_BYTES = 65_536;
 const MAX_XATTR_BYTES = 4 * 1024 * 1024;
 
 export class RowStore {
+  readonly #db: Db;
   readonly #contexts: Contexts;
   readonly #contents: ContentStore;
   readonly #insertRows;
   readonly #insertState;
 
   constructor(db: Db, contexts: Contexts, contents: ContentStore) {
+    this.#db = db;
     this.#contexts = contexts;
     this.#contents = contents;
     const insert = (table: string): Statement<unknown[]> =>
@@ -71,11 +75,23 @@ export class RowStore {
     if (row.xattrs !== undefined) checkXattrs(row.xattrs);
     if ((row.flags & RowFlag.damaged) !== 0) throw violation("a row that is marked as damaged");
     if (row.content === undefined) return;
-    const parts = (row.flags & RowFlag.parts) !== 0;
-    const there = parts
-      ? this.#contents.hasContent(context, row.content, row.size)
-      : this.#contents.hasChunk(context, row.content, row.size);
-    if (!there) throw violation(`a row with unknown content ${row.content.toString("hex")}`);
+    if (!this.#countNeeds(context, row.content, row)) throw unknownContent(this.#db, row.content, "a row");
+  }
+
+  /** Notes on which volumes the content lies; false when it is nowhere that the job may name. */
+  #countNeeds(context: JobContext, content: Buffer, { flags, size }: Row): boolean {
+    if ((flags & RowFlag.parts) === 0) {
+      const volume = this.#contents.volumeOfChunk(context, content, size);
+      if (volume !== undefined) addNeed(context.needs, volume, 1, size);
+      return volume !== undefined;
+    }
+    const needs = this.#contents.needsOfContent(context, content, size);
+    if (needs === undefined) return false;
+    for (const [volume, { chunks, bytes }] of needs.needs) addNeed(context.needs, volume, chunks, bytes);
+    for (const [key, draw] of needs.draws) {
+      if (draw.pool !== context.pool || draw.client !== context.client) context.draws.set(key, draw);
+    }
+    return true;
   }
 }
 

@@ -149,6 +149,11 @@ export class MemoryStore implements Store {
     return Buffer.from(inode.bytes.subarray(0, inode.size));
   }
 
+  /** Paths of all files, sorted. */
+  paths(): string[] {
+    return [...this.#names.keys()].sort();
+  }
+
   /** Puts a file there, durable: to prepare a test. */
   place(path: string, content: Uint8Array): void {
     const inode = new Inode();

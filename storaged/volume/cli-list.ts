@@ -8,7 +8,7 @@ import type { Print } from "./cli.js";
 import { unpackFrame } from "./frame-check.js";
 import type { VolumeLabel } from "./label.js";
 import { DamagedVolume, type VolumeReader } from "./reader.js";
-import { decodeJobBegin, decodeJobEnd } from "./records.js";
+import { decodeChange, decodeJobBegin, decodeJobEnd, type JobEndRecord } from "./records.js";
 
 /** Prints label, jobs and (unless `jobsOnly`) members; damage throws DamagedVolume behind what was good. */
 export async function listVolume(reader: VolumeReader, print: Print, jobsOnly: boolean): Promise<boolean> {
@@ -30,21 +30,47 @@ export async function listVolume(reader: VolumeReader, print: Print, jobsOnly: b
 
 /** One line about a volume. */
 export function labelText(label: VolumeLabel): string {
-  const made = new Date(label.createdMs).toISOString();
+  const made = isoTime(label.createdMs);
   return `Volume ${label.volume}: pool ${shown(label.pool)}, media type ${shown(label.mediaType)}, storage ${shown(label.storage)}, labelled ${made}, uuid ${label.volumeUuid}\n`;
 }
 
 function recordText(kind: RecordKind, body: Buffer): string {
   if (kind === RecordKind.jobBegin) {
     const job = decodeJobBegin(body);
-    const start = new Date(job.startMs).toISOString();
+    const start = isoTime(job.startMs);
     return `Job ${job.jobId} ${shown(job.job)}: ${shown(job.level)} of client ${shown(job.client)}, fileset ${shown(job.fileSet)}, started ${start}, uuid ${job.jobUuid}\n`;
   }
   if (kind === RecordKind.jobEnd) {
-    const job = decodeJobEnd(body);
-    return `End of job ${job.jobId}: status ${shown(job.status)}, ${job.files} files, ${job.bytes} bytes, ended ${new Date(job.endMs).toISOString()}, on ${shown(job.volumes.join(" "))}\n`;
+    return endText(decodeJobEnd(body));
   }
-  return kind === RecordKind.catalog ? "Catalog record\n" : "";
+  if (kind !== RecordKind.catalog) return "";
+  const change = decodeChange(body);
+  if (change?.op === "delete") {
+    const jobs = change.jobs.map(({ jobUuid, revision }) => `${jobUuid} up to revision ${revision}`);
+    return `Deleted: ${jobs.join(", ")}\n`;
+  }
+  return change === undefined
+    ? "Change of a later kind\n"
+    : `Content of job ${change.job.jobId} ${shown(change.job.job)} here is in use, uuid ${change.job.jobUuid}\n`;
+}
+
+function endText(job: JobEndRecord): string {
+  const revision = job.revision === 1 ? "" : `, revision ${job.revision}`;
+  const over = [
+    ["parents", job.parents],
+    ["Bases", job.bases],
+  ] as const;
+  const lists = over.map(([what, uuids]) =>
+    uuids.length === 0 ? "" : `, ${what} ${shown(uuids.join(" "))}`,
+  );
+  const ended = isoTime(job.endMs);
+  return `End of job ${job.jobId}${revision}: status ${shown(job.status)}, ${job.files} files, ${job.bytes} bytes, ended ${ended}, on ${shown(job.volumes.join(" "))}${lists.join("")}\n`;
+}
+
+/** Dates end before the largest number that a record may hold. */
+function isoTime(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? `${ms} ms` : date.toISOString();
 }
 
 // Whatever a volume says is printed without control characters.
@@ -98,7 +124,8 @@ function timeText(time: Date): string {
   return Number.isNaN(time.getTime()) ? "?" : time.toISOString().slice(0, 16).replace("T", " ");
 }
 
-function modeText(mode: number): string {
+/** `rwxr-xr-x` with set-id and sticky bits. */
+export function modeText(mode: number): string {
   let out = "";
   for (let shift = 6; shift >= 0; shift -= 3) {
     const bits = (mode >> shift) & 7;

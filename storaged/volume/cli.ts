@@ -1,5 +1,5 @@
 /**
- * `basalt volume ls|verify FILE…`: volume files looked at without any daemon or catalog.
+ * `basalt volume ls|verify|extract|copy|scan …`: volume files looked at without any daemon or catalog.
  * Exit: 0 all good, 1 damaged or unreadable, 2 wrong usage.
  */
 import { BackupError, describeError, EXIT } from "../../common/errors.js";
@@ -10,6 +10,11 @@ import { VolumeReader } from "./reader.js";
 
 const USAGE = `usage: basalt volume ls [--jobs] FILE…   label, jobs and tar members of volumes (--jobs: no members)
        basalt volume verify FILE…      check every record, frame and digest, and name what is damaged
+       basalt volume extract FILE… (--to DIR | --list) [--job N] [--path PATH]… [--replace]
+                                       files of the state that a job found, from volumes alone
+       basalt volume copy FROM TO      a checked copy of one volume
+       basalt volume scan FILE… -c storaged.yaml [--catalog FILE] [--add] [--quick] [--dry]
+                                       makes the catalog again from volumes alone
 `;
 
 /** Where a command writes; resolves when there is room for more. */
@@ -25,6 +30,15 @@ const standardOutput: VolumeCommandOutput = {
   err: (text) => writeTo(process.stderr, text),
 };
 
+/** Commands that read their own arguments, loaded when they are used. They throw USAGE for wrong ones. */
+const OWN_ARGUMENTS: Readonly<
+  Record<string, (args: readonly string[], output: VolumeCommandOutput) => Promise<number>>
+> = {
+  extract: async (args, output) => (await import("./cli-extract.js")).extractCommand(args, output),
+  copy: async (args, output) => (await import("./cli-copy.js")).copyCommand(args, output),
+  scan: async (args, output) => (await import("./cli-scan.js")).scanCommand(args, output),
+};
+
 /** Runs `basalt volume ARGS` and resolves to the exit status. `output` is for tests. */
 export async function runVolumeCommand(
   args: readonly string[],
@@ -35,6 +49,8 @@ export async function runVolumeCommand(
     await output.out(USAGE);
     return EXIT.ok;
   }
+  const own = Object.hasOwn(OWN_ARGUMENTS, verb ?? "") ? OWN_ARGUMENTS[verb!] : undefined;
+  if (own !== undefined) return withOwnArguments(() => own(rest, output), output);
   const files = rest.filter((arg) => !arg.startsWith("--"));
   const options = rest.filter((arg) => arg.startsWith("--"));
   const known = verb === "ls" ? ["--jobs"] : [];
@@ -54,6 +70,17 @@ export async function runVolumeCommand(
     if (!good) status = EXIT.error;
   }
   return status;
+}
+
+async function withOwnArguments(run: () => Promise<number>, output: VolumeCommandOutput): Promise<number> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    const usage = error.code === "USAGE";
+    await output.err(`basalt volume: ${describeError(error)}\n${usage ? USAGE : ""}`);
+    return usage ? EXIT.usage : EXIT.error;
+  }
 }
 
 async function onVolume(

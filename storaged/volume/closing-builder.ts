@@ -22,6 +22,8 @@ export interface ClosingOptions {
   timeMs?: number;
   /** zstd level. (Default: 3) */
   level?: number;
+  /** Of the list; from 2 on there is only the manifest, the members stand with the first. (Default: 1) */
+  revision?: number;
 }
 
 /** A content whose place is asked for. */
@@ -158,6 +160,7 @@ class ClosingBuilder {
   }
 
   async #addMember(row: Row): Promise<void> {
+    if ((this.#options.revision ?? 1) > 1) return;
     const member = closingMember(row, this.#options);
     if (member === undefined) return;
     this.#members.raw(tarHeader(member));
@@ -187,7 +190,7 @@ class ClosingBuilder {
     const text = this.#manifest.bytes();
     if (text.length === 0) return;
     const header = tarHeader({
-      name: manifestName(this.#options.jobId, ++this.#manifestNumber),
+      name: manifestName(this.#options.jobId, ++this.#manifestNumber, this.#options.revision),
       type: "file",
       mode: 0o600,
       uid: 0,

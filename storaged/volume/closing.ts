@@ -66,13 +66,14 @@ export async function buildClosing(
 }
 
 function optionsOf(closing: Closing): ClosingOptions {
-  const { jobId, selfContained, head, timeMs, level } = closing;
+  const { jobId, selfContained, head, timeMs, level, revision } = closing;
   return {
     jobId,
     selfContained,
     head,
     ...(timeMs === undefined ? {} : { timeMs }),
     ...(level === undefined ? {} : { level }),
+    ...(revision === undefined ? {} : { revision }),
   };
 }
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { BackupError } from "../../common/errors.js";
 import { encodeRecord, RecordKind } from "../../common/format/frame.js";
 import { GarbledInput } from "../../common/format/varint.js";
-import { isUuid, numberOf, parseObject, textOf } from "./json.js";
+import { isUuid, type JsonObject, numberOf, parseObject, textOf } from "./json.js";
 
 export interface VolumeLabel {
   format: 1;
@@ -19,6 +19,8 @@ export interface VolumeLabel {
   /** Name of the storage daemon that made it. */
   storage: string;
   createdMs: number;
+  /** The pool's whole definition when it was made, for scans of volumes (storaged/scan/pools.ts). (Default: none) */
+  poolDefinition?: JsonObject;
 }
 
 /** Longest volume name. */
@@ -73,5 +75,9 @@ export function decodeLabel(body: Buffer): VolumeLabel {
   };
   if (!isVolumeName(label.volume)) throw new GarbledInput("label with an invalid volume name");
   if (!isUuid(label.volumeUuid)) throw new GarbledInput("label with an invalid UUID");
+  const { poolDefinition } = fields;
+  if (typeof poolDefinition === "object" && poolDefinition !== null && !Array.isArray(poolDefinition)) {
+    label.poolDefinition = poolDefinition as JsonObject;
+  }
   return label;
 }

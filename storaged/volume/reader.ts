@@ -47,14 +47,26 @@ export type VolumeItem =
   | { type: "label"; offset: number; end: number; label: VolumeLabel }
   | ({ type: "frame" } & Omit<VolumeFrame, "frame"> & { frame: Buffer | undefined })
   | { type: "record"; offset: number; end: number; kind: RecordKind; body: Buffer }
-  /** Only with `recover`: bytes that could not be read; `index` when at least the frame's index could. */
-  | { type: "damage"; offset: number; end: number; reason: string; index: FrameIndex | undefined };
+  /**
+   * Only with `recover`: bytes that could not be read; `index` when at least the frame's index could. `searched`
+   * when nothing said where they end: what follows was found by its look.
+   */
+  | {
+      type: "damage";
+      offset: number;
+      end: number;
+      reason: string;
+      index: FrameIndex | undefined;
+      searched: boolean;
+    };
 
 export interface ScanOptions {
   /** Go on behind damage and yield it, instead of throwing. (Default: false) */
   recover?: boolean;
   /** Load the frames; otherwise only their indexes are read and `frame` is undefined. (Default: true) */
   frames?: boolean;
+  /** Byte to begin at: the start of a record. (Default: 0, with the label) */
+  from?: number;
 }
 
 interface ReadRecord {
@@ -126,7 +138,7 @@ export class VolumeReader {
   async *scan(options: ScanOptions = {}): AsyncGenerator<VolumeItem, void, undefined> {
     // Bounds what a hostile file can make the search for records read.
     const search = { budget: this.size * 4 + 4 * MAX_RECORD_BYTES };
-    let offset = 0;
+    let offset = options.from ?? 0;
     while (offset < this.size || offset === 0) {
       const step: Step = { offset, recordEnd: undefined, index: undefined };
       let item: VolumeItem;
@@ -135,8 +147,8 @@ export class VolumeReader {
       } catch (error) {
         if (!(error instanceof GarbledInput)) throw error;
         if (options.recover !== true) throw new DamagedVolume(this.path, offset, error.message);
-        const end = await this.#behindDamage(step, search);
-        item = { type: "damage", offset, end, reason: error.message, index: step.index };
+        const { end, searched } = await this.#behindDamage(step, search);
+        item = { type: "damage", offset, end, reason: error.message, index: step.index, searched };
       }
       yield item;
       offset = Math.max(item.end, offset + 1);
@@ -164,12 +176,12 @@ export class VolumeReader {
   }
 
   /** Where to go on: behind a frame whose index is good, else at the next record that is. */
-  async #behindDamage(step: Step, search: { budget: number }): Promise<number> {
+  async #behindDamage(step: Step, search: { budget: number }): Promise<{ end: number; searched: boolean }> {
     const { index, recordEnd } = step;
     if (index !== undefined && recordEnd !== undefined && recordEnd + index.compressedBytes <= this.size) {
-      return recordEnd + index.compressedBytes;
+      return { end: recordEnd + index.compressedBytes, searched: false };
     }
-    return findRecord(this.#file, recordEnd ?? step.offset + 1, search);
+    return { end: await findRecord(this.#file, recordEnd ?? step.offset + 1, search), searched: true };
   }
 
   async #record(offset: number, hint: number, limit: number): Promise<ReadRecord> {

@@ -28,6 +28,11 @@ export interface JobEndRecord extends JobBeginRecord {
   revision: number;
   /** Numbers (within the job) of the closing frames that belong to this revision: the first, and how many. */
   closing: [first: number, count: number];
+  /**
+   * Revision in the names of the manifest that belongs to this record, where that is an older one: the list was
+   * moved, not written anew. (Default: revision)
+   */
+  manifest?: number;
   /** T: OK, W: OK with warnings. A job that ends otherwise has no such record. */
   status: string;
   endMs: number;
@@ -68,10 +73,15 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
   if (!isRange(closing) || !Number.isSafeInteger(revision) || (revision as number) < 1) {
     throw new GarbledInput("job end record with an impossible revision");
   }
+  const { manifest } = fields;
+  if (manifest !== undefined && (!Number.isSafeInteger(manifest) || (manifest as number) < 1)) {
+    throw new GarbledInput("job end record with an impossible manifest");
+  }
   return {
     ...jobFields(fields),
     revision: revision as number,
     closing,
+    ...(manifest === undefined ? {} : { manifest: manifest as number }),
     status: textOf(fields, "status", "job end record"),
     endMs: numberOf(fields, "endMs", "job end record"),
     rows: numberOf(fields, "rows", "job end record"),
@@ -81,6 +91,14 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
     bases: texts("bases"),
     volumes: texts("volumes"),
   };
+}
+
+/** The revision in the names of the manifest that belongs to an end record. */
+export function manifestRevision({
+  manifest,
+  revision,
+}: Pick<JobEndRecord, "manifest" | "revision">): number {
+  return manifest ?? revision;
 }
 
 /** undefined: a change that this program does not know; it may be passed over. @throws GarbledInput */

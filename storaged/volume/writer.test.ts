@@ -5,7 +5,7 @@ import { RecordKind } from "../../common/format/frame.js";
 import { MemoryStore, type StoreFault, type StoreStep } from "../store/memory-store.js";
 import { fileMember, frameOf, TEST_JOB, TEST_UUID } from "./fixture.js";
 import { uuidBytes } from "./json.js";
-import { isVolumeName, newLabel, volumePath } from "./label.js";
+import { encodeLabel, isVolumeName, newLabel, volumePath } from "./label.js";
 import { VolumeReader } from "./reader.js";
 import { VolumeWriter } from "./writer.js";
 
@@ -204,4 +204,75 @@ test("a closed writer refuses appends and waits for those under way", async () =
     writer.appendFrame({ jobUuid, sequence: 1, ...FRAME }),
     (error) => codeOf(error) === "VOLUME_BROKEN",
   );
+});
+
+test("appends go on while a sync runs, which promises only what was there when it began", async () => {
+  const { store, writer } = await prepared();
+  const first = await writer.appendFrame({ jobUuid, sequence: 0, ...FRAME });
+  let finish: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const file = await store.open(PATH, "append");
+  const original = Object.getPrototypeOf(file).sync;
+  let running = 0;
+  Object.getPrototypeOf(file).sync = async function (this: unknown) {
+    running++;
+    await original.call(this);
+    await held;
+  };
+  try {
+    const early = writer.sync();
+    while (running === 0) await new Promise(setImmediate);
+    const second = await writer.appendFrame({ jobUuid, sequence: 1, ...FRAME });
+    const late = [writer.sync(), writer.sync()];
+    assert.equal(store.crash().contents(PATH).length, first.end);
+    finish();
+    assert.equal(await early, first.end);
+    assert.deepEqual(await Promise.all(late), [second.end, second.end]);
+    assert.equal(running, 2);
+    assert.equal(store.crash().contents(PATH).length, second.end);
+    await writer.close();
+  } finally {
+    Object.getPrototypeOf(file).sync = original;
+  }
+});
+
+test("recycling leaves nothing but a new label; a crash at any step leaves what can be recycled again", async () => {
+  for (let step = 0; ; step++) {
+    const { store, writer, inject } = await prepared();
+    await writer.appendFrame({ jobUuid, sequence: 0, ...FRAME });
+    await writer.sync();
+    await writer.close();
+    let steps = 0;
+    inject(() => {
+      if (steps++ === step) throw new Error("crash");
+      return undefined;
+    });
+    const next = label();
+    const done = await VolumeWriter.recycle(store, PATH, next).catch(() => undefined);
+    inject(() => undefined);
+    for (const tear of [0, 1, 50, 10_000]) {
+      const after = store.crash({}, (_path, durable, current) => Math.min(Math.max(durable, tear), current));
+      const again = await VolumeWriter.recycle(after, PATH, next);
+      assert.deepEqual(after.crash().contents(PATH), encodeLabel(next));
+      assert.equal(again.bytes, encodeLabel(next).length);
+    }
+    if (done === undefined) continue;
+    assert.deepEqual(store.crash().contents(PATH), encodeLabel(next));
+    assert.ok(steps <= step);
+    return;
+  }
+});
+
+test("a label that is refused leaves the file as it is", async () => {
+  const { store, writer } = await prepared();
+  await writer.appendFrame({ jobUuid, sequence: 0, ...FRAME });
+  await writer.close();
+  const before = store.contents(PATH);
+  const refuse = () => {
+    throw new Error("not mine");
+  };
+  await assert.rejects(VolumeWriter.open(store, PATH, 10, refuse), /not mine/);
+  assert.deepEqual(store.contents(PATH), before);
 });

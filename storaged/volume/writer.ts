@@ -1,8 +1,9 @@
 /**
- * Appends records and frames to one volume. Calls are carried out in the order in which they were made; several
+ * Appends records and frames to one volume. Appends are carried out in the order in which they were made; several
  * jobs may call at the same time. `bytes` is the end of the last complete append: nothing beyond it is ever
- * counted. A failed append is cut off again; when that fails too, or a sync fails (what the disk then holds is
- * unknown), the writer is broken and refuses everything but `close`.
+ * counted. A sync runs beside appends that were called after it, which it does not promise anything about. A failed
+ * append is cut off again; when that fails too, or a sync fails (what the disk then holds is unknown), the writer is
+ * broken and refuses everything but `close`.
  */
 import { dirname } from "node:path";
 import { BackupError, describeError } from "../../common/errors.js";
@@ -34,7 +35,9 @@ export class VolumeWriter {
   readonly #file: StoreFile;
   #end: number;
   #queue: Promise<unknown> = Promise.resolve();
-  #pendingSync: Promise<number> | undefined;
+  /** The sync that runs, and the one that follows it: whoever asks while one runs shares the next. */
+  #syncing: Promise<unknown> = Promise.resolve();
+  #nextSync: Promise<number> | undefined;
   #broken: unknown;
   #closed = false;
 
@@ -65,12 +68,40 @@ export class VolumeWriter {
   }
 
   /**
+   * Makes an empty volume out of whatever lies at `path`: everything in the file is lost. The new label is durable
+   * when this resolves; until then the file may be anything from what it was to a piece of the label.
+   * @throws STORE_ codes
+   */
+  static async recycle(store: Store, path: string, label: VolumeLabel): Promise<VolumeWriter> {
+    if ((await store.stat(path)) === undefined) return VolumeWriter.create(store, path, label);
+    const record = encodeLabel(label);
+    const file = await store.open(path, "append");
+    try {
+      await file.truncate(0);
+      await file.append([record]);
+      await file.sync();
+      // The name may be that of a file which a crash kept from being made durable.
+      await store.syncDirectory(dirname(path));
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error;
+    }
+    return new VolumeWriter(file, label, record.length);
+  }
+
+  /**
    * Opens a volume for appending at `committedBytes`: what lies beyond was never committed and is cut off, durably.
-   * The caller compares `label` with what it expects.
+   * Nothing is cut off when `expect` refuses the label by throwing.
    * @throws VOLUME_SHORT when the file is shorter than that, VOLUME_DAMAGED when the label is unreadable
    */
-  static async open(store: Store, path: string, committedBytes: number): Promise<VolumeWriter> {
+  static async open(
+    store: Store,
+    path: string,
+    committedBytes: number,
+    expect: (label: VolumeLabel) => void = () => undefined,
+  ): Promise<VolumeWriter> {
     const label = await readLabelOf(store, path);
+    expect(label);
     const file = await store.open(path, "append");
     try {
       if (file.size < committedBytes) {
@@ -126,11 +157,20 @@ export class VolumeWriter {
 
   /**
    * Makes every append that was called before this durable; resolves to the bytes of the volume that now are.
-   * Calls that wait for the same moment share one sync.
+   * Appends go on meanwhile; calls that wait for the same moment share one sync.
    */
-  sync(): Promise<number> {
-    this.#pendingSync ??= this.#enqueue(async () => {
-      this.#pendingSync = undefined;
+  async sync(): Promise<number> {
+    // Not `#enqueue`: what is appended from now on does not wait for the disk.
+    if (this.#closed) throw this.#unusable("is closed");
+    await this.#queue;
+    this.#nextSync ??= this.#syncAfter(this.#syncing);
+    return this.#nextSync;
+  }
+
+  #syncAfter(before: Promise<unknown>): Promise<number> {
+    const done = before.then(async () => {
+      this.#nextSync = undefined;
+      if (this.#broken !== undefined) throw this.#unusable("cannot be written any more", this.#broken);
       const end = this.#end;
       try {
         await this.#file.sync();
@@ -140,7 +180,8 @@ export class VolumeWriter {
       }
       return end;
     });
-    return this.#pendingSync;
+    this.#syncing = done.catch(() => undefined);
+    return done;
   }
 
   /** Waits for what was called before, then closes the file without syncing it. */
@@ -148,6 +189,9 @@ export class VolumeWriter {
     if (this.#closed) return;
     this.#closed = true;
     await this.#queue.catch(() => undefined);
+    // A sync that waited for the queue has begun by now.
+    await Promise.resolve();
+    await this.#syncing;
     await this.#file.close();
   }
 
@@ -162,8 +206,6 @@ export class VolumeWriter {
   }
 
   #append(buffers: readonly Uint8Array[]): Promise<Appended> {
-    // A sync that was asked for before this append must not be joined by a caller that comes after it.
-    this.#pendingSync = undefined;
     return this.#enqueue(async () => {
       const offset = this.#end;
       try {

@@ -2,7 +2,8 @@
 
 -- UUID of the label: tells a recycled or relabelled volume from its former self. '': not read yet.
 ALTER TABLE volume ADD COLUMN uuid TEXT NOT NULL DEFAULT '';
--- End of the last change record (docs/volume-format.md, kind 5) that counts: the file is not cut back behind it.
+-- End of everything that was ever committed to the volume, change records (docs/volume-format.md, kind 5) included:
+-- the file is not cut back below it until it is recycled.
 ALTER TABLE volume ADD COLUMN record_end INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE volume ADD COLUMN recycles INTEGER NOT NULL DEFAULT 0;
 -- 1: the file is emptied as soon as the volume is purged.
@@ -42,6 +43,15 @@ CREATE TABLE job_need (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX job_need_of ON job_need(volume);
 
+-- Whose content a job's own rows name besides its own and that of the pool and client it belongs to: jobs that lie over
+-- it may name that too, whatever has become of the jobs that it was taken from.
+CREATE TABLE job_draw (
+  job INTEGER NOT NULL REFERENCES job(id),
+  pool INTEGER NOT NULL REFERENCES pool(id),
+  client TEXT NOT NULL,
+  PRIMARY KEY (job, pool, client)
+) STRICT, WITHOUT ROWID;
+
 -- Volumes with an end record of the job, of any revision: where a tombstone must go.
 CREATE TABLE job_record (
   job INTEGER NOT NULL REFERENCES job(id),
@@ -54,6 +64,8 @@ CREATE INDEX job_record_of ON job_record(volume);
 CREATE INDEX frame_volume ON frame(volume);
 
 -- Jobs committed before this schema: their extents and chunks say it.
+UPDATE volume SET record_end =
+  (SELECT coalesce(max(end_offset), 0) FROM job_volume WHERE job_volume.volume = volume.id);
 INSERT INTO job_record SELECT job, volume FROM job_volume v
   WHERE ord = (SELECT max(ord) FROM job_volume l WHERE l.job = v.job);
 INSERT INTO job_need
