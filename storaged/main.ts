@@ -17,12 +17,15 @@ import type { Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
 import { loadTls, type TlsMaterial } from "../common/tls/load.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
-import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
+import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import { RpcChannel, RpcServer } from "../proto/rpc.js";
 import { Catalog } from "./catalog/catalog.js";
 import { type DeviceResource, loadStoragedConfig, type StoragedConfig } from "./config.js";
 import { recoverStorage } from "./recover.js";
+import { JobDeleter } from "./retention/delete.js";
+import { deleteMigrated } from "./retention/migrated.js";
 import { StoragedService } from "./service.js";
+import type { FiledPlace } from "./session/backup-session.js";
 import { VolumeDesk } from "./session/volume-desk.js";
 import { VolumeFiles } from "./session/volume-files.js";
 import { FileStore } from "./store/file-store.js";
@@ -77,6 +80,9 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   const desk = new VolumeDesk({ catalog, store, log, storage: name, devices });
   const files = new VolumeFiles({ catalog, store, log, storage: name });
   await recoverStorage({ catalog, store, files, devices: devices(), workingDirectory, log });
+  const deleter = new JobDeleter({ catalog, desk, log });
+  for (const text of (await deleter.resume()).warnings) log.warn(text);
+  for (const text of (await deleteMigrated(catalog, deleter, log)).warnings) log.warn(text);
   const version = packageVersion();
   const service = new StoragedService({
     config: () => live.config,
@@ -84,10 +90,12 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
     catalog,
     store,
     desk,
+    deleter,
     verifier,
     log,
     version,
     connect: (request) => connectFiled(request, tls, isRevoked),
+    dialStorage: (request) => dialStoraged(request, tls, isRevoked),
     onRevoked: learn,
   });
   const server = new RpcServer({ tls, isRevoked });
@@ -101,7 +109,7 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
 }
 
 async function connectFiled(
-  request: StorageBackup__Output,
+  request: FiledPlace,
   tls: TlsMaterial,
   isRevoked: (fingerprint: string) => boolean,
 ) {
@@ -109,6 +117,18 @@ async function connectFiled(
   const expect = { role: "filed", name: client } as const;
   const channel = new RpcChannel({ address: filedAddress, port: filedPort, tls, expect, isRevoked });
   const stream = channel.data("FiledData", "Backup");
+  return { stream, close: () => channel.close() };
+}
+
+/** The storage daemon that has the original of a copy. */
+async function dialStoraged(
+  { fromName, fromAddress, fromPort }: StorageCopy__Output,
+  tls: TlsMaterial,
+  isRevoked: (fingerprint: string) => boolean,
+) {
+  const expect = { role: "storaged", name: fromName } as const;
+  const channel = new RpcChannel({ address: fromAddress, port: fromPort, tls, expect, isRevoked });
+  const stream = channel.data("StoragedData", "Copy");
   return { stream, close: () => channel.close() };
 }
 

@@ -5,6 +5,8 @@
 
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { RecordKind } from "../common/format/frame.js";
+import { GarbledInput } from "../common/format/varint.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
@@ -12,8 +14,9 @@ import type { VolumeRecord } from "./catalog/types.js";
 import type { DeviceResource } from "./config.js";
 import type { VolumeFiles } from "./session/volume-files.js";
 import type { Store } from "./store/store.js";
-import { encodeLabel, volumePath } from "./volume/label.js";
-import { VolumeReader } from "./volume/reader.js";
+import { volumePath } from "./volume/label.js";
+import { DamagedVolume, VolumeReader } from "./volume/reader.js";
+import { decodeJobEnd } from "./volume/records.js";
 
 export interface RecoverOptions {
   catalog: Catalog;
@@ -28,7 +31,8 @@ export interface RecoverOptions {
 export async function recoverStorage(options: RecoverOptions): Promise<void> {
   const { catalog, devices, log, workingDirectory } = options;
   for (const name of await readdir(workingDirectory)) {
-    if (/^restore-/.test(name)) await rm(join(workingDirectory, name), { recursive: true, force: true });
+    if (/^(restore|vacuum)-/.test(name))
+      await rm(join(workingDirectory, name), { recursive: true, force: true });
   }
   const failed = await catalog.writer.recover(nowMs());
   for (const job of failed) while (!(await catalog.writer.clean(job)));
@@ -37,15 +41,18 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
     const device = devices.get(volume.device);
     if (device === undefined)
       log.warn(`Volume "${volume.name}" lies on Device "${volume.device}", which is not configured`);
-    else await settle(options, volume, volumePath(device.archiveDevice, volume.name));
+    else await settle(options, volume, device);
   }
 }
 
 async function settle(
   { catalog, store, files, log }: RecoverOptions,
   volume: VolumeRecord,
-  path: string,
+  device: DeviceResource,
 ): Promise<void> {
+  // Nothing in these files counts: recycling and truncating take them whatever they hold.
+  if (volume.status === "Purged" || volume.status === "Recycle") return;
+  const path = volumePath(device.archiveDevice, volume.name);
   try {
     const stat = await store.stat(path);
     if (stat === undefined) return log.warn(`Volume "${volume.name}" is missing: ${path} does not exist`);
@@ -53,13 +60,52 @@ async function settle(
       const lengths = `${stat.sizeBytes} bytes of ${volume.bytes}`;
       return log.error(`Volume "${volume.name}" is too short: ${path} has ${lengths}`);
     }
+    if (device.readOnly) return;
     const needed = await catalog.writer.neededBytes(volume.id);
     if (stat.sizeBytes === volume.bytes && needed === volume.bytes) return;
-    const reader = await VolumeReader.open(store, path);
-    const label = await reader.readLabel().finally(() => reader.close());
-    const labelBytes = encodeLabel(label).length;
-    if (stat.sizeBytes > Math.max(needed, labelBytes)) await files.cutBack(volume, path, labelBytes);
+    if (stat.sizeBytes <= needed) return;
+    const unknown = await jobsBehind(catalog, store, path, needed);
+    if (unknown.length === 0) await files.cutBack(volume, device);
+    else await setReadOnly(catalog, log, volume, unknown);
   } catch (error) {
     log.warn(`Volume "${volume.name}" could not be looked at`, { err: error });
   }
+}
+
+/**
+ * JobIds of committed jobs behind `offset` that this catalog has never heard of. Every job is in the catalog before
+ * it writes, so only a catalog that is older than the volume (restored from a copy) meets any: cutting them off would
+ * lose them.
+ */
+async function jobsBehind(catalog: Catalog, store: Store, path: string, offset: number): Promise<number[]> {
+  const found = new Map<string, number>();
+  const reader = await VolumeReader.open(store, path);
+  try {
+    for await (const item of reader.scan({ from: offset, frames: false })) {
+      if (item.type !== "record" || item.kind !== RecordKind.jobEnd) continue;
+      const { jobUuid, jobId } = decodeJobEnd(item.body);
+      found.set(jobUuid, jobId);
+    }
+  } catch (error) {
+    // The torn end of what was written last; what lies before it was looked at.
+    if (!(error instanceof DamagedVolume) && !(error instanceof GarbledInput)) throw error;
+  } finally {
+    await reader.close();
+  }
+  const unknown = await catalog.reader.unknownJobs([...found.keys()]);
+  return unknown.map((uuid) => found.get(uuid)!);
+}
+
+async function setReadOnly(
+  catalog: Catalog,
+  log: Log,
+  { id, name }: VolumeRecord,
+  jobIds: number[],
+): Promise<void> {
+  await catalog.writer.setVolumeStatus(id, "Read-Only");
+  const shown = jobIds.slice(0, 10).join(", ") + (jobIds.length > 10 ? ", …" : "");
+  log.error(
+    `Volume "${name}" holds jobs that the catalog does not know (JobIds ${shown}): the catalog is older than the ` +
+      'volume. The volume is Read-Only now and nothing was cut off; "basalt volume scan --add" takes the jobs in',
+  );
 }

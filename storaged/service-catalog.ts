@@ -27,7 +27,11 @@ type Send = (message: object) => Promise<void>;
 /** Levels that a run can be asked for. */
 const LEVELS: readonly string[] = ["Base", "Full", "Differential", "Incremental", "VirtualFull"];
 
-export function catalogHandlers({ catalog, desk }: CatalogServices): Handlers {
+/** `onRules` hears by which rules the director wants volumes to be pruned. */
+export function catalogHandlers(
+  { catalog, desk }: CatalogServices,
+  onRules: (list: PoolList__Output) => void,
+): Handlers {
   const { reader, writer } = catalog;
   return {
     ResolveParents: async (request: ResolveRequest__Output) => {
@@ -36,9 +40,10 @@ export function catalogHandlers({ catalog, desk }: CatalogServices): Handlers {
       }
       return reader.resolve(request);
     },
-    SyncPools: async ({ pools }: PoolList__Output) => {
-      const all = await writer.syncPools(pools.map(fromPool));
-      desk.wake();
+    SyncPools: async (list: PoolList__Output) => {
+      const all = await writer.syncPools(list.pools.map(fromPool));
+      onRules(list);
+      desk.changed();
       return { pools: all.map(toPool) };
     },
     ListPools: async ({ name }: { name: string }) => ({ pools: (await reader.listPools(name)).map(toPool) }),

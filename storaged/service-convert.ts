@@ -69,7 +69,10 @@ export function toJob(job: JobListing): CatalogJob {
     rows,
     baseFiles,
   };
-  return { ...facts, job: job.job, bytes: job.bytes, bases: job.bases, pool: job.pool, volumes: job.volumes };
+  const { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason } = job;
+  const more = { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason };
+  const { bases, pool, volumes } = job;
+  return { ...facts, ...more, job: job.job, bytes: job.bytes, bases, pool, volumes };
 }
 
 export function toVolume(volume: VolumeRecord): Volume {
@@ -100,6 +103,11 @@ export function toVolume(volume: VolumeRecord): Volume {
     blocks: volume.frames,
     errors: volume.errors,
     device: volume.device,
+    recycles: volume.recycles,
+    recyclePool: volume.recyclePool,
+    truncateOnPurge: volume.truncateOnPurge,
+    liveBytes: volume.liveBytes,
+    measuredMs: volume.measuredMs,
   };
 }
 
@@ -126,5 +134,9 @@ export function fromPool(pool: Pool__Output): PoolDefinition {
     scratchPool: pool.scratchPool,
     recyclePool: pool.recyclePool,
     nextPool: pool.nextPool,
+    recycleOldestVolume: pool.recycleOldestVolume,
+    recycleCurrentVolume: pool.recycleCurrentVolume,
+    purgeOldestVolume: pool.purgeOldestVolume,
+    truncateOnPurge: pool.truncateOnPurge,
   };
 }

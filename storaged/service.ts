@@ -12,6 +12,7 @@ import { decodeJson, encodeJson } from "../proto/data/backup.js";
 import { RestoreKind, type RestoreRequest } from "../proto/data/restore.js";
 import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
 import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
+import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import type { StorageRestore__Output } from "../proto/generated/basalt/v1/StorageRestore.js";
 import {
   type CallContext,
@@ -24,10 +25,17 @@ import {
 } from "../proto/rpc.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { StoragedConfig } from "./config.js";
+import type { JobDeleter } from "./retention/delete.js";
 import { catalogHandlers } from "./service-catalog.js";
 import { toRules } from "./service-convert.js";
+import { type CopyHost, copyHandlers, serveCopyCall } from "./service-copies.js";
+import { makeRetention, retentionHandlers, takeRules } from "./service-retention.js";
+import { verifyHandlers } from "./service-verify.js";
+import { volumeHandlers } from "./service-volumes.js";
 import { BackupSession, type SessionDeps } from "./session/backup-session.js";
+import type { CopyOffer } from "./session/copy-offer.js";
 import { RestoreSession } from "./session/restore-session.js";
+import type { VerifySession } from "./session/verify-session.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import type { Store } from "./store/store.js";
 import type { FrameVerifier } from "./volume/verify.js";
@@ -43,15 +51,18 @@ export interface StoragedOptions {
   catalog: Catalog;
   store: Store;
   desk: VolumeDesk;
+  deleter: JobDeleter;
   verifier: FrameVerifier;
   log: Log;
   version: string;
   connect: SessionDeps["connect"];
+  /** Opens the data stream to the storage daemon that has the original of a copy. */
+  dialStorage?: (request: StorageCopy__Output) => Promise<{ stream: DataStream; close: () => void }>;
   /** A director told of withdrawn certificates. */
   onRevoked: (fingerprints: readonly string[]) => void;
 }
 
-type Session = BackupSession | RestoreSession;
+type Session = BackupSession | CopyOffer | RestoreSession | VerifySession;
 
 export class StoragedService {
   readonly #options: StoragedOptions;
@@ -72,11 +83,23 @@ export class StoragedService {
     server.add("Storaged", this.#handlers(), (_method, peer) => director(peer));
     const serve = (stream: DataStream, peer: Peer) => this.#serveRestore(stream, peer);
     server.addData("StoragedData", "Restore", serve, (_method, peer) => peer.role === "filed");
+    const copy = (stream: DataStream, peer: Peer) => serveCopyCall(this.#copyHost(), stream, peer);
+    server.addData("StoragedData", "Copy", copy, (_method, peer) => peer.role === "storaged");
   }
 
   #handlers(): Handlers {
+    const retention = makeRetention(this.#options);
     return {
-      ...catalogHandlers(this.#options),
+      ...catalogHandlers(this.#options, (list) => takeRules(retention, list)),
+      ...volumeHandlers(this.#options),
+      ...retentionHandlers(retention),
+      ...copyHandlers(this.#copyHost()),
+      ...verifyHandlers({
+        options: this.#options,
+        run: (session, context) => this.#run(session, context),
+        admit: (request, peer) =>
+          this.#tickets.take(this.#checkTicket(request.ticket, "verify", request, peer), nowMs()),
+      }),
       Hello: async (request: HelloRequest__Output, { peer }) => this.#hello(request, peer),
       StartBackup: async (request: StorageBackup__Output, context, send) => {
         const ticket = this.#checkTicket(request.ticket, "backup", request, context.peer);
@@ -107,13 +130,28 @@ export class StoragedService {
     if (request.revokedFingerprints.length > 0) this.#options.onRevoked(request.revokedFingerprints);
     const { version, config } = this.#options;
     const protocol = { protocolMajor: PROTOCOL.major, protocolMinor: PROTOCOL.minor };
-    return { role: "storaged", name: config().name, ...protocol, software: version };
+    const startedMs = this.#startedMs;
+    return { role: "storaged", name: config().name, ...protocol, software: version, startedMs };
   }
 
   #backupDeps(): SessionDeps {
-    const { catalog, desk, verifier, log, config, connect } = this.#options;
+    const { catalog, desk, deleter, verifier, log, config, connect } = this.#options;
+    const settle = deleter.settle.bind(deleter);
     const session = { id: ++this.#sessionId, timeMs: this.#startedMs };
-    return { catalog, desk, verifier, log, storage: config().name, connect, session };
+    return { catalog, desk, verifier, log, storage: config().name, connect, session, settle };
+  }
+
+  #copyHost(): CopyHost {
+    return {
+      options: this.#options,
+      backupDeps: () => this.#backupDeps(),
+      run: (session, context) => this.#run(session, context),
+      checkTicket: (text, kind, job, director, storage) =>
+        this.#checkTicket(text, kind, job, director, storage),
+      readTicket: (text) => readTicket(text, this.#options.ticketKey()),
+      takeTicket: (ticket) => this.#tickets.take(ticket, nowMs()),
+      session: (jobUuid) => this.#sessions.get(jobUuid)?.session,
+    };
   }
 
   /** @throws BackupError TICKET_* */
@@ -122,12 +160,13 @@ export class StoragedService {
     kind: Ticket["kind"],
     job: { jobId: number; jobUuid: string; client: string },
     director: Peer,
+    storage = this.#options.config().name,
   ): Ticket {
     const ticket = readTicket(text, this.#options.ticketKey());
     if (ticket.kind !== kind) throw mismatch("kind");
     if (ticket.jobUuid !== job.jobUuid || ticket.jobId !== job.jobId) throw mismatch("job");
     if (ticket.client !== job.client) throw mismatch("client");
-    if (ticket.storage !== this.#options.config().name) throw mismatch("storage");
+    if (ticket.storage !== storage) throw mismatch("storage");
     if (ticket.director !== director.name) throw mismatch("director");
     return ticket;
   }

@@ -14,7 +14,7 @@ import type { JobVolumes } from "./job-volumes.js";
 
 export interface ClosingJob {
   catalog: Catalog;
-  job: BegunJob;
+  job: Pick<BegunJob, "id" | "selfContained" | "chainUuids" | "baseUuids">;
   begin: JobBeginRecord;
   volumes: JobVolumes;
   signal: AbortSignal;
@@ -23,8 +23,10 @@ export interface ClosingJob {
 export interface JobEnding {
   status: "T" | "W";
   endMs: number;
-  counts: JobCounts;
+  counts: Pick<JobCounts, "rows" | "files" | "bytes">;
   totals: BackupTotals;
+  /** Of the list. (Default: 1) */
+  revision?: number;
 }
 
 /** No chunks: a count of zero. */
@@ -38,12 +40,14 @@ const NO_ENTRIES = (() => {
 export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<void> {
   const { catalog, job, begin, volumes, signal } = closing;
   const first = volumes.frames;
+  const { revision = 1 } = ending;
   await buildClosing(
     {
       jobId: begin.jobId,
       selfContained: job.selfContained,
       head: headOf(closing, ending),
       timeMs: ending.endMs,
+      revision,
       blocks: catalog.blocks([job.id]),
       locate: (queries) => locate(closing, queries),
       partsOf: (content) => partsOf(closing, content),
@@ -56,7 +60,7 @@ export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<
   );
   const record: JobEndRecord = {
     ...begin,
-    revision: 1,
+    revision,
     closing: [first, volumes.frames - first],
     selfContained: job.selfContained,
     totals: ending.totals,
@@ -69,6 +73,8 @@ export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<
     bases: job.baseUuids,
     volumes: volumes.names,
   };
+  await volumes.start();
+  await catalog.writer.ending(job.id, volumes.current!.record.id);
   await volumes.appendRecord(RecordKind.jobEnd, record);
 }
 
@@ -83,8 +89,10 @@ function headOf({ begin, job, volumes }: ClosingJob, ending: JobEnding): [string
     ["status", ending.status],
     ["start", String(begin.startMs)],
     ["end", String(ending.endMs)],
+    ["revision", String(ending.revision ?? 1)],
     ["parents", job.chainUuids.join(",")],
     ["bases", job.baseUuids.join(",")],
+    ["copyof", typeof begin.copyOf === "string" ? begin.copyOf : ""],
     ["volumes", volumes.names.join("|")],
   ];
 }

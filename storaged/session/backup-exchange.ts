@@ -38,10 +38,10 @@ const BROKEN = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
 
 export interface ExchangeOptions {
   stream: DataStream;
-  ingest: Ingest;
-  lists: ListSender;
+  ingest: Pick<Ingest, "frame" | "parts" | "rows" | "state" | "claim" | "fail">;
+  lists: Pick<ListSender, "credit">;
   reporter: Reporter;
-  volumes: JobVolumes;
+  volumes: Pick<JobVolumes, "bytesStored" | "current">;
   client: string;
   /** How long filed may take for its hello. */
   helloTimeoutMs: number;

@@ -8,23 +8,28 @@ import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import { BackupKind, type BackupStart, encodeJson } from "../../proto/data/backup.js";
+import { BackupKind, encodeJson } from "../../proto/data/backup.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
-import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
+import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
-import type { BegunJob, JobCounts, StoredLevel } from "../catalog/types.js";
+import type { BegunJob, LocalJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import { closeJob } from "./backup-closing.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { Ingest } from "./backup-ingest.js";
 import { ListSender, planLists } from "./backup-lists.js";
+import { beginRecordOf, resultOf, startOf } from "./backup-records.js";
+import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
 import { Reporter } from "./reporter.js";
 import type { VolumeDesk } from "./volume-desk.js";
+
+/** Where a job's file daemon is, and who it must be. */
+export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client">;
 
 export interface SessionDeps {
   catalog: Catalog;
@@ -34,7 +39,9 @@ export interface SessionDeps {
   /** Name of this storage daemon. */
   storage: string;
   /** Opens the data stream to filed; `close` ends the connection. Whoever aborts tells filed why before it breaks. */
-  connect: (request: StorageBackup__Output) => Promise<{ stream: DataStream; close: () => void }>;
+  connect: (request: FiledPlace) => Promise<{ stream: DataStream; close: () => void }>;
+  /** Takes the end record of a failed job back; gives warnings. */
+  settle: (job: LocalJob) => Promise<string[]>;
   /** For VolSessionId and VolSessionTime of reports. */
   session: { id: number; timeMs: number };
 }
@@ -45,11 +52,21 @@ export class BackupSession {
   readonly #abort = new AbortController();
   readonly #reporter: Reporter;
   readonly #startMs = nowMs();
+  readonly #origin: JobOrigin | undefined;
   #volumes: JobVolumes | undefined;
   #ingest: Ingest | undefined;
   #canceled = false;
+  /** An end record may lie on a volume. */
+  #closing = false;
 
-  constructor(deps: SessionDeps, request: StorageBackup__Output, send: (event: JobEvent) => Promise<void>) {
+  /** `origin`: the job is made out of others, not by a client. */
+  constructor(
+    deps: SessionDeps,
+    request: StorageBackup__Output,
+    send: (event: JobEvent) => Promise<void>,
+    origin?: JobOrigin,
+  ) {
+    this.#origin = origin;
     this.#deps = deps;
     this.#request = request;
     this.#reporter = new Reporter(send);
@@ -69,24 +86,20 @@ export class BackupSession {
     this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
   }
 
+  /** A message for the job's report. */
+  say(text: string): Promise<void> {
+    return this.#reporter.message("info", text);
+  }
+
   status(): StorageJobStatus {
     const { jobId, job, pool } = this.#request;
     const open = this.#volumes?.current;
     const { progress, state } = this.#reporter;
     const volume = open?.record.name ?? "";
     const device = open?.device.name ?? "";
-    return {
-      jobId,
-      job,
-      kind: "Backup",
-      level: this.level,
-      pool,
-      device,
-      volume,
-      progress,
-      state,
-      startedMs: this.#startMs,
-    };
+    const kind = this.#origin?.kind ?? "Backup";
+    const facts = { jobId, job, kind, level: this.level, pool, device, volume };
+    return { ...facts, progress, state, startedMs: this.#startMs };
   }
 
   /** Runs the job to its end and reports the result; never rejects. */
@@ -105,20 +118,18 @@ export class BackupSession {
   async #begin(): Promise<BegunJob> {
     const { parents } = this.#request;
     if (parents === null) throw new BackupError("REQUEST_INVALID", "the director sent no parents");
-    if (!["Base", "Full", "Differential", "Incremental"].includes(parents.level)) {
+    const levels = ["Base", "Full", "Differential", "Incremental"];
+    if (!levels.includes(parents.level) && (this.#origin === undefined || parents.level !== "VirtualFull")) {
       throw new BackupError("REQUEST_INVALID", `level "${parents.level}" is not known to this storage`);
     }
     const { uuid, ...rest } = { ...this.#request, uuid: this.#request.jobUuid };
     const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = rest;
     const { chain, bases, ownNewest } = parents;
     const facts = { uuid, jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment };
+    const { type = "B", copyOf = "", draws = [], holds = [] } = this.#origin ?? {};
     return this.#deps.catalog.writer.begin({
       ...facts,
-      level: this.level,
-      startMs: this.#startMs,
-      chain,
-      bases,
-      ownNewest,
+      ...{ level: this.level, startMs: this.#stateMs, chain, bases, ownNewest, type, copyOf, draws, holds },
     });
   }
 
@@ -128,7 +139,7 @@ export class BackupSession {
     const abort = () => void this.#refuse(stream, this.#abort.signal.reason);
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     const fail = (error: unknown) => ingest.fail(error);
-    const begin = this.#beginRecord();
+    const begin = beginRecordOf(this.#request, this.#stateMs, this.#origin);
     const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire: this.#acquire(job) });
     this.#volumes = volumes;
     const onFailure = (error: unknown) => void this.#refuse(stream, error);
@@ -138,7 +149,7 @@ export class BackupSession {
     const lists = new ListSender(catalog, plan, stream, fail);
     try {
       this.#abort.signal.throwIfAborted();
-      await stream.send(encodeJson(BackupKind.start, this.#start(job, plan)));
+      await stream.send(encodeJson(BackupKind.start, startOf(this.#request, this.#deps.storage, job, plan)));
       // The volume is mounted while filed begins: an operator may have to label one first.
       volumes.start().catch(fail);
       const { client, filedTimeoutSec } = this.#request;
@@ -170,36 +181,9 @@ export class BackupSession {
     setTimeout(() => stream.destroy(error instanceof Error ? error : new Error(reason)), 100).unref();
   }
 
-  #start(job: BegunJob, plan: ReturnType<typeof planLists>): BackupStart {
-    const { jobUuid, jobId, ticket } = this.#request;
-    return {
-      protocol: { ...PROTOCOL },
-      storage: this.#deps.storage,
-      jobUuid,
-      jobId,
-      level: this.level as BackupStart["level"],
-      ticket,
-      lists: plan.lists,
-      ownIsParent: plan.ownIsParent,
-      selfContained: job.selfContained,
-    };
-  }
-
-  #beginRecord(): JobBeginRecord {
-    const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
-      this.#request;
-    const more = { fileSetDigest, comment, scheduledMs, pool };
-    return {
-      jobUuid,
-      jobId,
-      job,
-      jobName,
-      client,
-      fileSet,
-      level: this.level,
-      startMs: this.#startMs,
-      ...more,
-    };
+  /** When the state was taken that the job holds. */
+  get #stateMs(): number {
+    return this.#origin?.startMs ?? this.#startMs;
   }
 
   #acquire(job: BegunJob) {
@@ -225,8 +209,9 @@ export class BackupSession {
     const { catalog } = this.#deps;
     const counts = await catalog.writer.finishRows(job.id);
     const status = end.totals.errors > 0 || end.totals.warnings > 0 ? "W" : "T";
-    const endMs = nowMs();
+    const endMs = this.#origin?.endMs ?? nowMs();
     const signal = this.#abort.signal;
+    this.#closing = true;
     await closeJob({ catalog, job, begin, volumes, signal }, { status, endMs, counts, totals: end.totals });
     const progress = await volumes.sync();
     signal.throwIfAborted();
@@ -237,7 +222,12 @@ export class BackupSession {
     const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
     const names = volumes.names;
     await this.#afterCommit(volumes);
-    return { ...this.#result(counts, end, volumes.bytesStored, rawBytes), volumes: names, lastVolumeBytes };
+    await this.#originCommitted();
+    return {
+      ...resultOf(this.#deps.session, counts, end.totals, { bytesStored: volumes.bytesStored, rawBytes }),
+      volumes: names,
+      lastVolumeBytes,
+    };
   }
 
   /** The job is safe: nothing here may fail it. */
@@ -255,16 +245,12 @@ export class BackupSession {
     }
   }
 
-  #result(counts: JobCounts, end: ExchangeEnd, bytesStored: number, rawBytes: number): JobResult {
-    // Errors and warnings are filed's own; it reports them itself.
-    const { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } = end.totals;
-    const { files, deleted, bytes, rows, newContent } = counts;
-    const session = {
-      volSessionId: this.#deps.session.id,
-      volSessionTime: Math.floor(this.#deps.session.timeMs / 1000),
-    };
-    const sent = { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles };
-    return { ok: true, ...sent, files, deleted, bytes, rows, newContent, bytesStored, rawBytes, ...session };
+  async #originCommitted(): Promise<void> {
+    try {
+      await this.#origin?.committed?.(this.#reporter);
+    } catch (error) {
+      await this.#reporter.message("warning", describeError(error)).catch(() => undefined);
+    }
   }
 
   async #failed(job: BegunJob | undefined, cause: unknown): Promise<void> {
@@ -286,7 +272,21 @@ export class BackupSession {
       log.warn("a failed job could not be cleaned up yet", { job: this.#request.job, err: cleaning });
     }
     await this.#volumes?.release(true);
+    if (job !== undefined && this.#closing) await this.#settle(job.id);
     const volumes = this.#volumes?.names ?? [];
     await this.#reporter.result({ ok: false, canceled, reason, volumes });
+  }
+
+  async #settle(job: LocalJob): Promise<void> {
+    const { settle, log } = this.#deps;
+    try {
+      for (const text of await settle(job)) await this.#reporter.message("warning", text);
+    } catch (error) {
+      // The next start does it.
+      log.warn("the end record of a failed job could not be taken back yet", {
+        job: this.#request.job,
+        err: error,
+      });
+    }
   }
 }

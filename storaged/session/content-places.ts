@@ -18,6 +18,7 @@ export interface ChunkPlace {
 const FRAME_CACHE = 256;
 
 export class ContentPlaces {
+  #preferred: ReadonlySet<number> = new Set();
   readonly #copies;
   readonly #isDirty;
   readonly #finished = new Map<number, boolean>();
@@ -54,23 +55,43 @@ export class ContentPlaces {
     this.#volume = db.prepare<[number], string>("SELECT name FROM volume WHERE id = ?").pluck();
   }
 
+  /** Of several copies of a chunk those on these volumes are taken. */
+  prefer(volumes: readonly number[]): void {
+    this.#preferred = new Set(volumes);
+  }
+
   volumeName(id: number): string {
     return this.#volume.get(id) ?? `#${id}`;
   }
 
   /** An undamaged copy in a finished job; of several the oldest, which neighbours share. */
   chunk(digest: Buffer, length: number): ChunkPlace | undefined {
-    let best: { job: number; frame: number; offset: number; damaged: number } | undefined;
-    for (const [job, frame, offset, stored, damaged] of this.#copies.all(digest)) {
-      if (stored !== length || !this.#isFinished(job)) continue;
-      const better =
-        best === undefined || damaged < best.damaged || (damaged === best.damaged && job < best.job);
-      if (better) best = { job, frame, offset, damaged };
-    }
-    const frame = best === undefined ? undefined : this.#frameOf(best.frame);
-    if (best === undefined || frame === undefined) return undefined;
-    const { volume, offset: pos, bytes, raw_bytes: rawBytes } = frame;
-    return { volume, pos, bytes, rawBytes, offset: best.offset };
+    return this.chunks(digest, length)[0];
+  }
+
+  /** All copies in finished jobs: undamaged ones first, then those on preferred volumes, then the older. */
+  chunks(digest: Buffer, length: number): ChunkPlace[] {
+    const copies = this.#copies
+      .all(digest)
+      .filter(([job, , , stored]) => stored === length && this.#isFinished(job));
+    if (copies.length > 1)
+      copies.sort((a, b) => a[4] - b[4] || this.#rank(a[1]) - this.#rank(b[1]) || a[0] - b[0]);
+    return copies.flatMap(([, id, offset]) => {
+      const frame = this.#frameOf(id);
+      if (frame === undefined) return [];
+      const { volume, offset: pos, bytes, raw_bytes: rawBytes } = frame;
+      return [{ volume, pos, bytes, rawBytes, offset }];
+    });
+  }
+
+  #rank(frame: number): number {
+    const volume = this.#frameOf(frame)?.volume;
+    return volume !== undefined && this.#preferred.has(volume) ? 0 : 1;
+  }
+
+  /** Number of a content in parts, whether or not all of them can be read. */
+  listOf(identity: Buffer, size: number): number | undefined {
+    return this.#content.get(identity, size);
   }
 
   #isFinished(job: number): boolean {

@@ -6,7 +6,7 @@ import type { VolumeRecord } from "../catalog/types.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { volumePath } from "../volume/label.js";
-import { VolumeReader } from "../volume/reader.js";
+import { type VolumeFrame, type VolumeItem, VolumeReader } from "../volume/reader.js";
 
 export interface FrameSourceOptions {
   catalog: Catalog;
@@ -33,6 +33,16 @@ export class FrameSource {
     const reader = await this.#reader(volume);
     const { frame } = await reader.readFrameAt(offset, bytes);
     return frame;
+  }
+
+  /** The frame with its index. @throws BackupError */
+  async frame(volume: number, offset: number, bytes: number): Promise<VolumeFrame> {
+    return (await this.#reader(volume)).readFrameAt(offset, bytes);
+  }
+
+  /** Records and indexes from `from` on, without the frames. @throws BackupError */
+  async *records(volume: number, from: number): AsyncGenerator<VolumeItem, void> {
+    yield* (await this.#reader(volume)).scan({ from, frames: false });
   }
 
   #reader(volume: number): Promise<VolumeReader> {

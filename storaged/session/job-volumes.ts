@@ -3,7 +3,7 @@
  * and knows what was written where. Appends are called one after the other.
  */
 
-import { BackupError } from "../../common/errors.js";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import type { FrameEntry } from "../../common/format/frame.js";
 import { RecordKind } from "../../common/format/frame.js";
 import { nowMs, reportTime } from "../../common/time.js";
@@ -13,6 +13,7 @@ import type { JobExtent, LocalJob, VolumeProgress } from "../catalog/types.js";
 import { uuidBytes } from "../volume/json.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { Appended } from "../volume/writer.js";
+import { isTimeUp } from "./volume-choice.js";
 import type { VolumeDesk } from "./volume-desk.js";
 import type { AcquireRequest, OpenVolume } from "./volume-messages.js";
 
@@ -35,17 +36,28 @@ export interface JobVolumesOptions {
   job: LocalJob;
   begin: JobBeginRecord;
   acquire: Omit<AcquireRequest, "next">;
+  /** Number of the first frame. (Default: 0) */
+  firstSequence?: number;
 }
 
 /** Upper bounds of an index record. */
 const INDEX_FIXED_BYTES = 128;
 const INDEX_ENTRY_BYTES = 42;
 
+interface UsedVolume {
+  open: OpenVolume;
+  extent: JobExtent;
+  frames: number;
+  reportedFrames: number;
+}
+
 export class JobVolumes {
   readonly #options: JobVolumesOptions;
   readonly #uuid: Buffer;
-  readonly #used: { open: OpenVolume; extent: JobExtent; frames: number; reportedFrames: number }[] = [];
-  #sequence = 0;
+  readonly #used: UsedVolume[] = [];
+  /** Devices that had no room left for this job. */
+  readonly #full = new Set<string>();
+  #sequence: number;
   readonly #giveUp = new AbortController();
   #released = false;
   #starting: Promise<void> | undefined;
@@ -55,6 +67,7 @@ export class JobVolumes {
 
   constructor(options: JobVolumesOptions) {
     this.#options = options;
+    this.#sequence = options.firstSequence ?? 0;
     this.#uuid = uuidBytes(options.begin.jobUuid);
   }
 
@@ -84,22 +97,55 @@ export class JobVolumes {
 
   async append(frame: JobFrame): Promise<PlacedFrame> {
     const need = INDEX_FIXED_BYTES + INDEX_ENTRY_BYTES * frame.entries.length + frame.data.length;
-    const at = await this.#volumeFor(need);
-    const { open } = at;
-    open.plannedEnd = Math.max(open.plannedEnd, open.writer.bytes) + need;
-    const appended = await open.writer.appendFrame({
-      ...frame,
-      jobUuid: this.#uuid,
-      sequence: this.#sequence++,
+    return this.#whereThereIsRoom(async () => {
+      const at = await this.#volumeFor(need);
+      const { open } = at;
+      open.plannedEnd = Math.max(open.plannedEnd, open.writer.bytes) + need;
+      const sequence = this.#sequence;
+      const appended = await open.writer.appendFrame({ ...frame, jobUuid: this.#uuid, sequence });
+      this.#sequence++;
+      this.#note(appended);
+      at.frames++;
+      if (open.record.firstWrittenMs === 0) open.record = { ...open.record, firstWrittenMs: nowMs() };
+      return { volume: open.record.id, offset: appended.offset, bytes: appended.end - appended.offset };
     });
-    this.#note(appended);
-    at.frames++;
-    return { volume: open.record.id, offset: appended.offset, bytes: appended.end - appended.offset };
   }
 
   async appendRecord(kind: RecordKind, json: unknown): Promise<void> {
     await this.start();
-    this.#note(await this.current!.writer.appendRecord(kind, json));
+    await this.#whereThereIsRoom(async () => this.#note(await this.current!.writer.appendRecord(kind, json)));
+  }
+
+  /** Does the same again on another device when the disk is full, as long as there is one. */
+  async #whereThereIsRoom<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const at = this.#used.at(-1);
+        if (at === undefined || codeOf(error) !== "STORE_FULL" || !(await this.#moveOn(at, error)))
+          throw error;
+      }
+    }
+  }
+
+  /**
+   * The disk below a volume is full. Goes on on another device if one has room, and marks the volume as Full.
+   * Otherwise the job must fail: it would wait for ever, and its bytes may be all the room that is missing.
+   */
+  async #moveOn(at: UsedVolume, error: unknown): Promise<boolean> {
+    const { desk, acquire } = this.#options;
+    const { record, device, writer } = at.open;
+    this.#full.add(device.name);
+    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
+    const open = await desk.tryAcquire({ ...acquire, signal, next: true, avoid: this.#full });
+    if (open === undefined) return false;
+    const place = `device "${device.name}" (${device.archiveDevice})`;
+    const text = `Write error at ${writer.bytes} on ${place} Vol=${record.name}. ERR=${describeError(error)}.`;
+    await acquire.reporter.message("warning", text);
+    await this.#endOfMedium(at.open, "Full");
+    await this.#begin(open);
+    return true;
   }
 
   #note({ offset, end }: Appended): void {
@@ -108,47 +154,77 @@ export class JobVolumes {
     this.bytesStored += end - offset;
   }
 
-  async #volumeFor(need: number) {
+  async #volumeFor(need: number): Promise<UsedVolume> {
     await this.start();
     for (;;) {
       const at = this.#used.at(-1)!;
       const { open } = at;
-      const limit = limitOf(open);
-      const end = Math.max(open.plannedEnd, open.writer.bytes);
-      // A volume without a frame takes one whatever its limit: otherwise none would ever take it.
-      const fits =
-        limit === 0 ||
-        end + need <= limit ||
-        (at.frames === 0 && open.record.frames === 0 && open.users.size === 1);
-      if (fits && !open.writer.broken) return at;
-      await this.#endOfMedium(open, limit);
+      // What the job has there may be lost, and with it the job.
+      if (open.writer.broken) await this.#broken(open);
+      const end = await this.#endOf(at, need);
+      if (end === undefined) return at;
+      await this.#endOfMedium(open, end);
       await this.#mount(true);
     }
   }
 
+  /** The status that a volume gets when it cannot take `need` more bytes. */
+  async #endOf({ open, frames }: UsedVolume, need: number): Promise<string | undefined> {
+    const { record, device } = open;
+    const { reporter } = this.#options.acquire;
+    // Somebody else has marked it: an operator, or another job that writes to it.
+    if (record.status !== "Append") return record.status;
+    if (isTimeUp(record)) {
+      const text = `Max configured use duration=${record.useDuration} sec. exceeded.`;
+      await reporter.message("info", `${text} Marking Volume "${record.name}" as Used.`);
+      return "Used";
+    }
+    const limit = limitOf(open);
+    const end = Math.max(open.plannedEnd, open.writer.bytes);
+    // A volume without a frame takes one whatever its limit: otherwise none would ever take it.
+    const first = frames === 0 && record.frames === 0 && open.users.size === 1;
+    if (limit === 0 || end + need <= limit || first) return undefined;
+    const place = `device "${device.name}" (${device.archiveDevice})`;
+    const text = `User defined maximum volume size ${limit} will be exceeded on ${place}.`;
+    await reporter.message("info", `${text} Marking Volume "${record.name}" as Full.`);
+    return "Full";
+  }
+
+  async #broken(open: OpenVolume): Promise<never> {
+    const { desk, catalog } = this.#options;
+    const { id, name } = open.record;
+    await desk.mark(open, "Error");
+    await catalog.writer.countVolumeError(id);
+    throw new BackupError("VOLUME_BROKEN", `Volume "${name}" cannot be written any more after an error`);
+  }
+
   async #mount(next: boolean): Promise<void> {
-    const { desk, acquire, begin } = this.#options;
+    const { desk, acquire } = this.#options;
     const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
-    const open = await desk.acquire({ ...acquire, signal, next });
+    const open = await desk.acquire({ ...acquire, signal, next, avoid: this.#full });
+    try {
+      await this.#begin(open);
+    } catch (error) {
+      if (codeOf(error) !== "STORE_FULL" || !(await this.#moveOn(this.#used.at(-1)!, error))) throw error;
+    }
+  }
+
+  /** A volume counts as used before anything is written: it is given back whatever happens. */
+  async #begin(open: OpenVolume): Promise<void> {
     const { bytes } = open.writer;
     const extent = { volume: open.record.id, firstOffset: bytes, endOffset: bytes };
     this.#used.push({ open, extent, frames: 0, reportedFrames: 0 });
-    const { offset, end } = await open.writer.appendRecord(RecordKind.jobBegin, begin);
+    const { offset, end } = await open.writer.appendRecord(RecordKind.jobBegin, this.#options.begin);
     extent.firstOffset = offset;
     extent.endOffset = end;
     this.bytesStored += end - offset;
   }
 
-  async #endOfMedium(open: OpenVolume, limit: number): Promise<void> {
-    const { catalog, acquire } = this.#options;
-    const { record, device, writer } = open;
-    const place = `device "${device.name}" (${device.archiveDevice})`;
-    if (limit > 0) {
-      const text = `User defined maximum volume size ${limit} will be exceeded on ${place}.`;
-      await acquire.reporter.message("info", `${text} Marking Volume "${record.name}" as Full.`);
-    }
-    await catalog.writer.setVolumeStatus(record.id, writer.broken ? "Error" : "Full");
-    const blocks = record.frames + (this.#used.at(-1)?.frames ?? 0);
+  async #endOfMedium(open: OpenVolume, status: string): Promise<void> {
+    const { desk, acquire } = this.#options;
+    const { record, writer } = open;
+    if (record.status === "Append") await desk.mark(open, status);
+    const blocks = record.frames + (this.#used.findLast((at) => at.open === open)?.frames ?? 0);
     const end = `End of medium on Volume "${record.name}" Bytes=${writer.bytes} Blocks=${blocks}`;
     await acquire.reporter.message(
       "info",

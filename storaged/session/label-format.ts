@@ -9,6 +9,7 @@ export interface LabelFacts {
   client: string;
   pool: string;
   storage: string;
+  mediaType: string;
   /** Volumes in the pool now. */
   numVols: number;
   timeMs: number;
@@ -32,16 +33,23 @@ function expand(format: string, facts: LabelFacts): string {
   const values = variables(facts);
   return format.replace(/\$\{([A-Za-z]+)((?::[^}]*)?)\}|\$([A-Za-z]+)/g, (whole, braced, options, bare) => {
     const value = values.get(String(braced ?? bare).toLowerCase());
-    return value === undefined ? whole : pad(value, String(options ?? ""));
+    // What is not known stays as it is: the name is then refused with the variable in it.
+    return value === undefined ? whole : applied(value, String(options ?? ""));
   });
 }
 
-/** `:p/N/C/r` pads to N with C, on the left for `r`, else on the right. */
-function pad(value: string, options: string): string {
-  const match = /^:p\/(\d{1,3})\/(.)\/([lr])/.exec(options);
-  if (match === null) return value;
-  const width = Number(match[1]);
-  return match[3] === "r" ? value.padStart(width, match[2]) : value.padEnd(width, match[2]);
+/** Bacula's `:p/N/C/r` (pad to N with C, on the left for `r`), `:oSTART,COUNT`, `:u`, `:l`; one after the other. */
+function applied(value: string, options: string): string {
+  let out = value;
+  for (const [, pad, width, fill, side, start, count, word] of options.matchAll(
+    /:(?:(p)\/(\d{1,3})\/(.)\/([lr])|o(\d{1,3}),(\d{1,3})|([ul]))/g,
+  )) {
+    if (pad !== undefined)
+      out = side === "r" ? out.padStart(Number(width), fill) : out.padEnd(Number(width), fill);
+    else if (word !== undefined) out = word === "u" ? out.toUpperCase() : out.toLowerCase();
+    else out = out.slice(Number(start), Number(start) + Number(count));
+  }
+  return out;
 }
 
 function variables(facts: LabelFacts): Map<string, string> {
@@ -63,6 +71,7 @@ function variables(facts: LabelFacts): Map<string, string> {
       client: facts.client,
       pool: facts.pool,
       storage: facts.storage,
+      mediatype: facts.mediaType,
       numvols: facts.numVols,
     }).map(([name, value]) => [name, String(value)]),
   );

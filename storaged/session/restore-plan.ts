@@ -8,6 +8,7 @@ import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
 import { BlockWriter, EntryType, type Row, RowFlag, writeRow } from "../../common/format/row.js";
 import { ByteWriter } from "../../common/format/varint.js";
+import { CopyQueries } from "../catalog/copy-queries.js";
 import { LayerQueries } from "../catalog/layers.js";
 import { Lists } from "../catalog/lists.js";
 import { RuleMatcher } from "../catalog/rules.js";
@@ -23,6 +24,9 @@ export interface PlanSummary {
   failed: number;
   /** Names of the volumes, in reading order. */
   volumes: string[];
+  /** The same volumes by number, and the UUIDs of their labels when the plan was made. */
+  volumeIds: number[];
+  volumeUuids: string[];
 }
 
 const SCRATCH = `
@@ -51,7 +55,7 @@ export class RestorePlan {
   readonly #leader;
   readonly #rowBytes = new ByteWriter(4096);
   #rows = 0;
-  #summary: PlanSummary = { files: 0, bytes: 0, failed: 0, volumes: [] };
+  #summary: PlanSummary = { files: 0, bytes: 0, failed: 0, volumes: [], volumeIds: [], volumeUuids: [] };
 
   constructor(catalogFile: string, scratchFile: string) {
     this.#catalog = openForReading(catalogFile);
@@ -77,8 +81,15 @@ export class RestorePlan {
 
   /** Goes through the whole list; rules decide what is taken. @throws BackupError NOT_FOUND */
   build(jobIds: readonly number[], rules: readonly SelectionRule[]): PlanSummary {
+    // One snapshot: lists may be rewritten and frames moved meanwhile.
+    return this.#catalog.transaction(() => this.#build(jobIds, rules))();
+  }
+
+  #build(jobIds: readonly number[], rules: readonly SelectionRule[]): PlanSummary {
     const matcher = new RuleMatcher(rules);
     const layers = new LayerQueries(this.#catalog).selection(jobIds);
+    // A copy is read from its own volumes, whatever else holds the same content.
+    this.#places.prefer(new CopyQueries(this.#catalog).volumesOf(layers.jobs));
     const cursor = new Lists(this.#catalog).overlay(layers.jobs);
     this.#scratch.transaction(() => {
       for (; cursor.row !== undefined; cursor.advance()) {
@@ -92,6 +103,9 @@ export class RestorePlan {
       .pluck()
       .all();
     this.#summary.volumes = ids.map((id) => this.#places.volumeName(id));
+    const uuid = this.#catalog.prepare<[number], string>("SELECT uuid FROM volume WHERE id = ?").pluck();
+    this.#summary.volumeIds = ids;
+    this.#summary.volumeUuids = ids.map((id) => uuid.get(id) ?? "");
     return this.#summary;
   }
 

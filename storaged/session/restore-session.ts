@@ -45,6 +45,15 @@ interface Plan {
   summary: PlanSummary;
 }
 
+const NO_SUMMARY: PlanSummary = {
+  files: 0,
+  bytes: 0,
+  failed: 0,
+  volumes: [],
+  volumeIds: [],
+  volumeUuids: [],
+};
+
 export class RestoreSession {
   readonly #deps: RestoreDeps;
   readonly #request: StorageRestore__Output;
@@ -122,7 +131,7 @@ export class RestoreSession {
     const data = { readCatalogFile: catalog.file, scratch: join(directory, "plan.db") };
     const worker = new WorkerClient(new URL("./restore-plan-worker.js", import.meta.url), data);
     const remote = worker.remote<PlanMethods>();
-    const plan: Plan = { worker, remote, directory, summary: { files: 0, bytes: 0, failed: 0, volumes: [] } };
+    const plan: Plan = { worker, remote, directory, summary: NO_SUMMARY };
     this.#plan = plan;
     // Planning does not stop by itself: a cancel ends its thread.
     const abort = () => void worker.close();
@@ -130,12 +139,20 @@ export class RestoreSession {
     this.#abort.signal.throwIfAborted();
     plan.summary = await remote.build(this.#request.selection?.jobIds ?? [], this.#rules);
     this.#failed = plan.summary.failed;
+    const { volumeIds, volumeUuids } = plan.summary;
+    if (!(await catalog.writer.hold(this.jobUuid, volumeIds, volumeUuids))) {
+      throw new BackupError(
+        "VOLUME_PURGED",
+        "a volume was purged while the restore was planned; run it again",
+      );
+    }
     return plan;
   }
 
   async #dropPlan(): Promise<void> {
     const plan = this.#plan;
     if (plan === undefined) return;
+    await this.#deps.catalog.writer.letGo(this.jobUuid);
     await plan.worker.close();
     await rm(plan.directory, { recursive: true, force: true }).catch(() => undefined);
   }

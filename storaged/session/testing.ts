@@ -12,6 +12,7 @@ import { Catalog } from "../catalog/catalog.js";
 import type { ResolvedParents } from "../catalog/types.js";
 import type { PoolDefinition } from "../catalog/writer-pools.js";
 import type { DeviceResource } from "../config.js";
+import { JobDeleter } from "../retention/delete.js";
 import { FileStore } from "../store/file-store.js";
 import type { Store } from "../store/store.js";
 import { FrameVerifier } from "../volume/verify.js";
@@ -35,6 +36,10 @@ export const POOL: PoolDefinition = {
   scratchPool: "",
   recyclePool: "",
   nextPool: "",
+  recycleOldestVolume: false,
+  recycleCurrentVolume: false,
+  purgeOldestVolume: false,
+  truncateOnPurge: false,
 };
 
 /** The parts of a storage daemon in a directory of its own. */
@@ -45,6 +50,7 @@ export class TestStorage {
   readonly devices = new Map<string, DeviceResource>();
   catalog!: Catalog;
   desk!: VolumeDesk;
+  deleter!: JobDeleter;
   #jobId = 0;
 
   constructor(store: Store = new FileStore()) {
@@ -73,6 +79,7 @@ export class TestStorage {
     const { catalog, store } = this;
     const log = createLog("test", { level: "silent" });
     this.desk = new VolumeDesk({ catalog, store, log, storage: "sd", devices: () => this.devices });
+    this.deleter = new JobDeleter({ catalog, desk: this.desk, log });
   }
 
   async close(): Promise<void> {
@@ -132,7 +139,7 @@ export class BackupRun {
   ) {
     this.jobId = request.jobId;
     this.parents = parents;
-    const { catalog, desk, verifier } = storage;
+    const { catalog, desk, verifier, deleter } = storage;
     const log = createLog("test", { level: "silent" });
     const connect = async () => {
       const [mine, theirs] = streamPair();
@@ -141,7 +148,16 @@ export class BackupRun {
       this.fake.done.catch((error) => theirs.destroy(error));
       return { stream: mine, close: () => mine.destroy() };
     };
-    const deps = { catalog, desk, verifier, log, storage: "sd", connect, session: { id: 1, timeMs: 0 } };
+    const deps = {
+      catalog,
+      desk,
+      verifier,
+      log,
+      storage: "sd",
+      connect,
+      session: { id: 1, timeMs: 0 },
+      settle: deleter.settle.bind(deleter),
+    };
     this.session = new BackupSession(deps, request, async (event) => void this.events.push(event));
   }
 

@@ -1,269 +1,228 @@
 /**
  * Devices and the volumes that are open for writing. Jobs of one pool share a volume; every job holds what it uses
- * by `acquire` and gives it back by `release`. Volumes are chosen one job at a time.
+ * by `acquire` and gives it back by `release`. Volumes are chosen one job at a time; a job for which there is none
+ * waits until an operator, a prune or another job changes that.
  */
 
-import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { nowMs } from "../../common/time.js";
+import { BackupError, codeOf } from "../../common/errors.js";
 import type { LocalJob, VolumeRecord } from "../catalog/types.js";
 import type { DeviceResource } from "../config.js";
-import { encodeLabel, isVolumeName, volumePath } from "../volume/label.js";
-import { VolumeWriter } from "../volume/writer.js";
-import { labelNames } from "./label-format.js";
+import { volumePath } from "../volume/label.js";
+import type { VolumeWriter } from "../volume/writer.js";
+import { OpenVolumes } from "./open-volumes.js";
 import type { Reporter } from "./reporter.js";
+import { RoomMaker, type VolumeRetention } from "./room-maker.js";
+import { VolumeAdmin } from "./volume-admin.js";
+import { VolumeChoice } from "./volume-choice.js";
 import { VolumeFiles, type VolumeFilesOptions } from "./volume-files.js";
-import {
-  type AcquireRequest,
-  type OpenVolume,
-  placeOf,
-  tellDevice,
-  tellMounted,
-  tellWaiting,
-} from "./volume-messages.js";
+import { type AcquireRequest, type OpenVolume, tellBusy, tellWaiting } from "./volume-messages.js";
 
 export interface DeskOptions extends VolumeFilesOptions {
   devices: () => ReadonlyMap<string, DeviceResource>;
+  /** After how long a waiting job looks again although nothing was heard of. (Default: 60,000) */
+  recheckMs?: number;
 }
 
+const RECHECK_MS = 60_000;
 export class VolumeDesk {
   readonly #options: DeskOptions;
-  readonly #files: VolumeFiles;
-  readonly #open = new Map<number, OpenVolume>();
-  #turn: Promise<unknown> = Promise.resolve();
-  #wakers = new Set<() => void>();
+  readonly #open: OpenVolumes;
+  readonly #choice: VolumeChoice;
+  readonly #wakers = new Set<() => void>();
+  readonly #room: RoomMaker;
+  /** Changes of volumes that operators and retention ask for. */
+  readonly admin: VolumeAdmin;
 
   constructor(options: DeskOptions) {
+    const files = new VolumeFiles(options);
     this.#options = options;
-    this.#files = new VolumeFiles(options);
+    this.#open = new OpenVolumes(files);
+    this.#choice = new VolumeChoice(options, this.#open, files);
+    this.#room = new RoomMaker(options, this.#open, options.recheckMs ?? RECHECK_MS);
+    this.admin = new VolumeAdmin(options, this.#open, files, (byOperator) => {
+      if (byOperator) this.changed();
+      else this.wake();
+    });
   }
 
   get openVolumes(): Iterable<OpenVolume> {
     return this.#open.values();
   }
 
-  /** Something changed: jobs that wait for a volume look again. */
+  /** Who prunes and purges; until this is called nobody does. */
+  setRetention(retention: VolumeRetention): void {
+    this.#room.retention = retention;
+  }
+
+  /** An operator changed something: jobs that wait for a volume look again, and prune again. */
+  changed(): void {
+    this.#room.changes++;
+    this.wake();
+  }
+
+  /** There may be a volume now: jobs that wait for one look again. */
   wake(): void {
     for (const waker of [...this.#wakers]) waker();
   }
 
   /**
    * A volume to append to; waits (state `waiting`) until there is one.
-   * @throws BackupError DEVICE_UNKNOWN; the signal's reason
+   * @throws BackupError DEVICE_UNKNOWN, DEVICE_UNUSABLE; the signal's reason
    */
   async acquire(request: AcquireRequest): Promise<OpenVolume> {
-    let told = false;
+    let told = "";
     for (;;) {
       request.signal.throwIfAborted();
       const changed = this.#change(request.signal);
-      const found = await this.#inTurn(() => this.#choose(request));
-      if (found !== undefined) {
+      try {
+        const devices = this.#devicesFor(request);
+        const found = await this.#find(request, devices);
+        if (found !== undefined) {
+          if (told !== "") await request.reporter.setState("running");
+          return found;
+        }
+        const why = this.#free(devices).length === 0 ? "busy" : "volume";
+        if (told !== why && why === "busy") await tellBusy(request);
+        else if (told !== why) await tellWaiting(request, this.#options.storage, devices);
+        told = why;
+        await changed.happened;
+      } finally {
         changed.forget();
-        if (told) await request.reporter.setState("running");
-        return found;
       }
-      if (!told) await tellWaiting(request, this.#options.storage);
-      told = true;
-      await changed.happened;
     }
   }
 
-  /** Runs `work` when no other choice is being made. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
+  /** As `acquire`, but does not wait: undefined when there is no volume now. */
+  async tryAcquire(request: AcquireRequest): Promise<OpenVolume | undefined> {
+    try {
+      return await this.#find(request, this.#devicesFor(request));
+    } catch (error) {
+      request.signal.throwIfAborted();
+      if (codeOf(error) === "DEVICE_UNUSABLE" || codeOf(error) === "STORE_FULL") return undefined;
+      throw error;
+    }
   }
 
   #change(signal: AbortSignal): { happened: Promise<void>; forget: () => void } {
     let forget = () => {};
     const happened = new Promise<void>((resolve, reject) => {
-      const waker = () => {
-        forget();
-        resolve();
-      };
-      const abort = () => {
-        forget();
-        reject(signal.reason);
-      };
+      const abort = () => reject(signal.reason);
+      const timer = setTimeout(resolve, this.#options.recheckMs ?? RECHECK_MS);
       forget = () => {
-        this.#wakers.delete(waker);
+        clearTimeout(timer);
+        this.#wakers.delete(resolve);
         signal.removeEventListener("abort", abort);
       };
-      this.#wakers.add(waker);
+      this.#wakers.add(resolve);
       signal.addEventListener("abort", abort, { once: true });
     });
     happened.catch(() => undefined);
     return { happened, forget };
   }
 
-  #devicesFor(name: string): DeviceResource[] {
+  /** @throws BackupError DEVICE_UNKNOWN, DEVICE_UNUSABLE */
+  #devicesFor({ device, avoid }: Pick<AcquireRequest, "device" | "avoid">): DeviceResource[] {
     const all = [...this.#options.devices().values()];
-    const named = name === "" ? all : all.filter((device) => device.name === name);
-    if (named.length === 0) throw new BackupError("DEVICE_UNKNOWN", `this storage has no Device "${name}"`);
-    return named.filter((device) => device.enabled && !device.readOnly);
+    const named = device === "" ? all : all.filter(({ name }) => name === device);
+    if (named.length === 0) throw new BackupError("DEVICE_UNKNOWN", `this storage has no Device "${device}"`);
+    const usable = named.filter((one) => one.enabled && !one.readOnly && avoid?.has(one.name) !== true);
+    if (usable.length > 0) return usable;
+    const which = device === "" ? "no Device of this storage" : `Device "${device}" is not one that`;
+    throw new BackupError("DEVICE_UNUSABLE", `${which} can be written to: disabled, read-only or full`);
   }
 
-  #writers(device: DeviceResource): number {
-    let writers = 0;
-    for (const open of this.#open.values()) if (open.device.name === device.name) writers += open.users.size;
-    return writers;
+  #free(devices: readonly DeviceResource[]): DeviceResource[] {
+    return devices.filter((device) => this.#open.writers(device) < device.maximumConcurrentJobs);
   }
 
-  async #choose(request: AcquireRequest): Promise<OpenVolume | undefined> {
-    const devices = this.#devicesFor(request.device);
-    const free = devices.filter((device) => this.#writers(device) < device.maximumConcurrentJobs);
-    const volumes = await this.#options.catalog.reader.listVolumes(request.pool.name, "");
-    // Volumes in use come first, then those written last: as few as possible are begun.
-    const order = (volume: VolumeRecord) =>
-      this.#open.has(volume.id) ? Number.POSITIVE_INFINITY : volume.lastWrittenMs;
-    const candidates = volumes.filter((volume) => volume.status === "Append" && volume.enabled);
-    candidates.sort((a, b) => order(b) - order(a) || a.id - b.id);
-    for (const volume of candidates) {
-      const device = free.find(
-        ({ name, mediaType }) => name === volume.device && mediaType === volume.mediaType,
-      );
-      if (device === undefined) continue;
-      const users = this.#open.get(volume.id)?.users.size ?? 0;
-      if (await this.expireIfDue(volume, users, request.reporter)) continue;
-      if (volume.maxJobs > 0 && volume.jobs + users >= volume.maxJobs) continue;
-      const open = await this.#mount(volume, device, request);
-      if (open !== undefined) return open;
+  /** One search through everything that may give the job a volume. */
+  async #find(request: AcquireRequest, devices: readonly DeviceResource[]): Promise<OpenVolume | undefined> {
+    const [pool] = await this.#options.catalog.reader.listPools(request.pool.name);
+    if (pool !== undefined) request.pool = pool;
+    const existing = () => this.#choice.existing(request, this.#free(devices));
+    const found = await this.#open.inTurn(existing);
+    if (found !== undefined || this.#free(devices).length === 0) return found;
+    // Not at every wake: pruning wakes others, and they this one.
+    const asks = this.#room.mayAsk(request);
+    if (asks && request.pool.autoPrune) await this.#room.prune(request, devices);
+    try {
+      const next = await this.#open.inTurn(async () => {
+        const free = this.#free(devices);
+        const spare = (await existing()) ?? (await this.#choice.scratch(request, free));
+        return spare ?? this.#choice.label(request, free);
+      });
+      if (next !== undefined || !asks) return next;
+    } catch (error) {
+      // No room for a new one: an old one may do.
+      const last = codeOf(error) === "STORE_FULL" && asks;
+      const open = last ? await this.#room.lastResort(request, devices, existing) : undefined;
+      if (open === undefined) throw error;
+      return open;
     }
-    for (const device of free) {
-      const open = await this.#autoLabel(device, volumes, request);
-      if (open !== undefined) return open;
-    }
-    return undefined;
+    return this.#room.lastResort(request, devices, existing);
   }
 
   /** Marks a volume whose job count or time is up; true when it must not be begun any more. */
-  async expireIfDue(volume: VolumeRecord, users: number, reporter: Reporter): Promise<boolean> {
-    const { name, maxJobs, useDuration, firstWrittenMs } = volume;
+  expireIfDue(volume: VolumeRecord, users: number, reporter: Reporter): Promise<boolean> {
+    return this.#choice.expireIfDue(volume, users, reporter);
+  }
+
+  /** A volume is Full, Used or broken: whoever writes to it goes on to another one. */
+  async mark(open: OpenVolume, status: string): Promise<void> {
+    open.record = { ...open.record, status };
+    await this.#options.catalog.writer.setVolumeStatus(open.record.id, status);
+  }
+
+  /**
+   * Calls `work` with a volume's writer: the one that jobs use if it is mounted, else one opened at the volume's
+   * committed bytes for as long as the work takes. Any status but Archive and Read-Only will do. `work` syncs what
+   * it appends and records how far the volume then reaches; what it leaves beyond is cut off by the next opening.
+   * @throws VOLUME_READ_ONLY, VOLUME_UNKNOWN and as VolumeFiles.open
+   */
+  withWriter<T>(
+    volume: Pick<VolumeRecord, "id" | "name">,
+    work: (writer: VolumeWriter) => Promise<T>,
+  ): Promise<T> {
+    return this.#open.holding(() => this.#writable(volume), work);
+  }
+
+  async #writable({ id, name }: Pick<VolumeRecord, "id" | "name">) {
+    const volume = (await this.#options.catalog.reader.listVolumes("", name)).find((one) => one.id === id);
+    if (volume === undefined)
+      throw new BackupError("VOLUME_UNKNOWN", `Volume "${name}" is not in the catalog`);
+    const device = this.#options.devices().get(volume.device);
+    const { status } = volume;
     let why = "";
-    if (maxJobs > 0 && volume.jobs >= maxJobs && users === 0) why = `Max Volume jobs=${maxJobs} exceeded.`;
-    else if (useDuration > 0 && firstWrittenMs > 0 && firstWrittenMs + useDuration * 1000 <= nowMs()) {
-      why = `Max configured use duration=${useDuration} sec. exceeded.`;
-    }
-    if (why === "") return false;
-    await this.#options.catalog.writer.setVolumeStatus(volume.id, "Used");
-    await reporter.message("info", `${why} Marking Volume "${name}" as Used.`);
-    return true;
+    if (status === "Archive" || status === "Read-Only") why = `its status is ${status}`;
+    else if (device === undefined) why = `its Device "${volume.device}" is not configured`;
+    else if (device.readOnly || !device.enabled) why = `its Device "${device.name}" is read-only or disabled`;
+    if (why !== "" || device === undefined)
+      throw new BackupError("VOLUME_READ_ONLY", `Volume "${name}" cannot be written to: ${why}`);
+    return { volume, device };
   }
 
-  /** Opens a volume (or joins its writers); undefined when its file cannot be used. */
-  async #mount(
-    volume: VolumeRecord,
-    device: DeviceResource,
-    request: AcquireRequest,
-  ): Promise<OpenVolume | undefined> {
-    const known = this.#open.get(volume.id);
-    await tellDevice(device, request);
-    if (known !== undefined) {
-      if (known.writer.broken) return undefined;
-      known.users.add(request.job);
-      known.record = { ...known.record, jobs: volume.jobs };
-      await tellMounted(known, request, "previously written");
-      return known;
-    }
-    const path = volumePath(device.archiveDevice, volume.name);
-    let writer: VolumeWriter;
-    try {
-      writer = await VolumeWriter.open(this.#options.store, path, volume.bytes);
-    } catch (error) {
-      await this.#setAside(volume, error, request.reporter);
-      return undefined;
-    }
-    if (writer.label.volume !== volume.name) {
-      await writer.close();
-      const text = `${path} carries the label of Volume "${writer.label.volume}"`;
-      await this.#setAside(volume, new BackupError("VOLUME_MISLABELED", text), request.reporter);
-      return undefined;
-    }
-    const open = this.#add(volume, device, writer, request.job);
-    const fresh = volume.firstWrittenMs === 0;
-    await tellMounted(open, request, fresh ? "prelabeled" : "previously written");
-    return open;
-  }
-
-  /** A volume that cannot be opened is taken out of use; a device that cannot be reached at all stays as it is. */
-  async #setAside(volume: VolumeRecord, error: unknown, reporter: Reporter): Promise<void> {
-    this.#options.log.warn("volume cannot be used", { volume: volume.name, err: error });
-    await reporter.message("warning", `Volume "${volume.name}" cannot be used: ${describeError(error)}`);
-    if (codeOf(error) === "STORE_DENIED") throw error;
-    await this.#options.catalog.writer.setVolumeStatus(volume.id, "Error");
-  }
-
-  #add(record: VolumeRecord, device: DeviceResource, writer: VolumeWriter, job: LocalJob): OpenVolume {
-    const users = new Set([job]);
-    const open: OpenVolume = { record, device, writer, users, plannedEnd: writer.bytes, leftovers: false };
-    this.#open.set(record.id, open);
-    return open;
-  }
-
-  async #autoLabel(
-    device: DeviceResource,
-    volumes: readonly VolumeRecord[],
-    request: AcquireRequest,
-  ): Promise<OpenVolume | undefined> {
-    const { pool, facts } = request;
-    if (!device.labelMedia || pool.labelFormat === "") return undefined;
-    if (pool.maximumVolumes > 0 && volumes.length >= pool.maximumVolumes) return undefined;
-    const names = labelNames(pool.labelFormat, {
-      ...facts,
-      pool: pool.name,
-      numVols: volumes.length,
-      timeMs: nowMs(),
-    });
-    for (const name of names) {
-      if (!isVolumeName(name)) {
-        const text = `LabelFormat "${pool.labelFormat}" of Pool "${pool.name}" gives "${name}", which is no valid Volume name`;
-        throw new BackupError("VOLUME_NAME_INVALID", text);
-      }
-      try {
-        await tellDevice(device, request);
-        const { record, writer } = await this.#files.create(name, pool.name, device, 0);
-        const open = this.#add(record, device, writer, request.job);
-        await request.reporter.message("info", `Labeled new Volume "${name}" on ${placeOf(device)}.`);
-        await tellMounted(open, request, "prelabeled");
-        return open;
-      } catch (error) {
-        const code = codeOf(error);
-        if (code === "POOL_FULL") return undefined;
-        if (code !== "VOLUME_EXISTS" && code !== "STORE_EXISTS") throw error;
-      }
-    }
-    return undefined;
-  }
-
-  /** The `label` command. @throws as VolumeFiles.create, DEVICE_UNKNOWN */
+  /** The `label` command. @throws as VolumeFiles.create, DEVICE_UNKNOWN, DEVICE_UNUSABLE */
   async label(
     name: string,
     pool: string,
     deviceName: string,
     slot: number,
   ): Promise<{ record: VolumeRecord; path: string }> {
-    const device = this.#devicesFor(deviceName)[0];
-    if (device === undefined)
-      throw new BackupError("DEVICE_UNKNOWN", `Device "${deviceName}" is not for writing`);
-    const made = await this.#inTurn(() => this.#files.create(name, pool, device, slot));
-    await made.writer.close();
-    this.wake();
-    return { record: made.record, path: volumePath(device.archiveDevice, name) };
+    const [device] = this.#devicesFor({ device: deviceName });
+    const record = await this.admin.create(name, pool, device!, slot);
+    return { record, path: volumePath(device!.archiveDevice, name) };
+  }
+
+  /** Runs `work` while no volume is opened, closed or chosen; it must not call the desk. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return this.#open.inTurn(work);
   }
 
   /** Gives a volume back; after a failed job its bytes are cut off when nobody else writes there. */
   async release(open: OpenVolume, job: LocalJob, failed: boolean): Promise<void> {
     open.users.delete(job);
     open.leftovers ||= failed;
-    if (open.users.size === 0) await this.#inTurn(() => this.#unmount(open));
+    if (open.users.size === 0) await this.#open.inTurn(() => this.#open.unmount(open));
     this.wake();
-  }
-
-  async #unmount(open: OpenVolume): Promise<void> {
-    if (open.users.size > 0 || this.#open.get(open.record.id) !== open) return;
-    this.#open.delete(open.record.id);
-    await open.writer.close();
-    if (open.leftovers)
-      await this.#files.cutBack(open.record, open.writer.path, encodeLabel(open.writer.label).length);
   }
 }

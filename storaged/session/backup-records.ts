@@ -1,0 +1,50 @@
+/** What a backup session tells filed, the volumes and the director about its job. */
+
+import type { BackupStart, BackupTotals } from "../../proto/data/backup.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
+import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
+import { PROTOCOL } from "../../proto/rpc.js";
+import type { BegunJob, JobCounts } from "../catalog/types.js";
+import type { JobBeginRecord } from "../volume/records.js";
+import type { ListPlan } from "./backup-lists.js";
+import type { JobOrigin } from "./job-origin.js";
+
+/** First message to filed. */
+export function startOf(
+  { jobUuid, jobId, ticket, parents }: StorageBackup__Output,
+  storage: string,
+  { selfContained }: BegunJob,
+  { lists, ownIsParent }: ListPlan,
+): BackupStart {
+  const level = (parents?.level ?? "Full") as BackupStart["level"];
+  const protocol = { ...PROTOCOL };
+  return { protocol, storage, jobUuid, jobId, level, ticket, lists, ownIsParent, selfContained };
+}
+
+/** The record that stands before a job's frames on every volume. A copy names its original. */
+export function beginRecordOf(
+  request: StorageBackup__Output,
+  startMs: number,
+  { type = "B", copyOf = "" }: Partial<Pick<JobOrigin, "type" | "copyOf">> = {},
+): JobBeginRecord {
+  const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
+    request;
+  const level = request.parents?.level ?? "Full";
+  const facts = { jobUuid, jobId, job, jobName, client, fileSet, level, startMs };
+  const more = { fileSetDigest, comment, scheduledMs, pool };
+  return { ...facts, ...more, ...(copyOf === "" ? {} : { type, copyOf }) };
+}
+
+/** The director's figures. Errors and warnings are filed's own; it reports them itself. */
+export function resultOf(
+  session: { id: number; timeMs: number },
+  counts: JobCounts,
+  totals: BackupTotals,
+  stored: { bytesStored: number; rawBytes: number },
+): JobResult {
+  const { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } = totals;
+  const { files, deleted, bytes, rows, newContent } = counts;
+  const sent = { examined, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles };
+  const numbers = { volSessionId: session.id, volSessionTime: Math.floor(session.timeMs / 1000) };
+  return { ok: true, ...sent, files, deleted, bytes, rows, newContent, ...stored, ...numbers };
+}
