@@ -4,7 +4,7 @@ import { BackupError } from "../common/errors.js";
 import { GarbledInput } from "../common/format/varint.js";
 import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
-import { BackupKind, type BackupStart, decodeJson } from "../proto/data/backup.js";
+import { BackupKind, type BackupStart, decodeJson, isDiskVerifyLevel } from "../proto/data/backup.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
 import type { FiledBackup__Output } from "../proto/generated/basalt/v1/FiledBackup.js";
 import type { FiledEstimate__Output } from "../proto/generated/basalt/v1/FiledEstimate.js";
@@ -70,7 +70,7 @@ export class FiledService {
     return {
       Hello: async (request: HelloRequest__Output, { peer }) => this.#hello(request, peer),
       StartBackup: (request: FiledBackup__Output, context, send) => {
-        this.#checkTicket(request, "backup", context.peer);
+        this.#checkTicket(request, isDiskVerifyLevel(request.level) ? "verify" : "backup", context.peer);
         const session = new BackupSession(this.#options, { request, director: context.peer.name }, send);
         return this.#run(session, context);
       },
@@ -200,7 +200,8 @@ function checkStart(start: BackupStart): BackupStart {
     throw new GarbledInput("fields are missing");
   if (start.lists.length > MAX_LISTS) throw new GarbledInput("too many lists");
   for (const list of start.lists) {
-    if (!["own", "parent", "base"].includes(list?.role)) throw new GarbledInput("a list of unknown role");
+    if (!["own", "parent", "base", "verified"].includes(list?.role))
+      throw new GarbledInput("a list of unknown role");
   }
   const count = (role: string): number => start.lists.filter((list) => list.role === role).length;
   if (count("own") > 1 || count("parent") > 1) throw new GarbledInput("two lists of one role");

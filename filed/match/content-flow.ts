@@ -258,9 +258,17 @@ function pathOf(work: Work): string {
 
 const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable;
 
+/** True when the stored content of the row is known to be damaged. */
+export function isDamaged(row: Row): boolean {
+  return (row.flags & RowFlag.damaged) !== 0;
+}
+
 /** `before` under `key`, marked as not looked at; undefined when the effective list says exactly that. */
 export function keptRow(before: Row, key: string, effective: Row | undefined): Row | undefined {
-  const row: Row = { ...before, key, state: undefined, flags: before.flags | RowFlag.unverified };
+  // Of damaged content there is no row to be written: what the lists below say stays in force, if anything does.
+  if (isDamaged(before) && effective !== undefined && sameContent(effective, before)) return undefined;
+  const flags = (before.flags & ~RowFlag.damaged) | RowFlag.unverified;
+  const row: Row = { ...before, key, state: undefined, flags };
   // Its group may have other content or none by now: the row then stands alone.
   if (row.group !== key) row.group = undefined;
   return effective !== undefined && sameRow(effective, row) ? undefined : row;

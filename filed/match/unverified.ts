@@ -2,6 +2,7 @@
 import { isWithin } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row, RowFlag, sameContent, sameRow } from "../../common/format/row.js";
 import type { ClaimBatch } from "./claims.js";
+import { isDamaged } from "./content-flow.js";
 import type { Emitter } from "./emitter.js";
 import type { Tally } from "./tally.js";
 
@@ -33,7 +34,10 @@ export class Keeper {
       emitter.emit(key, emptyRow(key, EntryType.deleted), undefined);
       return true;
     }
-    const row: Row = { ...before, state: undefined, flags: before.flags | RowFlag.unverified };
+    // Of damaged content no row can be written: what the list below says stays.
+    if (isDamaged(before) && effective !== undefined && sameContent(effective, before)) return false;
+    const flags = (before.flags & ~RowFlag.damaged) | RowFlag.unverified;
+    const row: Row = { ...before, state: undefined, flags };
     if (row.group !== undefined && row.group !== key && !isWithin(top, row.group)) row.group = undefined;
     if (effective !== undefined && sameRow(effective, row)) return false;
     if (row.content === undefined || (effective !== undefined && sameContent(effective, row))) {

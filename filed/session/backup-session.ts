@@ -1,7 +1,11 @@
-/** A backup at the file daemon: waits for storaged's call, then walks, matches and sends until the job is committed. */
+/**
+ * A backup at the file daemon: waits for storaged's call, then walks, matches and sends until the job is committed. A
+ * Verify job that looks at the machine's files is the same, but that it only compares.
+ */
 import { BackupError, describeError } from "../../common/errors.js";
+import { DIGEST_BYTES } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
-import type { BackupStart } from "../../proto/data/backup.js";
+import { type BackupStart, isDiskVerifyLevel } from "../../proto/data/backup.js";
 import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
@@ -10,6 +14,7 @@ import { Matcher } from "../match/matcher.js";
 import { Parents } from "../match/parents.js";
 import { Tally } from "../match/tally.js";
 import { PackPool } from "../pack/pool.js";
+import { Comparer } from "../verify/comparer.js";
 import { type CompiledFileSet, compileFileSet } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import { BackupLink } from "./backup-link.js";
@@ -36,7 +41,7 @@ export class BackupSession extends JobSession {
   readonly #tally: Tally;
   #fileSet: CompiledFileSet | undefined;
   #link: BackupLink | undefined;
-  #matcher: Matcher | undefined;
+  #matcher: Matcher | Comparer | undefined;
   #onCall: ((call: BackupCall) => void) | undefined;
   #released: () => void = () => undefined;
 
@@ -45,7 +50,11 @@ export class BackupSession extends JobSession {
     job: { request: FiledBackup__Output; director: string },
     send: (event: JobEvent) => Promise<void>,
   ) {
-    super(deps, { ...job, kind: "Backup", level: job.request.level }, send);
+    super(
+      deps,
+      { ...job, kind: isDiskVerifyLevel(job.request.level) ? "Verify" : "Backup", level: job.request.level },
+      send,
+    );
     this.#request = job.request;
     this.#tally = new Tally(this.tally.report);
   }
@@ -139,7 +148,9 @@ export class BackupSession extends JobSession {
     try {
       this.events.setState("running");
       await link.open(this.deps.config().name, this.deps.protocol);
-      this.#matcher = this.#newMatcher(link, start, pool);
+      this.#matcher = isDiskVerifyLevel(start.level)
+        ? this.#newComparer(link, start, pool)
+        : this.#newMatcher(link, start, pool);
       await this.#matcher.run();
       this.#tally.finish();
       signal.throwIfAborted();
@@ -164,12 +175,14 @@ export class BackupSession extends JobSession {
   #pool(link: BackupLink, start: BackupStart): PackPool {
     const { readLimit, nice, ioNice } = this.#request;
     const limit = readLimit > 0 ? new ReadLimit(readLimit, this.signal) : undefined;
+    // Files are read for their digests alone: nothing is asked and nothing sent.
+    const only = isDiskVerifyLevel(start.level);
     return new PackPool({
       workers: this.deps.config().workerThreads,
       jobId: start.jobId,
       selfContained: start.selfContained,
-      send: (message) => link.send(message),
-      claim: link.claim,
+      send: only ? async () => undefined : (message) => link.send(message),
+      claim: only ? async (digests) => Buffer.alloc(digests.length / DIGEST_BYTES, 1) : link.claim,
       throttle: limit === undefined ? undefined : (bytes) => limit.take(bytes),
       signal: this.signal,
       nice,
@@ -210,6 +223,23 @@ export class BackupSession extends JobSession {
     });
   }
 
+  #newComparer(link: BackupLink, start: BackupStart, packer: PackPool): Comparer {
+    const fileSet = this.#fileSet!;
+    const { allowedRoots } = this.deps.config();
+    const list = link.lists.find((_, index) => start.lists[index]!.role === "verified");
+    if ((list === undefined) !== (start.level === "InitCatalog"))
+      throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent no list to compare with");
+    return new Comparer({
+      walker: new Walker({ fileSet, allowedRoots, report: this.#tally.report }),
+      list,
+      packer,
+      sendRows: link.sendRows,
+      sendState: link.sendState,
+      tally: this.#tally,
+      signal: this.signal,
+    });
+  }
+
   #totals() {
     const { totals } = this.#tally;
     totals.bytesSent = this.#link?.bytesSent ?? 0;
@@ -238,7 +268,19 @@ export class BackupSession extends JobSession {
   protected partialResult(): JobResult {
     const { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } =
       this.#totals();
-    return { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles };
+    const differences = this.#totals().differences ?? 0;
+    return {
+      files,
+      deleted,
+      examined,
+      bytes,
+      bytesRead,
+      bytesSent,
+      baseFiles,
+      baseBytes,
+      usedFiles,
+      differences,
+    };
   }
 }
 

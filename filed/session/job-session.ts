@@ -23,6 +23,8 @@ export interface JobRequest {
   hooks: Hook__Output[];
 }
 
+export type JobKind = "Backup" | "Restore" | "Verify";
+
 /** Failures that the storage daemon's side of the job reports. */
 const TOLD_BY_OTHERS = new Set(["JOB_CANCELED", "STORAGE_FAILED", "CONNECTION_LOST", "PEER_UNAVAILABLE"]);
 
@@ -34,12 +36,12 @@ export abstract class JobSession {
   protected readonly tally: JobTally;
   readonly #abort = new AbortController();
   readonly #startedMs = nowMs();
-  readonly #kind: "Backup" | "Restore";
+  readonly #kind: JobKind;
   readonly #level: string;
 
   protected constructor(
     deps: SessionDeps,
-    job: { request: JobRequest; director: string; kind: "Backup" | "Restore"; level: string },
+    job: { request: JobRequest; director: string; kind: JobKind; level: string },
     send: (event: JobEvent) => Promise<void>,
   ) {
     this.deps = deps;

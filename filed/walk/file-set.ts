@@ -1,6 +1,7 @@
 /** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
 import { BackupError } from "../../common/errors.js";
 import { bytesOfText, compareKeys, keyToPath, MAX_KEY_BYTES, pathToKey } from "../../common/format/path.js";
+import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { IncludeBlock__Output } from "../../proto/generated/basalt/v1/IncludeBlock.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
@@ -20,6 +21,8 @@ export interface EntryOptions {
   fsTypes: readonly string[];
   own: Comparison;
   base: Comparison;
+  /** What a Verify job compares. */
+  verify: VerifyLetters;
   /** Every file is read. */
   digestAlways: boolean;
 }
@@ -191,6 +194,7 @@ function entryOptions(block: OptionsBlock__Output): EntryOptions {
     fsTypes: block.fsType.map((type) => type.toLowerCase()),
     own: ownComparison(block.accurateLetters, block.mtimeOnly),
     base: baseComparison(block.baseLetters),
+    verify: verifyLetters(block.verifyLetters),
     digestAlways: block.digestAlways || letters.some(asksForDigest),
   };
 }
