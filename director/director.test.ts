@@ -67,13 +67,23 @@ test("a backup: requests, ticket, messages, report and record", async () => {
     const texts = bench.texts(1);
     assert.equal(texts[0], `dir JobId 1: Start Backup JobId 1, Job=${record.job}`);
     assert.equal(texts[1], "web1-fd JobId 1: hello from the client");
-    const report = texts.at(-1)!.split("\n");
-    assert.equal(report[0], "dir JobId 1: Basalt dir 1.2.3:");
+    const report = texts.find((text) => text.startsWith("dir JobId 1: Basalt dir 1.2.3:"))!.split("\n");
     assert.ok(report.includes("  Volume name(s):         Vol-0001|Vol-0002"));
     assert.ok(report.includes("  Software Compression:   66.7% 3.0:1"));
     assert.equal(report.at(-2), "  Termination:            Backup OK");
   });
 });
+
+test("a storage daemon gets pools and retention rules once, and again when it was started anew", () =>
+  withBench("  - {Name: web1, JobDefs: D, Keep: {Last: 3}}", async ({ run, script }) => {
+    await run({ job: "web1" });
+    await run({ job: "web1" });
+    assert.deepEqual([script.pools.length, script.rules], [1, [2]]);
+    script.startedMs += 1000;
+    await run({ job: "web1" });
+    await run({ job: "web1" });
+    assert.equal(script.pools.length, 2);
+  }));
 
 test("an Incremental without a Full is upgraded, with both messages, into the pool of its new level", async () => {
   const job = "  - {Name: web1, JobDefs: D, Level: Incremental, FullPool: Fulls, Base: [web1, CentOS6]}\n";

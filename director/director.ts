@@ -94,6 +94,8 @@ export class Director {
       ticketKey: () => options.ticketKey,
       version: options.version,
       shutdown: this.#shutdown.signal,
+      queue: this.queue,
+      runJob: (request) => this.runJob(request),
       changed: () => this.queue.changed(),
     };
     this.#scheduler = new Scheduler({

@@ -1,6 +1,7 @@
 /**
  * Where JobIds begin. A director with an empty database may stand before storage daemons that know jobs: no JobId is
- * handed out before each of them has said which is its highest, so that none is ever used twice.
+ * handed out before each of them has said which is its highest, so that none is ever used twice. What they know of runs
+ * becomes the director's history.
  */
 
 import { BackupError, describeError } from "../common/errors.js";
@@ -8,6 +9,7 @@ import type { NextJobIdReply__Output as NextJobIdReply } from "../proto/generate
 import type { DirectorConfig } from "./config/types.js";
 import type { Daemons } from "./daemons/daemons.js";
 import type { DirectorDb } from "./db/database.js";
+import { learnHistory } from "./recover-history.js";
 
 const CONNECT_MS = 15_000;
 
@@ -42,6 +44,8 @@ export class JobIds {
     try {
       const channel = await this.#daemons.storaged(storage, { timeoutMs: CONNECT_MS });
       const reply = await channel.unary<NextJobIdReply>("Storaged", "NextJobId", {});
+      // A storage without jobs has no history either.
+      if (reply.highest > 0) await learnHistory(this.#db, channel, storage);
       return reply.highest;
     } catch (cause) {
       const why = describeError(cause);

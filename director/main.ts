@@ -1,6 +1,5 @@
 /** The director as a process: start, signals, end. */
 
-import { join } from "node:path";
 import {
   type Closer,
   type DaemonOptions,
@@ -20,7 +19,7 @@ import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
 import { Daemons } from "./daemons/daemons.js";
-import { DirectorDb } from "./db/database.js";
+import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
 import { MessageCenter } from "./messages/center.js";
 import { addDirectorService } from "./service.js";
@@ -58,7 +57,7 @@ async function open(
   makeWorkingDirectory(workingDirectory);
   const lock = lockWorkingDirectory(workingDirectory, "director");
   closers.push(() => lock.release());
-  const db = DirectorDb.open(join(workingDirectory, "director.db"));
+  const db = DirectorDb.open(databaseFile(workingDirectory));
   closers.push(() => db.close());
   let director: Director | undefined;
   const current = (): DirectorConfig => director?.config ?? config;
@@ -97,8 +96,9 @@ async function open(
 function daily(director: Director, certificates: CertificateWatch, log: Log): () => void {
   const work = (): void => {
     certificates.check();
-    const pruned = director.db.jobs.prune(nowMs() - director.config.director.statisticsRetentionSec * 1000);
-    if (pruned > 0) log.info(`${pruned} old job records pruned`);
+    const before = nowMs() - director.config.director.statisticsRetentionSec * 1000;
+    const { figures, logLines } = director.db.history.prune(before);
+    if (figures + logLines > 0) log.info(`${figures} old figures of jobs and ${logLines} log lines pruned`);
   };
   work();
   const timer = setInterval(work, DAY_MS);

@@ -12,12 +12,15 @@ import { nowMs } from "../common/time.js";
 import type { Role } from "../common/tls/identity.js";
 import { issueCa, issuePeer, issueTicketKeys } from "../common/tls/issue.js";
 import type { Cancel__Output as Cancel } from "../proto/generated/basalt/v1/Cancel.js";
+import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
 import type { FiledBackup__Output as FiledBackup } from "../proto/generated/basalt/v1/FiledBackup.js";
 import type { FiledRestore__Output as FiledRestore } from "../proto/generated/basalt/v1/FiledRestore.js";
 import type { JobEvent } from "../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../proto/generated/basalt/v1/JobResult.js";
+import type { PruneRequest__Output as PruneRequest } from "../proto/generated/basalt/v1/PruneRequest.js";
 import type { ResolvedParents } from "../proto/generated/basalt/v1/ResolvedParents.js";
 import type { ResolveRequest__Output as ResolveRequest } from "../proto/generated/basalt/v1/ResolveRequest.js";
+import type { RetentionReply } from "../proto/generated/basalt/v1/RetentionReply.js";
 import type { StorageBackup__Output as StorageBackup } from "../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageRestore__Output as StorageRestore } from "../proto/generated/basalt/v1/StorageRestore.js";
 import { type CallContext, PROTOCOL, RpcServer, type RpcTls } from "../proto/rpc.js";
@@ -45,12 +48,19 @@ export interface Script {
   storageRestore: Part<StorageRestore>;
   resolve: (request: ResolveRequest) => ResolvedParents;
   highestJobId: () => number;
+  /** Start of the storage daemon's process; another value plays a restart. */
+  startedMs: number;
+  prune: (request: PruneRequest) => RetentionReply;
+  /** Runs that the storage daemon holds. */
+  held: () => CatalogJob[];
   protocolMinor: number;
   readonly filedRequests: (FiledBackup | FiledRestore)[];
   readonly storageRequests: (StorageBackup | StorageRestore)[];
   readonly resolved: ResolveRequest[];
   readonly canceled: string[];
   readonly pools: string[][];
+  /** How many retention rules came with the pools. */
+  readonly rules: number[];
   readonly revoked: string[];
 }
 
@@ -86,12 +96,16 @@ function defaultScript(): Script {
     },
     resolve: (request) => ({ level: request.level }),
     highestJobId: () => 0,
+    startedMs: 1,
+    prune: () => ({}),
+    held: () => [],
     protocolMinor: PROTOCOL.minor,
     filedRequests: [],
     storageRequests: [],
     resolved: [],
     canceled: [],
     pools: [],
+    rules: [],
     revoked: [],
   };
 }
@@ -114,7 +128,8 @@ function fakeDaemon(role: "filed" | "storaged", name: string, tls: RpcTls, scrip
   const common = {
     Hello: async (request: { revokedFingerprints: string[] }) => {
       script.revoked.splice(0, script.revoked.length, ...request.revokedFingerprints);
-      return { role, name, protocolMajor: PROTOCOL.major, protocolMinor: script.protocolMinor };
+      const { startedMs } = script;
+      return { role, name, protocolMajor: PROTOCOL.major, protocolMinor: script.protocolMinor, startedMs };
     },
     Cancel: async (request: Cancel) => {
       script.canceled.push(`${role}: ${request.reason}`);
@@ -136,10 +151,13 @@ function fakeDaemon(role: "filed" | "storaged", name: string, tls: RpcTls, scrip
       script.resolved.push(request);
       return script.resolve(request);
     },
-    SyncPools: async (request: { pools: { name: string }[] }) => {
+    SyncPools: async (request: { pools: { name: string }[]; rules: object[] }) => {
+      script.rules.push(request.rules.length);
       script.pools.push(request.pools.map((pool) => pool.name));
       return request;
     },
+    Prune: async (request: PruneRequest) => script.prune(request),
+    ListJobs: async () => ({ jobs: script.held() }),
     NextJobId: async () => ({ highest: script.highestJobId() }),
   };
   if (role === "filed") server.add("Filed", filed, () => true);

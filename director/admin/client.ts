@@ -76,7 +76,7 @@ export async function addClient(options: AddClientOptions, print: Print): Promis
     );
   }
   const made = await issueAndRecord(pki, { role: "filed", name, hosts: [address] });
-  const template = renderTemplate("filed.yaml", { host: name, portBase: port - 1 });
+  const template = renderTemplate("filed.yaml", { host: name, portBase: port - 1, directory });
   for (const part of ["pki", "hooks", "var/filed"]) makeDirectory(path.join(bundle, part));
   writeNew(path.join(bundle, "filed.yaml"), clientConfig(template, name, config.director.name), 0o600);
   writeNew(path.join(bundle, "pki/filed.crt"), made.certPem, 0o644);

@@ -28,13 +28,17 @@ export interface TemplateValues {
   readonly host: string;
   /** Stands for 9101; file and storage daemon get the next two. */
   readonly portBase: number;
+  /** Stands for `/etc/basalt`. */
+  readonly directory: string;
 }
 
 /** A file of conf/ with the values put in for those of the example. */
-export function renderTemplate(name: string, { host, portBase }: TemplateValues): string {
+export function renderTemplate(name: string, { host, portBase, directory }: TemplateValues): string {
   const text = readFileSync(path.join(packageRoot(), "conf", name), "utf8");
   return text
     .replace(/\bkvm-01\b/g, () => host)
+    .replaceAll("/opt/basalt/basalt", () => path.join(packageRoot(), "basalt"))
+    .replaceAll("/etc/basalt", () => directory)
     .replace(/\b910([123])\b/g, (_, digit: string) => String(portBase + Number(digit) - 1));
 }
 

@@ -58,7 +58,12 @@ export async function runInit(options: InitOptions, print: Print): Promise<numbe
   await makePki(path.join(directory, "pki"), host, options.hosts ?? []);
   copyHooks(directory, print);
   for (const name of CONFIG_FILES) {
-    writeOrKeep(path.join(directory, name), renderTemplate(name, { host, portBase }), 0o600, print);
+    writeOrKeep(
+      path.join(directory, name),
+      renderTemplate(name, { host, portBase, directory }),
+      0o600,
+      print,
+    );
   }
   report(directory, host, portBase, print);
   return EXIT.ok;

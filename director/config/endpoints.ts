@@ -29,6 +29,7 @@ import {
   words,
   yesNo,
 } from "../../common/config/spec.js";
+import { retentionDirectives, toPolicy } from "./retention.js";
 import type { ClientResource, DirectorResource, PoolResource, StorageResource } from "./types.js";
 
 const DAY_SEC = 86400;
@@ -172,8 +173,7 @@ const poolDirectives = {
   maximumVolumeJobs: integer(0, 1_000_000),
   volumeUseDuration: duration(),
   volumeRetention: duration(),
-  fileRetention: duration(),
-  jobRetention: duration(),
+  ...retentionDirectives,
   autoPrune: yesNo(),
   recycle: yesNo(),
   recycleOldestVolume: yesNo(),
@@ -224,8 +224,7 @@ export function toPool(
     maximumVolumeJobs: values.maximumVolumeJobs ?? 0,
     volumeUseDurationSec: values.volumeUseDuration ?? 0,
     volumeRetentionSec: values.volumeRetention ?? 365 * DAY_SEC,
-    fileRetentionSec: values.fileRetention,
-    jobRetentionSec: values.jobRetention,
+    ...toPolicy(values),
     autoPrune: values.autoPrune ?? true,
     recycle: values.recycle ?? true,
     recycleOldestVolume: values.recycleOldestVolume ?? false,

@@ -17,6 +17,7 @@ import {
   words,
   yesNo,
 } from "../../common/config/spec.js";
+import { alwaysIncrementalDirectives, retentionDirectives } from "./retention.js";
 import { runScriptDirectives } from "./run-script.js";
 import type { JobLevel, JobType, VerifyLevel } from "./types.js";
 
@@ -118,6 +119,11 @@ const directives = {
   ),
   selectionPattern: text(),
   purgeMigrationJob: yesNo(),
+  ...retentionDirectives,
+  ...alwaysIncrementalDirectives,
+  autoPrune: yesNo(),
+  pruneJobs: yesNo(),
+  pruneFiles: yesNo(),
 };
 
 const SPOOL = "data goes to the volume directly; nothing is spooled";
@@ -139,9 +145,9 @@ export const JOB_SPEC: BlockSpec<typeof directives> = {
     SpoolAttributes: SPOOL,
     SpoolSize: SPOOL,
     PreferMountedVolumes: "several jobs write one volume at the same time",
-    PruneJobs: "pruning is set with AutoPrune of clients and pools",
-    PruneFiles: "pruning is set with AutoPrune of clients and pools",
-    PruneVolumes: "pruning is set with AutoPrune of clients and pools",
+    PruneVolumes: "volumes are pruned when one is needed: AutoPrune of the Pool",
+    AlwaysIncrementalMaxFullAge: "consolidating moves no data: the oldest kept run always becomes the Full",
+    MaxFullConsolidations: "consolidating moves no data, so that there is nothing to limit",
     PrefixLinks: "links come back as they were",
     Catalog: "the catalog lives in the storage daemon",
   },

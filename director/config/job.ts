@@ -4,6 +4,7 @@ import { type Diagnostics, quoted } from "../../common/config/diagnostics.js";
 import { checkReference } from "../../common/config/resources.js";
 import { shownName } from "../../common/config/spec.js";
 import { LEVELS, type RawJob, VERIFY_LEVELS } from "./job-spec.js";
+import { inheritPolicy, toJobPolicy } from "./retention.js";
 import { runScriptsOf } from "./run-script.js";
 import type { JobLevel, JobResource, JobType, RunScript, VerifyLevel } from "./types.js";
 
@@ -34,7 +35,7 @@ export function inherit(
       break;
     }
     seen.add(parent);
-    values = { ...parent.values, ...values };
+    values = inheritPolicy(parent.values, values);
     runScripts.push(...runScriptsOf(parent.values));
     from = parent.values.jobDefs;
   }
@@ -84,6 +85,7 @@ export function toJob(
   return {
     ...limits(values),
     ...behaviour(values),
+    ...toJobPolicy(values, raw, diagnostics),
     ...names,
     ...level,
     name: raw.name,
@@ -199,5 +201,8 @@ function behaviour(values: RawJob["values"]) {
     selectionType: values.selectionType,
     selectionPattern: values.selectionPattern,
     purgeMigrationJob: values.purgeMigrationJob ?? false,
+    autoPrune: values.autoPrune,
+    pruneJobs: values.pruneJobs ?? false,
+    pruneFiles: values.pruneFiles ?? false,
   };
 }

@@ -5,6 +5,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
 import { packageRoot } from "../../common/package.js";
+import { toSentPool } from "../daemons/pools.js";
 import { loadDirectorConfig } from "./load.js";
 
 const directory = mkdtempSync(path.join(tmpdir(), "basalt-director-"));
@@ -40,7 +41,7 @@ function problems(text: string): string[] {
 test("the example configuration is valid and says nothing", () => {
   const config = loadDirectorConfig(path.join(packageRoot(), "conf", "director.yaml"));
   assert.deepEqual(config.warnings, []);
-  assert.deepEqual([...config.jobs.keys()], ["BackupClient1", "RestoreFiles"]);
+  assert.deepEqual([...config.jobs.keys()], ["BackupClient1", "BackupCatalog", "RestoreFiles"]);
   assert.equal(config.jobs.get("BackupClient1")?.schedule, "WeeklyCycle");
   assert.equal(config.fileSets.get("Full Set")?.include[0]?.options.length, 2);
 });
@@ -139,4 +140,91 @@ Console: [{Name: c, CommandACL: "status, list", JobACL: "*all*"}]
   const file = path.join(directory, "m.yaml");
   writeFileSync(file, text);
   assert.throws(() => loadDirectorConfig(file), /"!skiped" is not a message type; did you mean "skipped"\?/);
+});
+
+test("retention: Keep and times of Job, JobDefs and Pool, Bareos' words, and what contradicts itself", () => {
+  const { jobs, pools, warnings } = load(`${FILES}
+JobDefs:
+  - {Name: Common, Client: web1-fd, Pool: Default, FileSet: Etc, Consolidate: yes, Keep: {Last: 7, Daily: 14, Within: 2 days}}
+Job:
+  - {Name: inherits, JobDefs: Common}
+  - {Name: by-time, JobDefs: Common, JobRetention: 30 days, AutoPrune: no}
+  - {Name: bareos, JobDefs: Common, Always Incremental: yes, Always Incremental Keep Number: 4,
+     AlwaysIncrementalJobRetention: 1 week, AlwaysIncrementalMaxFullAge: 1 month}
+`);
+  const keep = { last: 7, daily: 14, weekly: 0, monthly: 0, yearly: 0, withinSec: 172_800 };
+  assert.deepEqual([jobs.get("inherits")!.keep, jobs.get("inherits")!.consolidate], [keep, true]);
+  const timed = jobs.get("by-time")!;
+  assert.deepEqual([timed.keep, timed.jobRetentionSec, timed.autoPrune], [undefined, 2_592_000, false]);
+  assert.deepEqual(jobs.get("bareos")!.keep, { ...keep, last: 4, daily: 0, withinSec: 604_800 });
+  assert.match(
+    warnings.map((each) => each.message).join(),
+    /AlwaysIncrementalMaxFullAge" in Job "bareos" has no/,
+  );
+  assert.equal(pools.get("Default")!.keep, undefined);
+  const fails = (rest: string) =>
+    problems(`${FILES}Job: [{Name: j, Client: web1-fd, FileSet: Etc, Pool: Default, ${rest}}]\n`)[0]!;
+  assert.match(fails("Keep: {}"), /^Keep in Job "j" keeps nothing: give at least one of Last/);
+  assert.match(
+    fails("Keep: {Dayly: 3}"),
+    /unknown directive "Dayly" in Keep of Job "j"; did you mean "Daily"\?/,
+  );
+  assert.match(fails("Keep: {Last: 3}, AlwaysIncremental: yes"), /has both "Keep" and "AlwaysIncremental"/);
+  assert.match(fails("AlwaysIncremental: yes"), /would keep one run only/);
+});
+
+test("every directive of Bacula's Pool is read and goes to the storage daemon", () => {
+  const pool = `
+Pool:
+  - Name: Default
+    Storage: File
+    PoolType: Backup
+    MaximumVolumes: 9
+    Maximum Volume Jobs: 2
+    MaximumVolumeBytes: 5 GB
+    VolumeUseDuration: 3 days
+    VolumeRetention: 30 days
+    JobRetention: 20 days
+    FileRetention: 10 days
+    AutoPrune: no
+    Recycle: no
+    RecycleOldestVolume: yes
+    RecycleCurrentVolume: yes
+    PurgeOldestVolume: yes
+    ActionOnPurge: Truncate
+    LabelFormat: "V-"
+    ScratchPool: Scratch
+    RecyclePool: Scratch
+    NextPool: Scratch
+    Keep: {Monthly: 12}
+    Consolidate: yes
+  - {Name: Scratch, PoolType: Scratch}
+`;
+  const file = path.join(directory, "p.yaml");
+  writeFileSync(file, FRAME.replace("Pool: [{Name: Default, Storage: File}]\n", "") + pool);
+  const config = loadDirectorConfig(file);
+  const found = config.pools.get("Default")!;
+  assert.deepEqual(toSentPool(found), {
+    name: "Default",
+    poolType: "Backup",
+    deduplicate: true,
+    maximumVolumes: 9,
+    maximumVolumeBytes: 5e9,
+    maximumVolumeJobs: 2,
+    volumeUseDuration: 259_200,
+    volumeRetention: 2_592_000,
+    autoPrune: false,
+    recycle: false,
+    labelFormat: "V-",
+    scratchPool: "Scratch",
+    recyclePool: "Scratch",
+    dedupScope: "pool",
+    nextPool: "Scratch",
+    recycleOldestVolume: true,
+    recycleCurrentVolume: true,
+    purgeOldestVolume: true,
+    truncateOnPurge: true,
+  });
+  assert.deepEqual([found.jobRetentionSec, found.fileRetentionSec], [1_728_000, 864_000]);
+  assert.deepEqual([found.keep?.monthly, found.consolidate], [12, true]);
 });

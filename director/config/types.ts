@@ -76,7 +76,29 @@ export interface RunScript {
   readonly origin: string;
 }
 
-export interface JobResource {
+/** Runs that stay: the newest `last`, the last one of each of the newest so many days, weeks, months, years that have one. */
+export interface KeepPolicy {
+  readonly last: number;
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+  readonly yearly: number;
+  /** Every run that is not older than this. */
+  readonly withinSec: number;
+}
+
+/** What a Job or Pool says about how long runs stay; what it leaves open is decided by the next in rank. */
+export interface RetentionPolicy {
+  /** Instead of a retention time. */
+  readonly keep?: KeepPolicy | undefined;
+  /** A kept run takes over what it needs of older runs, instead of keeping them. */
+  readonly consolidate?: boolean | undefined;
+  readonly jobRetentionSec?: number | undefined;
+  /** File lists go after this time, the runs stay. */
+  readonly fileRetentionSec?: number | undefined;
+}
+
+export interface JobResource extends RetentionPolicy {
   readonly name: string;
   readonly enabled: boolean;
   readonly type: JobType;
@@ -144,6 +166,10 @@ export interface JobResource {
   readonly selectionType?: string | undefined;
   readonly selectionPattern?: string | undefined;
   readonly purgeMigrationJob: boolean;
+  /** Prune expired runs and lists after a backup of this job, whatever the client's AutoPrune says. */
+  readonly autoPrune?: boolean | undefined;
+  readonly pruneJobs: boolean;
+  readonly pruneFiles: boolean;
 }
 
 export interface ClientResource {
@@ -156,6 +182,7 @@ export interface ClientResource {
   readonly fileRetentionSec: number;
   /** (Default: 180 days) */
   readonly jobRetentionSec: number;
+  /** Prune its expired runs and lists after each of its backups. (Default: yes) */
   readonly autoPrune: boolean;
   /** (Default: 1) */
   readonly maximumConcurrentJobs: number;
@@ -275,7 +302,7 @@ export interface StorageResource {
   readonly fingerprint?: string | undefined;
 }
 
-export interface PoolResource {
+export interface PoolResource extends RetentionPolicy {
   readonly name: string;
   readonly poolType: "Backup" | "Scratch";
   /** Content already in the pool is not stored again. (Default: yes) */
@@ -288,9 +315,7 @@ export interface PoolResource {
   readonly volumeUseDurationSec: number;
   /** (Default: 365 days) */
   readonly volumeRetentionSec: number;
-  /** Retentions of jobs in this pool, instead of the client's. */
-  readonly fileRetentionSec?: number | undefined;
-  readonly jobRetentionSec?: number | undefined;
+  /** Expired runs on its volumes are pruned when a volume is needed. */
   readonly autoPrune: boolean;
   readonly recycle: boolean;
   readonly recycleOldestVolume: boolean;

@@ -102,7 +102,7 @@ export async function catalogPools(context: CommandContext, name = ""): Promise<
 
 /** True for a run whose files can be restored. */
 export function isRestorable(job: StoredJob): boolean {
-  return job.status === "T" || job.status === "W";
+  return (job.status === "T" || job.status === "W") && job.type !== "M";
 }
 
 /** Letter of a job's level, whichever way the catalog says it. */

@@ -1,6 +1,8 @@
 /** The tables of commands. Their order decides what an abbreviation means. */
 import { autodisplay } from "./commands/autodisplay.js";
 import { cancel } from "./commands/cancel.js";
+import { check } from "./commands/check.js";
+import { remove } from "./commands/delete.js";
 import { DOT_COMMANDS as DOTS } from "./commands/dot.js";
 import { disable, enable } from "./commands/enable.js";
 import { estimate } from "./commands/estimate.js";
@@ -9,7 +11,12 @@ import { label } from "./commands/label.js";
 import { list, llist } from "./commands/list.js";
 import { memory } from "./commands/memory.js";
 import { messages } from "./commands/messages.js";
+import { mount, release, umount, unmount } from "./commands/mount.js";
+import { prune } from "./commands/prune.js";
+import { purge } from "./commands/purge.js";
 import { exit, quit } from "./commands/quit.js";
+import { rebase } from "./commands/rebase.js";
+import { relabel } from "./commands/relabel.js";
 import { reload } from "./commands/reload.js";
 import { restore } from "./commands/restore.js";
 import { run } from "./commands/run.js";
@@ -18,7 +25,10 @@ import { show } from "./commands/show.js";
 import { status } from "./commands/status.js";
 import { time } from "./commands/time.js";
 import { gui, variable } from "./commands/trifles.js";
+import { truncate } from "./commands/truncate.js";
+import { update } from "./commands/update.js";
 import { use } from "./commands/use.js";
+import { vacuum } from "./commands/vacuum.js";
 import { version } from "./commands/version.js";
 import { wait } from "./commands/wait.js";
 import type { Command } from "./context.js";
@@ -40,7 +50,7 @@ export const COMMANDS: readonly Command[] = [
   absent("automount", "Switch automatic mounting"),
   cancel,
   absent("create", "Create a pool from its resource"),
-  absent("delete", "Delete volumes, pools or jobs"),
+  remove,
   disable,
   enable,
   estimate,
@@ -52,15 +62,16 @@ export const COMMANDS: readonly Command[] = [
   llist,
   messages,
   memory,
-  absent("mount", "Mount a volume"),
-  absent("prune", "Prune expired records"),
-  absent("purge", "Purge records"),
+  mount,
+  prune,
+  purge,
   quit,
   absent("query", "Query the catalog"),
   restore,
-  absent("relabel", "Relabel a volume"),
-  absent("release", "Release a device"),
+  relabel,
+  release,
   reload,
+  rebase,
   run,
   absent("restart", "Restart a job"),
   absent("resume", "Resume a job"),
@@ -74,14 +85,16 @@ export const COMMANDS: readonly Command[] = [
   absent("statistics", "Show statistics"),
   time,
   trace,
-  absent("truncate", "Truncate volumes"),
-  absent("unmount", "Unmount a volume"),
-  absent("umount", "Unmount a volume"),
-  absent("update", "Update volumes, pools, slots or statistics"),
+  truncate,
+  unmount,
+  umount,
+  update,
   use,
+  vacuum,
   variable,
   version,
   wait,
+  check,
 ];
 
 export const DOT_COMMANDS: readonly Command[] = DOTS;

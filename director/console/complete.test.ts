@@ -15,5 +15,11 @@ test("commands, keywords, names; only what the console may use", () => {
   assert.deepEqual(completeLine(director, "run job=", "limited").candidates, ["job=vm1"]);
   assert.deepEqual(completeLine(director, "re", "limited").candidates, []);
   assert.deepEqual(completeLine(director, "help rest").candidates, ["restore", "restart"]);
+  assert.deepEqual(completeLine(director, "update volume=V volst").candidates, ["volstatus="]);
+  assert.deepEqual(completeLine(director, "update volume=V volstatus=R").candidates, [
+    "volstatus=Recycle",
+    "volstatus=Read-Only",
+  ]);
+  assert.deepEqual(completeLine(director, "prune jobs client=vm2").candidates, ["client=vm2-fd"]);
   assert.deepEqual(completeLine(director, "nosuch x").candidates, []);
 });

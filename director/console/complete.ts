@@ -1,6 +1,7 @@
 /** Completion of a half-typed line: commands, keywords of the command, names behind `keyword=`. */
 
 import { Acl } from "./acl.js";
+import { VOLUME_STATUSES } from "./commands/update-volume.js";
 import { COMMANDS, DOT_COMMANDS } from "./commands.js";
 import { findByPrefix, splitWords } from "./grammar.js";
 import type { ConsoleDirector } from "./port.js";
@@ -58,6 +59,12 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   order: ["asc", "desc"],
   accurate: ["yes", "no"],
   type: ["all", "deleted"],
+  volstatus: VOLUME_STATUSES,
+  actiononpurge: ["truncate", "none"],
+  action: ["truncate", "all"],
+  recycle: ["yes", "no"],
+  enabled: ["yes", "no"],
+  inchanger: ["yes", "no"],
 };
 
 function valuesFor(director: ConsoleDirector, acl: Acl, key: string): string[] {
@@ -78,6 +85,8 @@ function valuesFor(director: ConsoleDirector, acl: Acl, key: string): string[] {
       return acl.filter("storage", [...config.storages.keys()], (name) => name);
     case "pool":
     case "nextpool":
+    case "recyclepool":
+    case "allfrompool":
       return acl.filter("pool", [...config.pools.keys()], (name) => name);
     case "schedule":
       return acl.filter("schedule", [...config.schedules.keys()], (name) => name);

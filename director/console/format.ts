@@ -17,12 +17,15 @@ const TYPES: Readonly<Record<string, string>> = {
   D: "Admin",
   c: "Copy",
   g: "Migration",
+  C: "Job Copy",
+  M: "Migrated Job",
 };
 const STATUSES: Readonly<Record<string, readonly [long: string, short: string]>> = {
   C: ["Created, not yet running", "Created"],
   R: ["Running", "Running"],
   T: ["OK", "OK"],
   W: ["OK -- with warnings", "OK -- with warnings"],
+  D: ["Verify differences", "Diffs"],
   E: ["Error", "Error"],
   f: ["Fatal Error", "Error"],
   A: ["Canceled", "Cancel"],

@@ -5,9 +5,11 @@
 import type { FiledStatus__Output } from "../../proto/generated/basalt/v1/FiledStatus.js";
 import type { StorageStatus__Output } from "../../proto/generated/basalt/v1/StorageStatus.js";
 import type { DirectorConfig, JobLevel } from "../config/types.js";
+import type { PrunedHistory } from "../db/history.js";
 import type { JobFilter, JobRecord, LogRecord } from "../db/records.js";
 import type { LiveProgress } from "../job/live-job.js";
 import type { JobPlan, RunRequest } from "../job/request.js";
+import type { RunRecords } from "../retention/records.js";
 
 export type { JobFilter, JobPlan, JobRecord, LogRecord, RunRequest };
 
@@ -66,8 +68,13 @@ export interface ConsoleDirector {
   readonly config: DirectorConfig;
   readonly startedAtMs: number;
   readonly db: {
-    readonly jobs: { get(jobId: number): JobRecord | undefined; list(filter?: JobFilter): JobRecord[] };
+    readonly jobs: RunRecords;
     readonly log: { list(jobId: number): LogRecord[] };
+    readonly history: {
+      update(endedBeforeMs: number): number;
+      expired(beforeMs: number): PrunedHistory;
+      prune(beforeMs: number): PrunedHistory;
+    };
   };
   readonly queue: {
     list(): LiveView[];

@@ -51,10 +51,13 @@ export async function yesNo(context: CommandContext, question: string): Promise<
   }
 }
 
-/** `yes`, `no` or `mod` (prefixes too) for `OK to run?`; `.` is no. */
-export async function yesModNo(context: CommandContext): Promise<"yes" | "mod" | "no"> {
+/** `yes`, `no` or `mod` (prefixes too); `.` is no. */
+export async function yesModNo(
+  context: CommandContext,
+  question = "OK to run? (yes/mod/no): ",
+): Promise<"yes" | "mod" | "no"> {
   for (;;) {
-    const answer = (await context.askRaw("OK to run? (yes/mod/no): ")).trim();
+    const answer = (await context.askRaw(question)).trim();
     const word = answer.toLowerCase();
     if (word === ".") return "no";
     for (const known of ["yes", "mod", "no"] as const) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../common/time.js";
-import { chainBefore } from "./chain.js";
+import { chainBefore, withoutCopies } from "./chain.js";
 import { FakeDirector, NOON, transcript } from "./testing/fake-director.js";
 
 let director: FakeDirector;
@@ -211,4 +211,40 @@ test("the chain: newest Full, newest Differential after it, Incrementals after t
   assert.deepEqual(ids(4), [3, 4]);
   assert.deepEqual(ids(2), [1, 2]);
   assert.deepEqual(ids(0), []);
+});
+
+test("what the catalog says a run builds on counts; copies stand back while their originals are there", () => {
+  const job = (jobId: number, level: string, startMs: number, more: object = {}) =>
+    ({
+      jobId,
+      uuid: `u${jobId}`,
+      level,
+      jobName: "a",
+      status: "T",
+      startMs,
+      type: "B",
+      copyOf: "",
+      chain: [],
+      ...more,
+    }) as never;
+  const idsOf = (jobs: { jobId: number }[]) => jobs.map(({ jobId }) => jobId);
+  const virtual = [
+    ...[job(1, "Full", 1), job(2, "Incremental", 2, { chain: [1] }), job(3, "VirtualFull", 2)],
+    job(4, "Incremental", 4, { chain: [3] }),
+  ];
+  assert.deepEqual(idsOf(chainBefore(virtual, 100)), [3, 4]);
+  assert.deepEqual(idsOf(chainBefore(virtual, 3)), [3]);
+  // A migrated Full keeps its time and what lay over it.
+  const migrated = [job(9, "Full", 1, { copyOf: "u1" }), job(2, "Incremental", 2, { chain: [9] })];
+  assert.deepEqual(idsOf(chainBefore(migrated, 100)), [9, 2]);
+  const copied = [
+    ...[job(1, "Full", 1), job(2, "Incremental", 2, { chain: [1] })],
+    ...[
+      job(5, "Full", 1, { type: "C", copyOf: "u1" }),
+      job(6, "Incremental", 2, { type: "C", copyOf: "u2", chain: [5] }),
+    ],
+  ];
+  assert.deepEqual(idsOf(chainBefore(withoutCopies(copied, false), 100)), [1, 2]);
+  assert.deepEqual(idsOf(chainBefore(withoutCopies(copied, true), 100)), [5, 6]);
+  assert.deepEqual(idsOf(chainBefore(withoutCopies(copied.slice(2), false), 100)), [5, 6]);
 });

@@ -1,8 +1,11 @@
 /** The summary of a run, `OK to run?`, and the changes that `mod` offers. */
 import { baculaTime, nowMs } from "../../common/time.js";
+import { VERIFY_LEVELS } from "../config/job-spec.js";
 import type { JobLevel, ReplacePolicy } from "../config/types.js";
+import { verifyLevelOf } from "../job/verify.js";
 import { startTime } from "./commands/run.js";
 import { Abandoned, type CommandContext, catalogName } from "./context.js";
+import { copyLines, from, type Line } from "./copy-lines.js";
 import type { JobPlan, RunRequest } from "./port.js";
 import { choose, granted, pickResource, RESOURCE, type ResourceKind, yesModNo } from "./prompts.js";
 
@@ -68,26 +71,23 @@ const REPLACE_WORDS: Readonly<Record<ReplacePolicy, string>> = {
 
 function summary(context: CommandContext, plan: JobPlan): string {
   const lines = plan.job.type === "Restore" ? restoreLines(context, plan) : jobLines(plan);
-  const width = plan.job.type === "Restore" ? 17 : 10;
+  const wide = plan.job.type === "Restore" || plan.job.type === "Copy" || plan.job.type === "Migrate";
+  const width = wide ? 17 : 10;
   const text = lines.map(([key, value]) => `${`${key}:`.padEnd(width)}${value}\n`).join("");
   const { job, ...rest } = { job: plan.job.name, type: plan.job.type };
   context.data.summary = { job, ...rest, ...Object.fromEntries(lines) };
   return `Run ${TITLES[plan.job.type]}\n${text}`;
 }
 
-type Line = [key: string, value: string];
-
-function from(name: string | undefined, origin: string): string {
-  return name === undefined ? "*None*" : origin === "" ? name : `${name} (From ${origin})`;
-}
-
 function jobLines(plan: JobPlan): Line[] {
   const { job, client, fileSet, pool, storage, origins } = plan;
   const lines: Line[] = [["JobName", job.name]];
   if (job.type !== "Admin") {
-    lines.push(["Level", job.type === "Verify" ? (job.verifyLevel ?? plan.level) : plan.level]);
+    lines.push(["Level", job.type === "Verify" ? verifyLevelOf(plan) : plan.level]);
     lines.push(["Client", client?.name ?? "*None*"], ["FileSet", fileSet?.name ?? "*None*"]);
-    lines.push(["Pool", from(pool?.name, origins.pool)], ["Storage", from(storage?.name, origins.storage)]);
+    lines.push(["Pool", from(pool?.name, origins.pool)]);
+    if (job.type === "Copy" || job.type === "Migrate") lines.push(...copyLines(plan));
+    else lines.push(["Storage", from(storage?.name, origins.storage)]);
   }
   lines.push(["When", when(plan)], ["Priority", String(plan.priority)]);
   return lines;
@@ -117,11 +117,20 @@ function restoreLines(context: CommandContext, plan: JobPlan): Line[] {
   ];
 }
 
+/** Backup jobs by name; its newest run is verified. */
+const changeVerifyJob: Change = async (context, request) => {
+  const { verifyJobId: _, ...rest } = request;
+  const jobs = [...context.config.jobs.values()].filter(({ type }) => type === "Backup");
+  const names = jobs.map(({ name }) => name);
+  const verifyJob = await pickResource(context, RESOURCE.job, granted(context, RESOURCE.job, names));
+  return { ...rest, verifyJob };
+};
+
 type Change = (context: CommandContext, request: RunRequest, plan: JobPlan) => Promise<RunRequest>;
 
 function resourceChange(
   kind: ResourceKind,
-  field: "storage" | "job" | "fileSet" | "client" | "pool",
+  field: "storage" | "job" | "fileSet" | "client" | "pool" | "nextPool",
   names: (context: CommandContext, plan: JobPlan) => Iterable<string>,
 ): Change {
   return async (context, request, plan) => {
@@ -135,6 +144,9 @@ const changeStorage = resourceChange(RESOURCE.storage, "storage", (context) =>
   context.config.storages.keys(),
 );
 const changePool = resourceChange(RESOURCE.pool, "pool", (context) => context.config.pools.keys());
+const changeNextPool = resourceChange(RESOURCE.nextPool, "nextPool", (context) =>
+  context.config.pools.keys(),
+);
 const changeFileSet = resourceChange(RESOURCE.fileSet, "fileSet", (context) =>
   context.config.fileSets.keys(),
 );
@@ -150,13 +162,18 @@ const LEVELS: readonly (JobLevel | "Since")[] = [
 ];
 
 const changeLevel: Change = async (context, request, plan) => {
+  if (plan.job.type === "Verify") {
+    const items = VERIFY_LEVELS;
+    const level = items[await choose(context, { heading: "Levels:", items, question: "Select level" })]!;
+    return { ...request, verifyLevel: level, origins: { ...request.origins, level: "User input" } };
+  }
   if (plan.job.type !== "Backup") {
     await context.say("Level not appropriate for this Job. Cannot be changed.");
     return request;
   }
   const heading = "Levels:";
   const level = LEVELS[await choose(context, { heading, items: LEVELS, question: "Select level" })]!;
-  if (level === "Since" || level === "VirtualFull") {
+  if (level === "Since") {
     await context.say(`Level ${level} is not available in this version.`);
     return request;
   }
@@ -242,22 +259,10 @@ function changesOf(plan: JobPlan): readonly [string, Change][] {
         ["Plugin Options", unavailable("Plugin Options")],
       ];
     case "Verify":
-      return [
-        ...COMMON,
-        client,
-        ...AFTER_CLIENT,
-        ["Pool", changePool],
-        ["Verify Job", unavailable("Verify Job")],
-      ];
+      return [...COMMON, client, ...AFTER_CLIENT, ["Pool", changePool], ["Verify Job", changeVerifyJob]];
     case "Copy":
     case "Migrate":
-      return [
-        ...COMMON,
-        client,
-        ...AFTER_CLIENT,
-        ["Pool", changePool],
-        ["NextPool", unavailable("NextPool")],
-      ];
+      return [...COMMON, client, ...AFTER_CLIENT, ["Pool", changePool], ["NextPool", changeNextPool]];
     default:
       return [...COMMON, client, ...AFTER_CLIENT];
   }

@@ -81,7 +81,7 @@ test("unknown, comment, empty and not yet available commands", async () => {
   const text = await transcript(director, ["foo bar", "# a comment", "", "  ", "prune jobs yes"].slice(0, 2));
   assert.equal(text, "foo bar\nfoo: is an invalid command.\n# a comment\n#: is an invalid command.\n");
   assert.ok(
-    (await transcript(director, ["update volume=x"])).endsWith("update: is not available in this version.\n"),
+    (await transcript(director, ["stop jobid=1"])).endsWith("stop: is not available in this version.\n"),
   );
 });
 

@@ -40,8 +40,10 @@ interface Connection {
   key: string;
   channel: RpcChannel;
   peer: Peer | undefined;
-  /** Configuration whose pools the storage daemon has. */
+  /** Configuration whose pools and retention rules the storage daemon has. */
   pools: DirectorConfig | undefined;
+  /** Start of the process that has them. */
+  startedMs: number;
 }
 
 interface Target {
@@ -153,6 +155,7 @@ export class Daemons {
       channel: undefined as never,
       peer: undefined,
       pools: undefined,
+      startedMs: 0,
     };
     connection.channel = new RpcChannel({
       address: daemon.address,
@@ -198,9 +201,13 @@ export class Daemons {
       throw new BackupError("TLS_IDENTITY", message);
     }
     const config = this.#options.config();
-    if (daemon.role === "storaged" && connection.pools !== config) {
+    if (
+      daemon.role === "storaged" &&
+      (connection.pools !== config || connection.startedMs !== reply.startedMs)
+    ) {
       await syncPools(channel, config);
       connection.pools = config;
+      connection.startedMs = reply.startedMs;
     }
   }
 }

@@ -1,10 +1,14 @@
 /** Pool resources as the storage daemons keep them. */
 
 import type { Pool } from "../../proto/generated/basalt/v1/Pool.js";
+import type { PoolList } from "../../proto/generated/basalt/v1/PoolList.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import type { DirectorConfig, PoolResource } from "../config/types.js";
+import { timeZone } from "../retention/prune.js";
+import { pruneRules } from "../retention/rules.js";
 
-function toSentPool(pool: PoolResource): Pool {
+/** The wire form of a Pool resource. */
+export function toSentPool(pool: PoolResource): Pool {
   return {
     name: pool.name,
     poolType: pool.poolType,
@@ -21,11 +25,23 @@ function toSentPool(pool: PoolResource): Pool {
     recyclePool: pool.recyclePool ?? "",
     dedupScope: pool.dedupScope,
     nextPool: pool.nextPool ?? "",
+    recycleOldestVolume: pool.recycleOldestVolume,
+    recycleCurrentVolume: pool.recycleCurrentVolume,
+    purgeOldestVolume: pool.purgeOldestVolume,
+    truncateOnPurge: pool.truncateOnPurge,
   };
 }
 
-/** Gives a storage daemon the pools of this configuration, in the order of the file. */
+/** What a storage daemon keeps of this configuration: the pools in the order of the file, and what pruning goes by. */
+export function toPoolList(config: DirectorConfig): PoolList {
+  return {
+    pools: [...config.pools.values()].map(toSentPool),
+    rules: pruneRules(config),
+    ...timeZone(),
+  };
+}
+
+/** Gives a storage daemon the pools and retention rules of this configuration. */
 export async function syncPools(channel: RpcChannel, config: DirectorConfig): Promise<void> {
-  const pools = [...config.pools.values()].map(toSentPool);
-  await channel.unary("Storaged", "SyncPools", { pools });
+  await channel.unary("Storaged", "SyncPools", toPoolList(config));
 }

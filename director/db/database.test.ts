@@ -40,7 +40,7 @@ test("JobIds count up and are not handed out again", () => {
   assert.equal(create(db), 1);
   assert.equal(create(db), 2);
   db.jobs.update(2, { status: "T", endMs: 5 });
-  db.jobs.prune(10);
+  assert.equal(db.jobs.remove([1, 2, 9]), 1); // 1 still waits
   assert.equal(db.jobs.get(2), undefined);
   assert.equal(create(db), 3);
   db.jobs.startAfter(40);
@@ -128,6 +128,29 @@ test("each console reads every message once, also after a restart", () => {
   );
   db.close();
   rmSync(directory, { recursive: true });
+});
+
+test("runs go with their logs; figures and logs have an age limit of their own", () => {
+  const db = DirectorDb.open(":memory:");
+  const old = create(db, {}, { status: "T", endMs: 100, files: 7 });
+  const young = create(db, {}, { status: "E", endMs: 900 });
+  const waiting = create(db);
+  for (const jobId of [old, young]) db.log.add({ jobId, timeMs: jobId * 10, text: "x" });
+  assert.equal(db.history.update(500), 1);
+  assert.equal(db.history.update(1000), 1);
+  assert.equal(db.history.update(1000), 0);
+  assert.deepEqual(
+    db.jobs.list({ endedBeforeMs: 901 }).map((job) => job.jobId),
+    [old, young],
+  );
+  assert.equal(db.jobs.remove([old, waiting]), 1);
+  assert.deepEqual([db.log.list(old).length, db.log.list(young).length, db.history.count()], [0, 1, 2]);
+  assert.deepEqual(db.history.expired(200), { figures: 1, logLines: 1 });
+  assert.deepEqual(db.history.prune(200), { figures: 1, logLines: 1 });
+  assert.deepEqual([db.history.count(), db.log.list(young).length], [1, 0]);
+  db.jobs.markFilesPurged([young]);
+  assert.equal(db.jobs.get(young)!.purgedFiles, 1);
+  db.close();
 });
 
 test("a database of a newer release is refused", () => {

@@ -4,16 +4,22 @@
  */
 
 import { chmodSync } from "node:fs";
+import { join } from "node:path";
 import Sqlite, { type Database } from "better-sqlite3";
 import { BackupError, describeError } from "../../common/errors.js";
+import { HistoryTable } from "./history.js";
 import { JobTable } from "./jobs.js";
 import { ConsoleBox, LogTable } from "./messages.js";
 import { migrate } from "./migrate.js";
+
+/** Where a director keeps its database. */
+export const databaseFile = (workingDirectory: string): string => join(workingDirectory, "director.db");
 
 export class DirectorDb {
   readonly jobs: JobTable;
   readonly log: LogTable;
   readonly box: ConsoleBox;
+  readonly history: HistoryTable;
   readonly #db: Database;
 
   private constructor(db: Database) {
@@ -21,6 +27,7 @@ export class DirectorDb {
     this.jobs = new JobTable(db);
     this.log = new LogTable(db);
     this.box = new ConsoleBox(db);
+    this.history = new HistoryTable(db);
   }
 
   /**

@@ -43,6 +43,7 @@ const COLUMNS: Readonly<Record<Field, string>> = {
   comment: "comment",
   report: "report",
   reason: "reason",
+  purgedFiles: "purged_files",
   request: "request",
 };
 const FIELDS = Object.keys(COLUMNS) as Field[];
@@ -126,6 +127,15 @@ export class JobTable {
     })();
   }
 
+  /** Puts a run down that is known from elsewhere; one with its JobId or unique name stays as it is. */
+  restore(record: JobRecord): void {
+    const columns = FIELDS.map((field) => COLUMNS[field]).join(", ");
+    const marks = FIELDS.map(() => "?").join(", ");
+    this.#db
+      .prepare(`INSERT OR IGNORE INTO job (${columns}) VALUES (${marks})`)
+      .run(...FIELDS.map((field) => toValue(field, record[field])));
+  }
+
   /** Changes the given fields of a run. */
   update(jobId: JobId, changes: Partial<JobRecord>): void {
     const fields = (Object.keys(changes) as Field[]).filter((field) => changes[field] !== undefined);
@@ -166,14 +176,21 @@ export class JobTable {
     return (this.#db.prepare(sql).all(limit) as Row[]).map(toRecord);
   }
 
-  /** Removes ended runs and their logs from before a moment, ms; how many. */
-  prune(beforeMs: number): number {
+  /** Removes ended runs and their logs; how many there were. Those that wait or run stay. */
+  remove(jobIds: readonly JobId[]): number {
+    const chosen =
+      "SELECT job_id FROM job WHERE status NOT IN ('C', 'R') AND job_id IN (SELECT value FROM json_each(?))";
+    const list = JSON.stringify(jobIds);
     return this.#db.transaction(() => {
-      const old = "status NOT IN ('C', 'R') AND end_ms < ?";
-      this.#db.prepare(`DELETE FROM log WHERE job_id IN (SELECT job_id FROM job WHERE ${old})`).run(beforeMs);
-      this.#db.prepare("DELETE FROM log WHERE job_id = 0 AND time_ms < ?").run(beforeMs);
-      return this.#db.prepare(`DELETE FROM job WHERE ${old}`).run(beforeMs).changes;
+      this.#db.prepare(`DELETE FROM log WHERE job_id IN (${chosen})`).run(list);
+      return this.#db.prepare(`DELETE FROM job WHERE job_id IN (${chosen})`).run(list).changes;
     })();
+  }
+
+  /** Marks runs as recorded without their file lists. */
+  markFilesPurged(jobIds: readonly JobId[]): void {
+    const sql = "UPDATE job SET purged_files = 1 WHERE job_id IN (SELECT value FROM json_each(?))";
+    this.#db.prepare(sql).run(JSON.stringify(jobIds));
   }
 }
 
@@ -205,6 +222,10 @@ function conditions(filter: JobFilter): { where: string; values: Value[] } {
   if (filter.days !== undefined) {
     terms.push("sched_ms >= ?");
     values.push(nowMs() - filter.days * DAY_MS);
+  }
+  if (filter.endedBeforeMs !== undefined) {
+    terms.push("end_ms < ? AND status NOT IN ('C', 'R')");
+    values.push(filter.endedBeforeMs);
   }
   if (filter.beforeMs !== undefined) {
     terms.push("start_ms < ? AND start_ms > 0");

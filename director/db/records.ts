@@ -2,12 +2,12 @@
 
 import type { JobId } from "../job/request.js";
 
-/** B backup, R restore, D admin, V verify, c copy, g migration. */
-export type TypeLetter = "B" | "R" | "D" | "V" | "c" | "g";
+/** B backup, R restore, D admin, V verify, c copy, g migration; C a copy that was made, M a job that was migrated away. */
+export type TypeLetter = "B" | "R" | "D" | "V" | "c" | "g" | "C" | "M";
 /** F full, D differential, I incremental, B base, f virtual full; blank where a type has no level. */
 export type LevelLetter = "F" | "D" | "I" | "B" | "f" | " ";
-/** C created (waits), R running, T ok, W ok with warnings, E error, f failed with its director, A cancelled. */
-export type StatusLetter = "C" | "R" | "T" | "W" | "E" | "f" | "A";
+/** C created (waits), R running, T ok, W ok with warnings, D verified and found different, E error, f failed with its director, A cancelled. */
+export type StatusLetter = "C" | "R" | "T" | "W" | "D" | "E" | "f" | "A";
 
 /** One run. Times are ms since the epoch, 0 for "not yet"; sizes are bytes. */
 export interface JobRecord {
@@ -53,6 +53,8 @@ export interface JobRecord {
   report: string;
   /** One line: why it failed or was cancelled. */
   reason: string;
+  /** 1 when the file list is gone and the run is still recorded, else 0. */
+  purgedFiles: number;
   /** The RunRequest as JSON while the job waits, so that a restart queues it again. */
   request: string;
 }
@@ -76,6 +78,8 @@ export interface JobFilter {
   days?: number;
   /** Started before this moment, ms. */
   beforeMs?: number;
+  /** Ended before this moment, ms. */
+  endedBeforeMs?: number;
   /** Ended ones only. */
   ended?: boolean;
   limit?: number;

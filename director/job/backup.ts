@@ -17,6 +17,7 @@ import { LEVEL_LETTERS } from "./register.js";
 import { backupReport, levelText } from "./report.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
 import { Side } from "./side.js";
+import { runVirtualFull } from "./virtual-full.js";
 
 /** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
 export const TICKET_LIFE_MS = 24 * 3_600_000;
@@ -24,10 +25,8 @@ export const TICKET_LIFE_MS = 24 * 3_600_000;
 /** Carries a backup up to its end at both daemons. @throws BackupError for what fails before they work. */
 export async function runBackup(run: JobRun): Promise<void> {
   const { live, plan } = run;
+  if (plan.level === "VirtualFull") return runVirtualFull(run);
   run.info(`Start Backup JobId ${live.jobId}, Job=${live.job}`);
-  if (plan.level === "VirtualFull") {
-    throw new BackupError("NOT_SUPPORTED", "level VirtualFull is not supported yet in this version");
-  }
   if (need(plan.client, "Client").dial === "client") {
     throw new BackupError("NOT_SUPPORTED", '"Dial: client" is not supported yet in this version');
   }

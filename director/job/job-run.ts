@@ -4,13 +4,17 @@ import type { Log } from "../../common/log.js";
 import { baculaTime, nowMs } from "../../common/time.js";
 import type { JobResult__Output as JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
+import type { VerifyLevel } from "../config/types.js";
 import type { Daemons } from "../daemons/daemons.js";
 import type { DirectorDb } from "../db/database.js";
 import type { StatusLetter } from "../db/records.js";
 import type { MessageCenter, MessageOrigin, MessageSource } from "../messages/center.js";
 import type { MessageType } from "../messages/types.js";
+import type { JobQueue } from "../queue/queue.js";
 import type { CodeValues } from "./codes.js";
+import type { CopyFacts } from "./copy-report.js";
 import type { LiveJob } from "./live-job.js";
+import type { JobId, RunRequest } from "./request.js";
 
 /** What the sequences need of the director. */
 export interface JobServices {
@@ -23,6 +27,10 @@ export interface JobServices {
   version: string;
   /** Aborted when the director ends and nothing may be waited for any longer. */
   shutdown: AbortSignal;
+  /** Jobs that wait or run, and their ends. */
+  queue: Pick<JobQueue, "list" | "waitJob">;
+  /** Queues a further run. @throws BackupError as Director.runJob */
+  runJob: (request: RunRequest) => Promise<JobId>;
   /** To be called when the state of a job changed. */
   changed: () => void;
 }
@@ -58,6 +66,7 @@ export const NO_RESULT: JobResult = {
   rawBytes: 0,
   rows: 0,
   newContent: 0,
+  differences: 0,
 };
 
 export class JobRun {
@@ -68,6 +77,10 @@ export class JobRun {
   errors = 0;
   warnings = 0;
   parents: ResolvedParents | undefined;
+  /** Of a Verify job: its level, and the run that it verifies (0: none). */
+  verified: { level: VerifyLevel; jobId: number; job: string } | undefined;
+  /** Of a Copy or Migrate job: what it worked on. */
+  copied: CopyFacts | undefined;
   filed: SideResult = { result: NO_RESULT, status: "" };
   storaged: SideResult = { result: NO_RESULT, status: "" };
   /** R while it runs. */
@@ -142,6 +155,7 @@ const EXIT_WORDS: Readonly<Record<StatusLetter, string>> = {
   R: "Running",
   T: "OK",
   W: "OK -- with warnings",
+  D: "Differences",
   E: "Error",
   f: "Error",
   A: "Canceled",

@@ -76,7 +76,7 @@ test("a restore: selection, report, and a count that differs", async () => {
   });
 });
 
-test("admin jobs run their hooks; kinds that do not exist yet say so", async () => {
+test("admin jobs run their hooks; a Verify job without a run to verify says so", async () => {
   const jobs = `${WEB1}  - {Name: adm, JobDefs: D, Type: Admin, RunBeforeJob: /bin/echo hi}\n  - {Name: ver, JobDefs: D, Type: Verify, Level: Data, VerifyJob: web1}\n`;
   await withBench(jobs, async (bench) => {
     const admin = await bench.run({ job: "adm" });
@@ -85,6 +85,6 @@ test("admin jobs run their hooks; kinds that do not exist yet say so", async () 
     assert.ok(bench.texts(1).includes("dir JobId 1: BeforeJob: hi"));
     const verify = await bench.run({ job: "ver" });
     assert.equal(verify.status, "E");
-    assert.match(verify.reason, /type Verify are not supported yet in this version/);
+    assert.match(verify.reason, /job "web1" has no finished backup that could be verified/);
   });
 });

@@ -49,6 +49,8 @@ export class LiveJob {
     path: "",
     volume: "",
   };
+  /** JobId that a Copy or Migrate run works on; 0: none. */
+  worksOn = 0;
   /** Daemons that work on it now. */
   readonly daemons = new Set<"filed" | "storaged">();
   /** Set once the job is to end: the words for its messages. */

@@ -89,6 +89,23 @@ function choosePool(request: RunRequest, job: JobResource, level: JobLevel): Cho
   return job.pool === "" ? undefined : { name: job.pool, origin: "Job resource" };
 }
 
+/** The pool that a Copy, Migrate or VirtualFull run writes to. @throws BackupError NOT_FOUND */
+export function nextPoolOf(
+  plan: Pick<JobPlan, "config" | "request" | "job" | "pool" | "origins">,
+): { resource: PoolResource; origin: string } | undefined {
+  const { request, job, pool, config } = plan;
+  let chosen: Chosen | undefined;
+  if (request.nextPool !== undefined)
+    chosen = { name: request.nextPool, origin: request.origins?.nextPool ?? "Command input" };
+  else if (request.overrides?.nextPool !== undefined)
+    chosen = { name: request.overrides.nextPool, origin: "Run NextPool override" };
+  else if (job.nextPool !== undefined) chosen = { name: job.nextPool, origin: "Job's NextPool resource" };
+  else if (pool?.nextPool !== undefined)
+    chosen = { name: pool.nextPool, origin: "Job Pool's NextPool resource" };
+  if (chosen === undefined) return undefined;
+  return { resource: named(config.pools, chosen.name, "Pool"), origin: chosen.origin };
+}
+
 /** As in Bacula the pool's storage outranks the job's. */
 function chooseStorage(
   config: DirectorConfig,

@@ -6,7 +6,7 @@ import { formatBytes, formatDuration, withCommas } from "../../common/units.js";
 import type { StatusLetter } from "../db/records.js";
 
 /** One line; undefined values leave it out. */
-type Line = readonly [key: string, value: string | undefined];
+export type Line = readonly [key: string, value: string | undefined];
 
 export interface ReportHead {
   director: string;
@@ -76,7 +76,7 @@ export const BUILD_OS = `${arch() === "x64" ? "x86_64" : arch()}-${platform()} $
 /** The head line, then the lines of the job's kind. */
 export function backupReport(report: BackupReport): string {
   const base = report.baseJobIds.length > 0;
-  return render(report, [
+  const lines: Line[] = [
     ["Build OS", BUILD_OS],
     ["JobId", String(report.jobId)],
     ["Job", report.job],
@@ -114,7 +114,11 @@ export function backupReport(report: BackupReport): string {
     ["FD termination status", report.filedStatus],
     ["SD termination status", report.storagedStatus],
     ["Termination", backupTermination(report.status)],
-  ]);
+  ];
+  // No client takes part in a Virtual Full.
+  const shown =
+    report.level === "Virtual Full" ? lines.filter(([key]) => !/^(Non-fatal )?FD /.test(key)) : lines;
+  return render(report, shown);
 }
 
 export function restoreReport(report: RestoreReport): string {
@@ -176,7 +180,7 @@ export function restoreTermination(
   return byStatus(report.status, "Restore OK", warning, "*** Restore Error ***", "Restore Canceled");
 }
 
-function byStatus(
+export function byStatus(
   status: StatusLetter,
   ok: string,
   warning: string,
@@ -188,13 +192,15 @@ function byStatus(
   return status === "A" ? canceled : error;
 }
 
-function render(head: ReportHead, lines: readonly Line[]): string {
+/** Head and lines of any report. */
+export function render(head: ReportHead, lines: readonly Line[]): string {
   const shown = lines.filter(([, value]) => value !== undefined);
   const body = shown.map(([key, value]) => `  ${`${key}:`.padEnd(23)} ${value}`.trimEnd());
   return [`Basalt ${head.director} ${head.version}:`, ...body, ""].join("\n");
 }
 
-function times(head: ReportHead): Line[] {
+/** Start, end and duration. */
+export function times(head: ReportHead): Line[] {
   return [
     ["Start time", reportTime(head.startMs)],
     ["End time", reportTime(head.endMs)],
@@ -202,17 +208,17 @@ function times(head: ReportHead): Line[] {
   ];
 }
 
-function from(name: string, origin: string): string {
+export function from(name: string, origin: string): string {
   return origin === "" ? `"${name}"` : `"${name}" (From ${origin})`;
 }
 
 /** `1,234,567 (1.235 MB)` */
-function size(bytes: number): string {
+export function size(bytes: number): string {
   return `${withCommas(bytes)} (${formatBytes(bytes)})`;
 }
 
 /** Bytes per second of the whole run, in units of 1000 bytes as Bacula counts. */
-function rate(bytes: number, head: ReportHead): string {
+export function rate(bytes: number, head: ReportHead): string {
   const seconds = Math.max(1, Math.round((head.endMs - head.startMs) / 1000));
   return `${(bytes / 1000 / seconds).toFixed(1)} KB/s`;
 }
@@ -230,8 +236,9 @@ function baseShare(candidates: number, matched: number): string {
   return `${candidates}/${matched} (${percent.toFixed(2)}%)`;
 }
 
-/** `Incremental, since=2026-11-21 03:23:28` and the like. */
+/** `Virtual Full`, `Incremental, since=2026-11-21 03:23:28` and the like. */
 export function levelText(level: string, asked: string, sinceMs: number): string {
+  if (level === "VirtualFull") return "Virtual Full";
   if (level !== asked) return `${level} (upgraded from ${asked})`;
   return sinceMs > 0 ? `${level}, since=${baculaTime(sinceMs)}` : level;
 }

@@ -12,6 +12,7 @@ import type {
   ReplacePolicy,
   RunOverrides,
   StorageResource,
+  VerifyLevel,
 } from "../config/types.js";
 
 /** Number of a run; handed out by the director, never twice. */
@@ -52,6 +53,15 @@ export interface RunRequest {
   accurate?: boolean;
   maxRunTimeSec?: number;
   restore?: RestoreRequest;
+  /** Verify jobs: the level, and the run or the job whose newest run is verified. (Default: the job's) */
+  verifyLevel?: VerifyLevel;
+  verifyJobId?: number;
+  verifyJob?: string;
+  /** Copy, Migrate: the jobs to work on; VirtualFull: the runs to make it of. (Default: the job's choice) */
+  jobIds?: number[];
+  /** Copy, Migrate: all jobs of the run that chose this one among them. */
+  copySet?: number[];
+  nextPool?: string;
   /** Values set by the line of a schedule that starts the run. */
   overrides?: RunOverrides;
   /**

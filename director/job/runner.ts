@@ -8,13 +8,17 @@ import { nowMs } from "../../common/time.js";
 import type { JobType } from "../config/types.js";
 import type { StatusLetter } from "../db/records.js";
 import { START_DELAY_EXCEEDED } from "../queue/decide.js";
+import { autoPrune } from "../retention/auto-prune.js";
 import { after } from "../timers.js";
 import { reportAdmin, runAdmin } from "./admin.js";
 import { reportBackup, runBackup } from "./backup.js";
+import { runCopy } from "./copy.js";
+import { reportCopy } from "./copy-report.js";
 import { runAfterHooks } from "./hooks.js";
 import { JobRun, type JobServices } from "./job-run.js";
 import type { LiveJob } from "./live-job.js";
 import { filesExpected, reportRestore, runRestore } from "./restore.js";
+import { reportVerify, runVerify } from "./verify.js";
 
 interface Kind {
   run: (run: JobRun) => Promise<void>;
@@ -23,23 +27,13 @@ interface Kind {
   daemons: boolean;
 }
 
-function unsupported(type: JobType): Kind {
-  return {
-    run: async () => {
-      throw new BackupError("NOT_SUPPORTED", `jobs of type ${type} are not supported yet in this version`);
-    },
-    report: reportBackup,
-    daemons: true,
-  };
-}
-
 const KINDS: Readonly<Record<JobType, Kind>> = {
   Backup: { run: runBackup, report: reportBackup, daemons: true },
   Restore: { run: runRestore, report: reportRestore, daemons: true },
   Admin: { run: runAdmin, report: reportAdmin, daemons: false },
-  Verify: unsupported("Verify"),
-  Copy: unsupported("Copy"),
-  Migrate: unsupported("Migrate"),
+  Verify: { run: runVerify, report: reportVerify, daemons: false },
+  Copy: { run: runCopy, report: reportCopy, daemons: false },
+  Migrate: { run: runCopy, report: reportCopy, daemons: false },
 };
 
 /** Runs to the end; never rejects for what can happen to a job. Returns the finished run. */
@@ -57,6 +51,8 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   if (started) await runAfterHooks(run, run.status === "T" || run.status === "W");
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
+  const succeeded = run.status === "T" || run.status === "W";
+  if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;
 }
 
@@ -90,6 +86,7 @@ function judge(run: JobRun, kind: Kind): StatusLetter {
   if (live.canceled && !(done && kind.daemons)) return "A";
   if (!done) return "E";
   const daemons = [filed.result, storaged.result];
+  if (daemons.some((result) => result.differences > 0)) return "D";
   const troubled = daemons.some((result) => result.errors + result.warnings > 0);
   const short = live.plan.job.type === "Restore" && filesExpected(run) !== filed.result.files;
   return troubled || short || run.errors + run.warnings > 0 ? "W" : "T";

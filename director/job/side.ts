@@ -19,9 +19,11 @@ export interface SideOptions {
   /** Name in messages: the Client or Storage resource. */
   name: string;
   channel: RpcChannel;
-  method: "StartBackup" | "StartRestore";
+  method: "StartBackup" | "StartRestore" | "StartVerify" | "StartVirtualFull" | "StartCopy" | "OfferCopy";
   request: object;
   onState?: (state: JobState) => void;
+  /** UUID under which the daemon knows the job. (Default: the run's) */
+  cancelUuid?: string;
 }
 
 export class Side {
@@ -60,7 +62,7 @@ export class Side {
     if (this.result !== undefined && !this.broken) return;
     const { channel, run } = this.#options;
     const service = this.role === "filed" ? "Filed" : "Storaged";
-    const request = { jobUuid: run.live.uuid, reason };
+    const request = { jobUuid: this.#options.cancelUuid ?? run.live.uuid, reason };
     await channel.unary(service, "Cancel", request, { timeoutMs: 10_000 }).catch(() => undefined);
   }
 

@@ -1,6 +1,7 @@
 /** The machine interface: `.api`, names one a line, `.defaults`, `.status`. */
 
 import type { AclKind } from "../acl.js";
+import { catalogVolumes } from "../catalog.js";
 import { type Command, type CommandContext, catalogName } from "../context.js";
 import { RESOURCE, selectResource } from "../prompts.js";
 import { clientStatus } from "../status/client.js";
@@ -10,6 +11,7 @@ import { storageStatus } from "../status/storage.js";
 import { SOFTWARE_VERSION } from "../version.js";
 import { messages } from "./messages.js";
 import { exit, quit } from "./quit.js";
+import { VOLUME_STATUSES } from "./update-volume.js";
 
 /** A command that prints names, one a line. */
 function names(name: string, summary: string, list: (context: CommandContext) => Iterable<string>): Command {
@@ -200,7 +202,21 @@ function jobNames(context: CommandContext): string[] {
   return typed(full)(context);
 }
 
+const media: Command = {
+  name: ".media",
+  summary: "Names: volumes",
+  usage: [".media [pool=NAME]"],
+  keywords: ["pool="],
+  async run(context) {
+    const volumes = await catalogVolumes(context, { pool: context.args.value("pool") ?? "" });
+    const found = volumes.map((volume) => volume.name);
+    context.data.names = found;
+    await context.print(found.map((each) => `${each}\n`).join(""));
+  },
+};
+
 export const DOT_COMMANDS: readonly Command[] = [
+  names(".actiononpurge", "Values of ActionOnPurge", () => ["None", "Truncate"]),
   api,
   names(".catalogs", "Names: catalogs", (context) => [catalogName(context.director)]),
   resources(".clients", "client", ({ config, args }) => {
@@ -215,6 +231,10 @@ export const DOT_COMMANDS: readonly Command[] = [
   help,
   resources(".jobs", "job", jobNames),
   names(".levels", "Levels of backup jobs", () => ["Incremental", "Full", "Differential", "Base"]),
+  media,
+  names(".mediatypes", "Names: media types", ({ config }) => [
+    ...new Set([...config.storages.values()].map((storage) => storage.mediaType)),
+  ]),
   { ...messages, name: ".messages" },
   names(".msgs", "Names: messages resources", ({ config }) => config.messages.keys()),
   resources(".pools", "pool", ({ config }) => config.pools.keys()),
@@ -222,5 +242,6 @@ export const DOT_COMMANDS: readonly Command[] = [
   resources(".schedule", "schedule", ({ config }) => config.schedules.keys()),
   status,
   resources(".storage", "storage", ({ config }) => config.storages.keys()),
+  names(".volstatus", "Status words of volumes", () => VOLUME_STATUSES),
   names(".types", "Types of jobs", () => ["Backup", "Restore", "Admin", "Verify", "Migrate", "Copy"]),
 ];

@@ -1,8 +1,9 @@
 /** `label`: a new volume in a pool, made by the storage daemon at once. */
 import type { LabelReply__Output } from "../../../proto/generated/basalt/v1/LabelReply.js";
-import { callStorage, catalogPools } from "../catalog.js";
+import { callStorage } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
-import { choose, RESOURCE, selectResource } from "../prompts.js";
+import { RESOURCE, selectResource } from "../prompts.js";
+import { selectPool } from "../retention/volumes.js";
 
 const NAME = /^[A-Za-z0-9_.:-]{1,127}$/;
 
@@ -24,8 +25,8 @@ export const label: Command = {
     const slot = slotOf(args.value("slot"));
     let name = args.value("volume", "volumename");
     for (;;) {
-      name = await volumeName(context, name);
-      const pool = await poolName(context);
+      name = await validVolumeName(context, name);
+      const pool = await selectPool(context);
       await context.say(
         `Connecting to Storage daemon ${storage} at ${resource.address}:${resource.port} ...`,
       );
@@ -50,7 +51,7 @@ function slotOf(text: string | undefined): number {
 }
 
 /** A valid name: the given one, or asked for until it is. */
-async function volumeName(context: CommandContext, given: string | undefined): Promise<string> {
+export async function validVolumeName(context: CommandContext, given: string | undefined): Promise<string> {
   for (let name = given; ; name = undefined) {
     name ??= await context.ask("Enter new Volume name: ");
     if (NAME.test(name)) return name;
@@ -60,24 +61,6 @@ async function volumeName(context: CommandContext, given: string | undefined): P
         : `Illegal Volume name "${name}": letters, digits and -_.: only, at most 127.`,
     );
   }
-}
-
-/** Pools come from the catalog, sorted by name; a single one is not asked for. */
-async function poolName(context: CommandContext): Promise<string> {
-  const pools = (await catalogPools(context)).map((pool) => pool.name);
-  const names = pools.length > 0 ? pools : [...context.config.pools.keys()].sort();
-  const given = context.args.value("pool");
-  if (given !== undefined) {
-    if (names.includes(given)) return given;
-    await context.say(`Pool "${given}" not found`);
-  }
-  const index = await choose(context, {
-    heading: "Defined Pools:",
-    items: names,
-    question: "Select the Pool",
-    automatic: "Pool",
-  });
-  return names[index]!;
 }
 
 async function labelled(

@@ -4,6 +4,7 @@ import { displayPath } from "../../../common/format/path.js";
 import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
 import type { ListEntriesRequest } from "../../../proto/generated/basalt/v1/ListEntriesRequest.js";
 import { callStorage, catalogJob, levelOf, type StoredJob } from "../catalog.js";
+import { isFull } from "../chain.js";
 import type { CommandContext } from "../context.js";
 import { JOB_COLUMNS, jobRow, longLine } from "../format.js";
 import { parseIdList } from "../grammar.js";
@@ -65,7 +66,7 @@ export async function listFiles(context: CommandContext, long: boolean): Promise
   const job = await storedJob(context, jobId, record);
   if (job === undefined) return await printRecord(context, record, long);
   const type = context.args.value("type")?.toLowerCase();
-  const whole = levelOf(job) === "F" || levelOf(job) === "B";
+  const whole = isFull(job) || levelOf(job) === "B";
   const caller = await callStorage(context, job.storage);
   const requests: ListEntriesRequest[] = [];
   if (type !== "deleted") requests.push({ jobIds: [jobId], ownRows: !whole });

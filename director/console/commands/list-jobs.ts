@@ -52,7 +52,7 @@ export function longJobRow(context: CommandContext, record: JobRecord): Row {
   return {
     ...jobRow(record),
     Job: record.job,
-    PurgedFiles: 0,
+    PurgedFiles: record.purgedFiles,
     ClientId: idOf(clients.keys(), record.client),
     ClientName: record.client,
     SchedTime: listTime(record.schedMs),

@@ -1,6 +1,14 @@
 /** Lists of volumes, pools and clients. Volumes and pools come from the catalogs in the storage daemons. */
 import { nowMs } from "../../../common/time.js";
-import { catalogPools, catalogVolumes, type StoredPool, type StoredVolume } from "../catalog.js";
+import {
+  catalogJobs,
+  catalogPools,
+  catalogVolumes,
+  isRestorable,
+  type StoredJob,
+  type StoredPool,
+  type StoredVolume,
+} from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
 import type { Row } from "../table.js";
@@ -36,11 +44,13 @@ const LONG_VOLUME_COLUMNS = [
   ...["MaxVolFiles", "MaxVolBytes", "InChanger", "EndFile", "EndBlock", "LabelType", "StorageId", "DeviceId"],
   ...["LocationId", "RecycleCount", "InitialWrite", "ScratchPoolId", "RecyclePoolId", "ActionOnPurge"],
   ...["CacheRetention", "ExpiresIn", "Comment", "PoolName", "Storage", "Device"],
+  ...["RecyclePool", "LiveBytes", "LiveCounted"],
 ];
 
 function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
   const written = volume.lastWrittenMs;
   const expires = written > 0 ? Math.max(0, Math.round(volume.retention - (nowMs() - written) / 1000)) : 0;
+  const idOf = (pool?: string) => pools.find((each) => each.name === pool)?.poolId ?? 0;
   return {
     MediaId: volume.mediaId,
     VolumeName: volume.name,
@@ -57,7 +67,7 @@ function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonl
     VolParts: 0,
     LastWritten: listTime(written),
     ExpiresIn: expires,
-    PoolId: pools.find((pool) => pool.name === volume.pool)?.poolId ?? 0,
+    PoolId: idOf(volume.pool),
     MediaTypeId: 1,
     FirstWritten: listTime(volume.firstWrittenMs),
     LabelDate: listTime(volume.labelMs),
@@ -77,16 +87,19 @@ function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonl
     StorageId: [...context.config.storages.keys()].indexOf(volume.storage) + 1,
     DeviceId: 0,
     LocationId: 0,
-    RecycleCount: 0,
+    RecycleCount: volume.recycles,
     InitialWrite: "",
-    ScratchPoolId: 0,
-    RecyclePoolId: 0,
-    ActionOnPurge: 0,
+    ScratchPoolId: idOf(pools.find((pool) => pool.name === volume.pool)?.scratchPool),
+    RecyclePoolId: idOf(volume.recyclePool),
+    ActionOnPurge: volume.truncateOnPurge ? 1 : 0,
     CacheRetention: 0,
     Comment: "",
     PoolName: volume.pool,
     Storage: volume.storage,
     Device: volume.device,
+    RecyclePool: volume.recyclePool,
+    LiveBytes: volume.liveBytes < 0 ? null : volume.liveBytes,
+    LiveCounted: listTime(volume.measuredMs),
   };
 }
 
@@ -138,6 +151,7 @@ const LONG_POOL_COLUMNS = [
     "Enabled",
   ],
   ...["ScratchPool", "RecyclePool", "NextPool", "LabelType", "Deduplicate", "DedupScope"],
+  ...["ActionOnPurge", "RecycleOldestVolume", "RecycleCurrentVolume", "PurgeOldestVolume"],
 ];
 
 export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
@@ -165,6 +179,10 @@ export async function listPools(context: CommandContext, long: boolean, value?: 
     LabelType: 0,
     Deduplicate: pool.deduplicate,
     DedupScope: pool.dedupScope,
+    ActionOnPurge: pool.truncateOnPurge ? 1 : 0,
+    RecycleOldestVolume: pool.recycleOldestVolume,
+    RecycleCurrentVolume: pool.recycleCurrentVolume,
+    PurgeOldestVolume: pool.purgeOldestVolume,
   }));
   rows.sort((a, b) => a.PoolId - b.PoolId);
   await context.records("pools", long ? LONG_POOL_COLUMNS : POOL_COLUMNS, rows, long);
@@ -208,7 +226,20 @@ export async function listNextVolume(context: CommandContext): Promise<void> {
   else await context.say(`Could not find next Volume for Job "${name}" (Pool: "${pool}").`);
 }
 
-/** There are no copies in this version: nothing is printed, as Bacula does when there are none. */
-export async function listCopies(context: CommandContext): Promise<void> {
+/** Copies and what they are copies of; nothing is printed when there are none, as in Bacula. */
+export async function listCopies(context: CommandContext, long: boolean): Promise<void> {
+  const jobs = await catalogJobs(context, {});
+  const originals = new Map(jobs.map((job) => [job.uuid, job]));
+  const copies = jobs.filter((job) => job.type === "C" && isRestorable(job));
   context.data.copies = [];
+  if (copies.length === 0) return;
+  const volumes = await catalogVolumes(context, {});
+  const mediaOf = (job: StoredJob): string =>
+    volumes.find(({ name, storage }) => name === job.volumes[0] && storage === job.storage)?.mediaType ?? "";
+  const rows = copies.map((copy) => {
+    const { jobId = 0, job = "" } = originals.get(copy.copyOf) ?? {};
+    return { JobId: jobId, Job: job, CopyJobId: copy.jobId, MediaType: mediaOf(copy) };
+  });
+  await context.say("The catalog contains copies as follows:");
+  await context.records("copies", ["JobId", "Job", "CopyJobId", "MediaType"], rows, long);
 }

@@ -1,5 +1,6 @@
 /** `list` and `llist`: what is recorded, as tables or as blocks. The first keyword that names a subject decides. */
 import type { Command, CommandContext } from "../context.js";
+import { listDependants } from "./list-dependants.js";
 import { listBaseFiles, listBaseJobs, listFiles, listJobLog } from "./list-job-parts.js";
 import { listJobs, listJobTotals } from "./list-jobs.js";
 import { listClients, listCopies, listNextVolume, listPools, listVolumes } from "./list-media.js";
@@ -13,6 +14,7 @@ const SUBJECTS: readonly (readonly [words: readonly string[], lister: Lister])[]
   [["basefiles"], listBaseFiles],
   [["basejobs"], listBaseJobs],
   [["joblog"], listJobLog],
+  [["dependants", "dependents"], listDependants],
   [["jobmedia"], listVolumesOfJob],
   [["jobtotals"], listJobTotals],
   [["nextvol", "nextvolume"], listNextVolume],
@@ -42,6 +44,7 @@ function command(name: "list" | "llist", long: boolean): Command {
       `${name} basefiles jobid=N`,
       `${name} basejobs jobid=N`,
       `${name} joblog jobid=N`,
+      `${name} dependants jobid=N | volume=NAME`,
       `${name} jobtotals`,
       `${name} volumes [pool=NAME] | volume=NAME | media`,
       `${name} pools [pool=NAME]`,
@@ -58,6 +61,7 @@ function command(name: "list" | "llist", long: boolean): Command {
         "basefiles",
         "basejobs",
         "joblog",
+        "dependants",
         "jobtotals",
         "volumes",
         "volume=",

@@ -18,7 +18,7 @@ export const restore: Command = {
   name: "restore",
   summary: "Restore files",
   usage: [
-    "restore client=NAME [fileset=NAME] select [current | before=TIME] [all] [done] [where=DIR] [yes]",
+    "restore client=NAME [fileset=NAME] select [current | before=TIME] [copies] [all] [done] [where=DIR] [yes]",
     "restore jobid=N[,M] [all] [done] …",
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
     "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
@@ -36,7 +36,7 @@ export const restore: Command = {
       "replace=",
       "storage=",
     ],
-    ...["restorejob=", "before=", "select", "current", "all", "done", "yes", "comment="],
+    ...["restorejob=", "before=", "copies", "select", "current", "all", "done", "yes", "comment="],
   ],
   async run(context) {
     await context.useCatalog();
@@ -62,14 +62,7 @@ export const restore: Command = {
 
 /** Keywords of Bacula that would change what is restored must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  const arg = context.args.find(
-    "bootstrap",
-    "regexwhere",
-    "strip_prefix",
-    "add_prefix",
-    "add_suffix",
-    "copies",
-  );
+  const arg = context.args.find("bootstrap", "regexwhere", "strip_prefix", "add_prefix", "add_suffix");
   if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
 }
 

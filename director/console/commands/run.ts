@@ -2,8 +2,10 @@
 import { BackupError } from "../../../common/errors.js";
 import { nowMs, parseBaculaTime } from "../../../common/time.js";
 import { parseYesNo } from "../../../common/units.js";
-import type { JobLevel } from "../../config/types.js";
+import { VERIFY_LEVELS } from "../../config/job-spec.js";
+import type { JobLevel, JobType } from "../../config/types.js";
 import type { Command, CommandContext } from "../context.js";
+import { parseIdList } from "../grammar.js";
 import type { RunRequest } from "../port.js";
 import { granted, pickResource, RESOURCE, type ResourceKind, selectResource } from "../prompts.js";
 import { confirmRun } from "../run-dialog.js";
@@ -35,7 +37,8 @@ export const run: Command = {
         `Job "${job}" restores: use the restore command to choose what.\nJob not run.`,
       ));
     }
-    const request: RunRequest = { job, ...(await given(context)) };
+    const type = config.jobs.get(job)?.type;
+    const request: RunRequest = { job, ...(await given(context, type)) };
     await confirmRun(context, request, args.has("yes"));
   },
 };
@@ -47,7 +50,7 @@ function runnable(context: CommandContext): string[] {
 }
 
 /** Everything said by keyword. @throws BackupError VALUE_INVALID; Abandoned after a word that is not valid */
-async function given(context: CommandContext): Promise<Partial<RunRequest>> {
+async function given(context: CommandContext, type: JobType | undefined): Promise<Partial<RunRequest>> {
   const { args, config } = context;
   const level = args.value("level");
   const when = args.value("when");
@@ -55,7 +58,9 @@ async function given(context: CommandContext): Promise<Partial<RunRequest>> {
   const comment = args.value("comment");
   const priority = args.value("priority");
   const values: Partial<RunRequest> = {};
-  if (level !== undefined) values.level = await levelNamed(context, level);
+  if (type === "Verify") Object.assign(values, await verifyValues(context, level));
+  else if (level !== undefined) values.level = await levelNamed(context, level);
+  if (type !== "Verify") Object.assign(values, await jobsValues(context));
   if (when !== undefined) values.whenMs = startTime(when);
   if (accurate !== undefined) values.accurate = parseYesNo(accurate);
   if (comment !== undefined) values.comment = comment;
@@ -72,8 +77,10 @@ async function given(context: CommandContext): Promise<Partial<RunRequest>> {
   const fileSet = await named(RESOURCE.fileSet, config.fileSets.keys());
   const pool = await named(RESOURCE.pool, config.pools.keys());
   const storage = await named(RESOURCE.storage, config.storages.keys());
+  const nextPool = await named(RESOURCE.nextPool, config.pools.keys());
   return {
     ...values,
+    ...(nextPool === undefined ? {} : { nextPool }),
     ...(client === undefined ? {} : { client }),
     ...(fileSet === undefined ? {} : { fileSet }),
     ...(pool === undefined ? {} : { pool }),
@@ -81,7 +88,38 @@ async function given(context: CommandContext): Promise<Partial<RunRequest>> {
   };
 }
 
-const LEVELS: readonly JobLevel[] = ["Full", "Incremental", "Differential", "Base"];
+/** Jobs to copy or migrate, or to make a VirtualFull of. */
+async function jobsValues(context: CommandContext): Promise<Partial<RunRequest>> {
+  const text = context.args.value("jobid");
+  if (text === undefined) return {};
+  const jobIds = parseIdList(text);
+  if (jobIds !== undefined && jobIds.length > 0) return { jobIds };
+  await context.say(`JobId "${text}" not valid.`);
+  return await context.fail("Job not run.");
+}
+
+/** Level of a Verify job, and the run it is about. */
+async function verifyValues(
+  context: CommandContext,
+  level: string | undefined,
+): Promise<Partial<RunRequest>> {
+  const jobId = context.args.value("jobid");
+  const found = VERIFY_LEVELS.find((each) => each.toLowerCase() === level?.toLowerCase());
+  if (level !== undefined && found === undefined) {
+    await context.say(`Level "${level}" not valid.`);
+    return await context.fail("Job not run.");
+  }
+  if (jobId !== undefined && !/^[1-9]\d{0,9}$/.test(jobId)) {
+    await context.say(`JobId "${jobId}" not valid.`);
+    return await context.fail("Job not run.");
+  }
+  return {
+    ...(found === undefined ? {} : { verifyLevel: found }),
+    ...(jobId === undefined ? {} : { verifyJobId: Number(jobId) }),
+  };
+}
+
+const LEVELS: readonly JobLevel[] = ["Full", "Incremental", "Differential", "Base", "VirtualFull"];
 
 /** A level in any case; a wrong one ends the command. */
 export async function levelNamed(context: CommandContext, text: string): Promise<JobLevel> {

@@ -1,4 +1,6 @@
 /** `show`: resources of the configuration in force. */
+import type { RetentionPolicy } from "../../config/types.js";
+import { keepText } from "../../retention/rules.js";
 import type { Command, CommandContext, Data } from "../context.js";
 
 type Values = Record<string, string | number | boolean | undefined>;
@@ -12,6 +14,17 @@ interface Kind {
 
 function yes(value: boolean): number {
   return value ? 1 : 0;
+}
+
+/** How long runs stay, as far as this resource says it. */
+function retentionValues(policy: RetentionPolicy): Values {
+  const { keep, consolidate, jobRetentionSec, fileRetentionSec } = policy;
+  return {
+    Keep: keep === undefined ? undefined : keepText({ ...keep, within: keep.withinSec }),
+    Consolidate: consolidate === undefined ? undefined : yes(consolidate),
+    JobRetention: jobRetentionSec,
+    FileRetention: fileRetentionSec,
+  };
 }
 
 const KINDS: readonly Kind[] = [
@@ -56,6 +69,7 @@ const KINDS: readonly Kind[] = [
             Accurate: yes(job.accurate),
             MaxJobs: job.maximumConcurrentJobs,
             MaxRunTime: job.maxRunTimeSec || undefined,
+            ...retentionValues(job),
             Where: job.where,
             Replace: job.type === "Restore" ? job.replace : undefined,
           },
@@ -122,6 +136,11 @@ const KINDS: readonly Kind[] = [
             ScratchPool: pool.scratchPool,
             RecyclePool: pool.recyclePool,
             NextPool: pool.nextPool,
+            RecycleOldest: pool.recycleOldestVolume ? "1" : undefined,
+            RecycleCurrent: pool.recycleCurrentVolume ? "1" : undefined,
+            PurgeOldest: pool.purgeOldestVolume ? "1" : undefined,
+            ActionOnPurge: pool.truncateOnPurge ? "Truncate" : undefined,
+            ...retentionValues(pool),
           },
         ]),
   },

@@ -1,6 +1,6 @@
 /** The runs that a restore draws from. */
 import { callStorage, levelOf, type StoredJob } from "../catalog.js";
-import { idsOf } from "../chain.js";
+import { idsOf, isFull } from "../chain.js";
 import type { CommandContext } from "../context.js";
 import { TreeView } from "../tree-view.js";
 
@@ -24,7 +24,7 @@ export interface Choice {
 /** The files of a choice. */
 export async function viewOf(context: CommandContext, choice: Choice): Promise<TreeView> {
   const [job, more] = choice.jobs;
-  const partial = job !== undefined && more === undefined && levelOf(job) !== "F" && levelOf(job) !== "B";
+  const partial = job !== undefined && more === undefined && !isFull(job) && levelOf(job) !== "B";
   return new TreeView(
     await callStorage(context, choice.storage),
     idsOf(choice.jobs),

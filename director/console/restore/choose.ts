@@ -1,7 +1,7 @@
 /** The ways to say which runs a restore draws from: keywords, or the menu. */
 import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
 import { catalogJobs, isRestorable, levelOf, type StoredJob } from "../catalog.js";
-import { chainBefore } from "../chain.js";
+import { chainBefore, withoutCopies } from "../chain.js";
 import type { CommandContext } from "../context.js";
 import { parseIdList } from "../grammar.js";
 import { choose, granted, RESOURCE } from "../prompts.js";
@@ -58,7 +58,7 @@ export async function byIds(context: CommandContext, text: string, names?: Names
 /** Client and FileSet asked for, the newest state before the moment. */
 export async function byClient(context: CommandContext, beforeMs: number): Promise<Choice> {
   const client = await clientName(context);
-  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  const jobs = await runsOf(context, client);
   const fileSet = await fileSetName(context, jobs);
   const chain = chainBefore(
     jobs.filter((job) => job.fileSet === fileSet),
@@ -67,6 +67,12 @@ export async function byClient(context: CommandContext, beforeMs: number): Promi
   if (chain.length === 0) return await context.fail(`No Full backup before ${baculaTime(beforeMs)} found.`);
   await printRuns(context, chain);
   return { storage: await storageOf(context, chain), client, jobs: chain, names: undefined };
+}
+
+/** Runs of a client that a state can be made of; with `copies` their copies. */
+async function runsOf(context: CommandContext, client: string): Promise<StoredJob[]> {
+  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  return withoutCopies(jobs, context.args.has("copies"));
 }
 
 /** Clients with records or in the configuration, sorted by name. */
@@ -116,7 +122,7 @@ export async function newestOfClient(
   names: Names,
 ): Promise<Choice> {
   const client = await clientName(context);
-  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  const jobs = await runsOf(context, client);
   const wanted = context.args.value("fileset");
   const sets = new Set(
     jobs.filter((job) => wanted === undefined || job.fileSet === wanted).map((job) => job.fileSet),

@@ -3,7 +3,7 @@ import { displayPath } from "../../../common/format/path.js";
 import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
 import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
 import { callStorage, catalogJob, catalogJobs, isRestorable, levelOf, storageDaemons } from "../catalog.js";
-import { chainBefore } from "../chain.js";
+import { chainBefore, withoutCopies } from "../chain.js";
 import { visible } from "../commands/list-jobs.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
@@ -166,7 +166,7 @@ async function toJob(context: CommandContext): Promise<Choice> {
   const same = (await catalogJobs(context, { client: job.client, fileSet: job.fileSet })).filter(
     (each) => each.jobName === job.jobName,
   );
-  const chain = chainBefore(same, job.startMs);
+  const chain = chainBefore(withoutCopies(same, job.type === "C"), job.startMs);
   if (chain.length === 0)
     return await context.fail(`No Full backup before ${baculaTime(job.startMs)} found.`);
   await printRuns(context, chain);

@@ -5,82 +5,11 @@ import type { DirectorConfig } from "../../config/types.js";
 import { makePlan } from "../../job/plan.js";
 import type { ConsoleDirector, JobFilter, JobRecord, LiveView, RunRequest, SwitchKind } from "../port.js";
 import { runSession } from "../session.js";
-import { type FakeJob, FakeStorage } from "./fake-storage.js";
+import { FakeStorage } from "./fake-storage.js";
 import { fixtureConfig } from "./fixture-config.js";
+import { fixtureJobs, NOON, recordOf } from "./fixture-jobs.js";
 
-/** 2026-11-21 12:00:00, local time. */
-export const NOON = new Date(2026, 10, 21, 12, 0, 0).getTime();
-
-/** A Full and an Incremental of vm1, a Full of vm2. */
-export function fixtureJobs(): FakeJob[] {
-  const vm1 = { jobName: "vm1", client: "vm1-fd", fileSet: "Full Set", status: "T", bases: [] };
-  return [
-    {
-      ...{ ...vm1, jobId: 1, level: "Full", startMs: NOON - 7200_000, volumes: ["Vol-1"] },
-      files: {
-        "/srv/": 0,
-        "/srv/a": 10,
-        "/srv/a-b": 20,
-        "/srv/etc/": 0,
-        "/srv/etc/hosts": 5,
-        "/srv/etc/caf\xe9": 7,
-        "/srv/gone": 3,
-      },
-    },
-    {
-      ...{ ...vm1, jobId: 2, level: "Incremental", startMs: NOON - 3600_000, volumes: ["Vol-1"] },
-      files: { "/srv/a": 11, "/srv/gone": null },
-    },
-    {
-      ...{ jobName: "vm2", client: "vm2-fd", fileSet: "Small Set", status: "T", bases: [], jobId: 3 },
-      ...{ level: "Full", startMs: NOON - 1800_000, volumes: ["Vol-1"], files: { "/opt/": 0, "/opt/x": 1 } },
-    },
-  ];
-}
-
-function recordOf(job: FakeJob): JobRecord {
-  const sizes = Object.values(job.files).filter((size): size is number => size !== null);
-  return {
-    ...{
-      jobId: job.jobId,
-      uuid: `u${job.jobId}`,
-      job: `${job.jobName}.2026-11-21_10.00.00_0${job.jobId}`,
-      name: job.jobName,
-    },
-    ...{
-      type: "B",
-      level: job.level[0] as "F",
-      client: job.client,
-      fileSet: job.fileSet,
-      pool: "Default",
-      storage: "File1",
-    },
-    ...{
-      status: job.status as "T",
-      priority: 10,
-      schedMs: job.startMs,
-      startMs: job.startMs,
-      endMs: job.startMs + 1000,
-    },
-    ...{
-      files: sizes.length,
-      bytes: sizes.reduce((a, b) => a + b, 0),
-      readBytes: 0,
-      sentBytes: 0,
-      storedBytes: 0,
-    },
-    ...{ errors: 0, warnings: 0, priorJobId: 0, baseJobIds: [], baseFiles: 0, baseBytes: 0, usedFiles: 0 },
-    ...{
-      volumes: job.volumes,
-      volSessionId: 1,
-      volSessionTime: 1,
-      comment: "",
-      report: "",
-      reason: "",
-      request: "",
-    },
-  };
-}
+export { NOON, recordOf };
 
 export class FakeDirector implements ConsoleDirector {
   config: DirectorConfig = fixtureConfig();
@@ -93,6 +22,11 @@ export class FakeDirector implements ConsoleDirector {
   reloadErrors: string[] = [];
   readonly #events = new EventEmitter();
   readonly #off = new Set<string>();
+
+  /** Records of runs that no storage daemon holds. */
+  readonly own: JobRecord[] = [];
+  readonly removed = new Set<number>();
+  readonly changes = new Map<number, Partial<JobRecord>>();
 
   readonly db = {
     jobs: {
@@ -109,9 +43,24 @@ export class FakeDirector implements ConsoleDirector {
         if (filter.order === "desc") found.reverse();
         return filter.limit === undefined ? found : found.slice(0, filter.limit);
       },
+      update: (jobId: number, changes: Partial<JobRecord>) =>
+        void this.changes.set(jobId, { ...this.changes.get(jobId), ...changes }),
+      remove: (jobIds: readonly number[]) => {
+        const before = this.#records().length;
+        for (const jobId of jobIds) this.removed.add(jobId);
+        return before - this.#records().length;
+      },
+      markFilesPurged: (jobIds: readonly number[]) => {
+        for (const jobId of jobIds) this.db.jobs.update(jobId, { purgedFiles: 1 });
+      },
     },
     log: {
       list: (jobId: number) => [{ jobId, timeMs: NOON, text: `21-Nov 12:00 test-dir JobId ${jobId}: hello` }],
+    },
+    history: {
+      update: () => 3,
+      expired: () => ({ figures: 2, logLines: 5 }),
+      prune: () => ({ figures: 2, logLines: 5 }),
     },
   };
 
@@ -230,7 +179,9 @@ export class FakeDirector implements ConsoleDirector {
   }
 
   #records(): JobRecord[] {
-    return this.storage.jobs.map(recordOf);
+    return [...this.storage.jobs.map(recordOf), ...this.own]
+      .filter((record) => !this.removed.has(record.jobId))
+      .map((record) => ({ ...record, ...this.changes.get(record.jobId) }));
   }
 }
 

@@ -36,7 +36,9 @@ type Request = any;
 
 export class FakeStorage implements DaemonCaller {
   readonly jobs: FakeJob[];
-  readonly volumes: { name: string; pool: string }[] = [{ name: "Vol-1", pool: "Default" }];
+  readonly volumes: { name: string; pool: string; status?: string }[] = [{ name: "Vol-1", pool: "Default" }];
+  /** Answers that replace the ones below; of a streaming method a list. */
+  readonly replies: Record<string, (request: Request) => unknown> = {};
   /** Calls by method, for tests that count. */
   readonly calls: { method: string; request: Request }[] = [];
 
@@ -51,11 +53,15 @@ export class FakeStorage implements DaemonCaller {
 
   async *stream<Reply>(_service: string, method: string, request: Request): AsyncGenerator<Reply> {
     this.calls.push({ method, request });
+    const reply = this.replies[method];
+    if (reply !== undefined) return yield* reply(request) as Reply[];
     const entries = method === "FindEntries" ? this.#find(request) : this.#list(request);
     yield { entries } as Reply;
   }
 
   #answer(method: string, request: Request): unknown {
+    const reply = this.replies[method];
+    if (reply !== undefined) return reply(request);
     switch (method) {
       case "ListJobs":
         return {
@@ -68,12 +74,19 @@ export class FakeStorage implements DaemonCaller {
       case "ListPools":
         return { pools: ["Archive", "Default"].map((name, index) => pool(name, index + 1, this.volumes)) };
       case "ListVolumes":
-        return { volumes: this.volumes.map((volume, index) => volumeOf(volume, index + 1)) };
+        return { volumes: this.#volumes(request) };
       case "Label":
         return this.#label(request);
       default:
         throw new Error(`no answer for ${method}`);
     }
+  }
+
+  #volumes({ volume, pool: poolName }: Request): unknown[] {
+    return this.volumes
+      .map((each, index) => ({ each, shown: volumeOf(each, index + 1) }))
+      .filter(({ each }) => (!volume || each.name === volume) && (!poolName || each.pool === poolName))
+      .map(({ shown }) => shown);
   }
 
   #label({ volume, pool: poolName, device }: Request): unknown {
@@ -159,6 +172,8 @@ function totals(job: FakeJob): object {
     bytes: sizes.reduce((a, b) => a + b, 0),
     baseFiles: 0,
     rows: sizes.length,
+    chain: [],
+    needs: [],
   };
 }
 
@@ -210,12 +225,12 @@ function pool(name: string, poolId: number, volumes: readonly { pool: string }[]
   };
 }
 
-function volumeOf(volume: { name: string; pool: string }, mediaId: number): object {
+function volumeOf(volume: { name: string; pool: string; status?: string }, mediaId: number): object {
   return {
     ...{
       mediaId,
       name: volume.name,
-      status: "Append",
+      status: volume.status ?? "Append",
       enabled: true,
       bytes: 220,
       files: 0,
@@ -240,5 +255,6 @@ function volumeOf(volume: { name: string; pool: string }, mediaId: number): obje
       errors: 0,
       device: "FileStorage",
     },
+    ...{ recycles: 0, recyclePool: "", truncateOnPurge: false, liveBytes: -1, measuredMs: 0 },
   };
 }
