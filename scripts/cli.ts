@@ -5,6 +5,8 @@ import { ConfigError, type Diagnostic, formatDiagnostic } from "../common/config
 import { BackupError, describeError, EXIT, exitCodeOf } from "../common/errors.js";
 import { packageVersion } from "../common/package.js";
 import type { TlsFiles } from "../common/tls/load.js";
+import { addCatalog } from "./cli-catalog.js";
+import { addCheck } from "./cli-check.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -246,6 +248,8 @@ function buildProgram(): Command {
   addInit(program);
   addClientCommands(program);
   addVolume(program);
+  addCheck(program, finish);
+  addCatalog(program, finish);
   return program;
 }
 

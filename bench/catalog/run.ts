@@ -1,0 +1,74 @@
+/**
+ * The catalog at scale: makes one of 20 million entries in 2,000 runs, then measures what consoles, jobs and pruning
+ * ask of it, alone and while eight jobs are being stored.
+ *
+ * Options: --machines N, --runs N, --entries N (of a first run), --changes N (of each later one), --dir DIR (the
+ * catalog is kept there and used again), --json FILE.
+ */
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Catalog } from "../../storaged/catalog/catalog.js";
+import { writerMethods } from "../../storaged/catalog/catalog-worker.js";
+import { openForWriting } from "../../storaged/catalog/schema.js";
+import { type Fleet, FleetWriter } from "./generate.js";
+import { type Figure, measureAlone, measureTogether } from "./measure.js";
+
+const { values } = parseArgs({
+  options: {
+    machines: { type: "string", default: "40" },
+    runs: { type: "string", default: "50" },
+    entries: { type: "string", default: "250000" },
+    changes: { type: "string", default: "5100" },
+    dir: { type: "string", default: "/var/tmp/basalt-catalog-scale" },
+    json: { type: "string" },
+  },
+});
+const fleet: Fleet = {
+  machines: Number(values.machines),
+  runs: Number(values.runs),
+  entries: Number(values.entries),
+  changes: Number(values.changes),
+};
+
+function generate(file: string): void {
+  const db = openForWriting(file);
+  db.pragma("cache_size = -400000");
+  const started = performance.now();
+  const writer = new FleetWriter(writerMethods(db), fleet);
+  writer.prepare();
+  for (let run = 0; run < fleet.runs; run++) {
+    for (let machine = 0; machine < fleet.machines; machine++) writer.run(machine, run);
+    const seconds = (performance.now() - started) / 1000;
+    const rate = Math.round(writer.entries / seconds);
+    console.error(`  run ${run + 1} of ${fleet.runs}: ${writer.entries} entries, ${rate} a second`);
+  }
+  db.close();
+}
+
+function print(figures: readonly Figure[]): void {
+  const width = Math.max(...figures.map(({ what }) => what.length));
+  for (const { what, value } of figures) console.log(`${what.padEnd(width)}  ${value}`);
+}
+
+mkdirSync(values.dir, { recursive: true });
+const { machines, runs, entries, changes } = fleet;
+const file = join(values.dir, `catalog-${machines}-${runs}-${entries}-${changes}.db`);
+if (!existsSync(file)) {
+  console.error(`making ${file}`);
+  generate(`${file}.part`);
+  renameSync(`${file}.part`, file);
+}
+const catalog = await Catalog.open(file, (error) => {
+  throw error;
+});
+const figures: Figure[] = [
+  { what: "entries", value: String(machines * (entries + (runs - 1) * changes)) },
+  { what: "jobs", value: String(machines * runs) },
+  { what: "catalog bytes", value: String(statSync(file).size) },
+  ...(await measureAlone(catalog, fleet)),
+  ...(await measureTogether(catalog, fleet)),
+];
+await catalog.close();
+print(figures);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, undefined, 2)}\n`);
