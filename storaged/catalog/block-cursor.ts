@@ -3,6 +3,7 @@
  * short query, so that no read transaction stays open between calls.
  */
 
+import { BackupError } from "../../common/errors.js";
 import { MAX_BLOCK_RAW_BYTES, type Row, readRow } from "../../common/format/row.js";
 import { ByteReader, GarbledInput } from "../../common/format/varint.js";
 import { decompressInto } from "../../common/format/zstd.js";
@@ -23,8 +24,13 @@ export class BlockQueries {
   readonly #next;
   readonly #holding;
   readonly #raw;
+  readonly #dropped;
 
   constructor(db: Db, table: BlockTable) {
+    this.#dropped =
+      table === "state_block"
+        ? undefined
+        : db.prepare<[number], number>("SELECT job_id FROM job WHERE id = ? AND list_state <> 0").pluck();
     const columns = `SELECT first_key, last_key, data FROM ${table} WHERE job = ?`;
     this.#next = db.prepare<[number, Buffer], BlockRow>(
       `${columns} AND first_key > ? ORDER BY first_key LIMIT 1`,
@@ -35,13 +41,29 @@ export class BlockQueries {
     this.#raw = db.prepare<[number], BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
   }
 
+  /** @throws BackupError LIST_DROPPED, as the other methods do */
   first(job: LocalJob): BlockRow | undefined {
-    return this.#raw.get(job);
+    const block = this.#raw.get(job);
+    this.#check(job);
+    return block;
   }
 
   /** The block behind the one that starts with `firstKey`. */
   next(job: LocalJob, firstKey: Buffer): BlockRow | undefined {
-    return this.#next.get(job, firstKey);
+    const block = this.#next.get(job, firstKey);
+    this.#check(job);
+    return block;
+  }
+
+  /**
+   * A list that is not here must never pass for an empty or a shorter one. Looked at after the block, since a list is
+   * marked as dropped before the first of its blocks goes.
+   */
+  #check(job: LocalJob): void {
+    const jobId = this.#dropped?.get(job);
+    if (jobId === undefined) return;
+    const text = `the file list of JobId ${jobId} is not in the catalog now (File Retention)`;
+    throw new BackupError("LIST_DROPPED", text, { retry: "later" });
   }
 
   /** The block that holds the first row >= `key`. */
@@ -49,6 +71,7 @@ export class BlockQueries {
     if (key >= BEHIND_ALL) return undefined;
     const bytes = Buffer.from(key, "latin1");
     const block = this.#holding.get(job, bytes);
+    this.#check(job);
     if (block === undefined) return this.first(job);
     return Buffer.compare(block.last_key, bytes) >= 0 ? block : this.next(job, block.first_key);
   }

@@ -6,11 +6,13 @@ import { InitLists } from "./verify-lists.js";
 import { serveMethods } from "./worker-rpc.js";
 import { ContentStore } from "./writer-content.js";
 import { Contexts } from "./writer-context.js";
+import { FailedStore } from "./writer-failed.js";
 import { GoneStore } from "./writer-gone.js";
 import { JobStore } from "./writer-jobs.js";
 import { MigrateStore } from "./writer-migrate.js";
 import { Needs } from "./writer-needs.js";
 import { PoolStore } from "./writer-pools.js";
+import { PurgeStore } from "./writer-purge.js";
 import { RepairStore } from "./writer-repair.js";
 import { RewriteStore } from "./writer-rewrite.js";
 import { RowStore } from "./writer-rows.js";
@@ -23,7 +25,9 @@ export function writerMethods(db: Db) {
   const needs = new Needs(db);
   const contents = new ContentStore(db, contexts, needs);
   const jobs = new JobStore(db, contexts, contents, needs);
-  const gone = new GoneStore(db, contexts, needs);
+  const failed = new FailedStore(db, contexts);
+  const gone = new GoneStore(db, contexts);
+  const purges = new PurgeStore(db, contexts, needs);
   const rewrites = new RewriteStore(db, contexts, jobs, needs);
   rewrites.clear();
   const migrate = new MigrateStore(db);
@@ -44,9 +48,9 @@ export function writerMethods(db: Db) {
     finishRows: jobs.finishRows.bind(jobs),
     checkpoint: jobs.checkpoint.bind(jobs),
     commit: jobs.commit.bind(jobs),
-    fail: jobs.fail.bind(jobs),
-    clean: jobs.clean.bind(jobs),
-    recover: jobs.recover.bind(jobs),
+    fail: failed.fail.bind(failed),
+    clean: failed.clean.bind(failed),
+    recover: failed.recover.bind(failed),
     ending: jobs.ending.bind(jobs),
     beginRewrite: rewrites.begin.bind(rewrites),
     rewriteCounts: rewrites.counts.bind(rewrites),
@@ -61,11 +65,11 @@ export function writerMethods(db: Db) {
     undoom: gone.undoom.bind(gone),
     bury: gone.bury.bind(gone),
     recordEnd: gone.recordEnd.bind(gone),
-    needOf: gone.needOf.bind(gone),
-    purgeVolume: gone.purgeVolume.bind(gone),
-    purgeStep: gone.purgeStep.bind(gone),
-    hold: gone.hold.bind(gone),
-    letGo: gone.letGo.bind(gone),
+    needOf: purges.needOf.bind(purges),
+    purgeVolume: purges.purgeVolume.bind(purges),
+    purgeStep: purges.purgeStep.bind(purges),
+    hold: purges.hold.bind(purges),
+    letGo: purges.letGo.bind(purges),
     takePlace: migrate.takePlace.bind(migrate),
     migratedAway: migrate.migratedAway.bind(migrate),
     syncPools: pools.sync.bind(pools),

@@ -1,8 +1,6 @@
 /** Begin, commit and failure of jobs, on the writing thread. */
 
 import { BackupError } from "../../common/errors.js";
-import { readEntries } from "../../common/format/frame.js";
-import { ByteReader } from "../../common/format/varint.js";
 import { shareHealed } from "./damage.js";
 import { LayerQueries } from "./layers.js";
 import { poolByName } from "./pool-queries.js";
@@ -20,9 +18,6 @@ import type {
 import type { ContentStore } from "./writer-content.js";
 import { type Contexts, type JobContext, StreamOrder } from "./writer-context.js";
 import type { Needs } from "./writer-needs.js";
-
-/** Frames removed in one transaction when a failed job is cleaned. */
-const CLEAN_STEP_FRAMES = 200;
 
 export class JobStore {
   readonly #db: Db;
@@ -246,69 +241,5 @@ export class JobStore {
       first_written_ms = CASE first_written_ms WHEN 0 THEN @writtenMs ELSE first_written_ms END,
       last_written_ms = max(last_written_ms, @writtenMs) WHERE id = @volume`);
     for (const progress of volumes) update.run(progress);
-  }
-
-  /** The job has failed: nothing of it counts any more. What it left is removed by `clean`. */
-  fail(job: LocalJob, status: "E" | "A" | "f", reason: string, endMs: number): void {
-    this.#contexts.remove(job);
-    this.#db
-      .prepare("UPDATE job SET status = ?, reason = ?, end_ms = ? WHERE id = ? AND status = 'R'")
-      .run(status, reason, endMs, job);
-    // A job that was committed after all keeps what it has.
-    if (this.#isDirty(job)) this.#contexts.hidden.add(job);
-    else this.#contexts.hidden.delete(job);
-  }
-
-  #isDirty(job: LocalJob): boolean {
-    return this.#db.prepare<[number], number>("SELECT dirty FROM job WHERE id = ?").pluck().get(job) === 1;
-  }
-
-  /** Removes a part of what a failed job left; true when all is gone. */
-  clean(job: LocalJob): boolean {
-    if (!this.#contexts.hidden.has(job)) return true;
-    if (!this.#isDirty(job)) {
-      this.#contexts.hidden.delete(job);
-      return true;
-    }
-    return this.#db.transaction(() => {
-      const frames = this.#db
-        .prepare<[number], { id: number; raw_bytes: number; entries: Buffer }>(
-          `SELECT id, raw_bytes, entries FROM frame WHERE job = ? LIMIT ${CLEAN_STEP_FRAMES}`,
-        )
-        .all(job);
-      this.#removeFrames(job, frames);
-      if (frames.length === CLEAN_STEP_FRAMES) return false;
-      for (const table of ["list_block", "state_block", "pin", "job_need"]) {
-        this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(job);
-      }
-      this.#db
-        .prepare("DELETE FROM content_part WHERE content IN (SELECT id FROM content WHERE job = ?)")
-        .run(job);
-      this.#db.prepare("DELETE FROM content WHERE job = ?").run(job);
-      this.#db.prepare("UPDATE job SET dirty = 0 WHERE id = ?").run(job);
-      this.#contexts.hidden.delete(job);
-      return true;
-    })();
-  }
-
-  #removeFrames(job: LocalJob, frames: readonly { id: number; raw_bytes: number; entries: Buffer }[]): void {
-    const pool = this.#db.prepare<[number], number>("SELECT pool FROM job WHERE id = ?").pluck().get(job)!;
-    const chunk = this.#db.prepare("DELETE FROM chunk WHERE digest = ? AND pool = ? AND job = ?");
-    const frame = this.#db.prepare("DELETE FROM frame WHERE id = ?");
-    for (const { id, raw_bytes, entries } of frames) {
-      for (const { digest } of readEntries(new ByteReader(entries), raw_bytes)) chunk.run(digest, pool, job);
-      frame.run(id);
-    }
-  }
-
-  /** At start: jobs that a former process left running have failed. Returns all that need `clean`. */
-  recover(nowMs: number): LocalJob[] {
-    const reason = "the storage daemon ended while the job was running";
-    durably(this.#db, () => {
-      this.#db
-        .prepare("UPDATE job SET status = 'E', reason = ?, end_ms = ? WHERE status = 'R'")
-        .run(reason, nowMs);
-    });
-    return [...this.#contexts.hidden];
   }
 }

@@ -32,6 +32,9 @@ ALTER TABLE job ADD COLUMN ending INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN kept_status TEXT NOT NULL DEFAULT '';
 -- UUID of the job that this one is a copy of; ''.
 ALTER TABLE job ADD COLUMN copy_of TEXT NOT NULL DEFAULT '';
+-- Whether the job's own rows are here (File Retention): 0 they are; 1 a part may be left, or be here already, and
+-- none of it counts; 2 none is here. With 1 and 2 the job's manifest on a volume has them.
+ALTER TABLE job ADD COLUMN list_state INTEGER NOT NULL DEFAULT 0;
 
 -- Volumes that hold content named by a job's own rows (parts included); counted when the rows were stored.
 CREATE TABLE job_need (

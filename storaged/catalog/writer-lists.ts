@@ -1,0 +1,146 @@
+/**
+ * File lists that leave the catalog while their jobs stay (File Retention), and come back from their volumes; on the
+ * writing thread. From the mark on until the last block is back, no block of such a list counts: a crash in between
+ * leaves the list dropped, never half of it.
+ */
+
+import { BackupError } from "../../common/errors.js";
+import { type Db, durably } from "./schema.js";
+import type { LocalJob } from "./types.js";
+import { asBuffer } from "./worker-rpc.js";
+import type { Contexts } from "./writer-context.js";
+
+/** A block of a list, as it is stored. */
+export interface LoadedBlock {
+  firstKey: Uint8Array;
+  lastKey: Uint8Array;
+  rows: number;
+  data: Uint8Array;
+}
+
+/** Blocks removed in one transaction, so that running jobs get their turn. */
+const STEP = 100;
+
+/** Values of job.list_state. */
+const WHOLE = 0;
+const PARTIAL = 1;
+const ABSENT = 2;
+
+export class ListStore {
+  readonly #db: Db;
+  readonly #contexts: Contexts;
+
+  constructor(db: Db, contexts: Contexts) {
+    this.#db = db;
+    this.#contexts = contexts;
+  }
+
+  /**
+   * Removes a part of a finished job's list; true when nothing is left of it. The caller has seen that its manifest
+   * can be read. Lists that are below others which are here, or below a running job's, stay.
+   * @throws BackupError LIST_NEEDED, NOT_FOUND
+   */
+  dropList(job: LocalJob): boolean {
+    const state = this.#state(job);
+    if (state === ABSENT) return true;
+    if (state === WHOLE) {
+      durably(this.#db, () => {
+        this.#checkUnneeded(job);
+        this.#set(job, PARTIAL);
+      });
+    }
+    return this.clearList(job);
+  }
+
+  #checkUnneeded(job: LocalJob): void {
+    const running = [...this.#contexts.running.values()].find(
+      ({ id, layers }) => layers.has(job) || Math.abs(id) === job,
+    );
+    const above = this.#db
+      .prepare<{ job: number }, number>(
+        `SELECT id FROM job WHERE id IN (SELECT job FROM job_parent WHERE parent = @job
+           UNION SELECT job FROM job_base WHERE base_job = @job)
+         AND (status = 'R' OR (status IN ('T', 'W') AND list_state = ${WHOLE})) LIMIT 1`,
+      )
+      .pluck()
+      .get({ job });
+    const by = running === undefined ? above : Math.abs(running.id);
+    if (by === undefined) return;
+    const jobId = this.#db.prepare<[number], number>("SELECT job_id FROM job WHERE id = ?").pluck().get(by);
+    const how = running === undefined ? "lies over its list" : "which is running, works with its list";
+    throw new BackupError("LIST_NEEDED", `JobId ${jobId ?? 0}${running === undefined ? "" : ","} ${how}`);
+  }
+
+  /** Removes a part of what is left of a dropped list; true when that was the last. */
+  clearList(job: LocalJob): boolean {
+    return durably(this.#db, () => {
+      if (this.#state(job) !== PARTIAL) return true;
+      const { changes } = this.#db
+        .prepare(
+          `DELETE FROM list_block WHERE rowid IN (SELECT rowid FROM list_block WHERE job = ? LIMIT ${STEP})`,
+        )
+        .run(job);
+      if (changes === STEP) return false;
+      this.#set(job, ABSENT);
+      return true;
+    });
+  }
+
+  /** Lists that a former process left half dropped, or half loaded. */
+  partialLists(): LocalJob[] {
+    return this.#db
+      .prepare<[], number>(`SELECT id FROM job WHERE list_state = ${PARTIAL} ORDER BY id`)
+      .pluck()
+      .all();
+  }
+
+  /** The dropped list of a job is about to come back; nothing is left of it by now. @throws BackupError NOT_FOUND */
+  beginLoad(job: LocalJob): void {
+    if (this.#state(job) !== ABSENT) throw new BackupError("LIST_IN_USE", "the list is being loaded already");
+    this.#set(job, PARTIAL);
+  }
+
+  /** Stores blocks of a list that is coming back, in path order. @throws BackupError NOT_FOUND */
+  addLoaded(job: LocalJob, blocks: readonly LoadedBlock[]): void {
+    const insert = this.#db.prepare(
+      `INSERT INTO list_block(job, seq, first_key, last_key, rows, data)
+       VALUES (@job, (SELECT coalesce(max(seq), -1) + 1 FROM list_block WHERE job = @job), @firstKey, @lastKey, @rows, @data)`,
+    );
+    this.#db.transaction(() => {
+      if (this.#state(job) !== PARTIAL)
+        throw new BackupError("NOT_FOUND", "the list is not being loaded any more");
+      for (const { firstKey, lastKey, rows, data } of blocks) {
+        const [first, last] = [asBuffer(firstKey), asBuffer(lastKey)];
+        insert.run({ job, firstKey: first, lastKey: last, rows, data: asBuffer(data) });
+      }
+    })();
+  }
+
+  /** All blocks are back: the list counts again. @throws BackupError LIST_UNREADABLE when they are not all */
+  finishLoad(job: LocalJob): void {
+    durably(this.#db, () => {
+      const { wanted, found, state } = this.#db
+        .prepare<[number], { wanted: number; found: number; state: number }>(
+          `SELECT j.rows AS wanted, j.list_state AS state,
+             (SELECT coalesce(sum(b.rows), 0) FROM list_block b WHERE b.job = j.id) AS found FROM job j WHERE j.id = ?`,
+        )
+        .get(job) ?? { wanted: 0, found: 0, state: WHOLE };
+      if (state !== PARTIAL || wanted !== found)
+        throw new BackupError("LIST_UNREADABLE", `${found} rows came back of ${wanted}`);
+      this.#set(job, WHOLE);
+    });
+  }
+
+  #state(job: LocalJob): number {
+    const state = this.#db
+      .prepare<[number], number>("SELECT list_state FROM job WHERE id = ? AND status IN ('T', 'W')")
+      .pluck()
+      .get(job);
+    if (state === undefined) throw new BackupError("NOT_FOUND", "the job was deleted meanwhile");
+    return state;
+  }
+
+  #set(job: LocalJob, state: number): void {
+    this.#db.prepare("UPDATE job SET list_state = ? WHERE id = ?").run(state, job);
+  }
+}
