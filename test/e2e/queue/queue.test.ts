@@ -162,7 +162,7 @@ describe("queue", () => {
   test("a job for later waits for its time", async () => {
     await open("all");
     const two = (value: number): string => String(value).padStart(2, "0");
-    const at = new Date(Date.now() + 5000);
+    const at = new Date(Date.now() + 15_000);
     const when = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
     const jobId = await start("first", `level=Full when="${when}"`);
     await says(jobId, `is waiting for its start time \\(${when}\\)`);
