@@ -30,7 +30,7 @@ if [ -z "$files" ]; then
   echo "no tests to run" >&2
   exit 1
 fi
-timeout=600000
+timeout=1500000
 [ -z "$long" ] || timeout=7200000
 status=0
 # shellcheck disable=SC2086

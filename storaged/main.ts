@@ -23,6 +23,7 @@ import { Catalog } from "./catalog/catalog.js";
 import { type DeviceResource, loadStoragedConfig, type StoragedConfig } from "./config.js";
 import { recoverStorage } from "./recover.js";
 import { JobDeleter } from "./retention/delete.js";
+import { ListKeeper } from "./retention/list-keeper.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { StoragedService } from "./service.js";
 import type { FiledPlace } from "./session/backup-session.js";
@@ -77,6 +78,7 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   const verifier = new FrameVerifier();
   closers.push(() => verifier.close());
   const devices = () => live.config.devices;
+  catalog.keeper = new ListKeeper({ catalog, store, devices, log });
   const desk = new VolumeDesk({ catalog, store, log, storage: name, devices });
   const files = new VolumeFiles({ catalog, store, log, storage: name });
   await recoverStorage({ catalog, store, files, devices: devices(), workingDirectory, log });

@@ -56,26 +56,33 @@ export function catalogHandlers(
     NextJobId: async () => ({ highest: await reader.highestJobId() }),
     Label: async (request: LabelRequest__Output) => label(desk, request),
     ListEntries: async (request: ListEntriesRequest__Output, { signal }, send) => {
-      const handle = await reader.openEntries({
-        jobIds: request.jobIds,
-        ownRows: request.ownRows,
-        deleted: request.deleted,
-        directory: keyOf(request.directory),
-        children: request.children,
-        after: request.after.length > 0 ? keyOf(request.after) : undefined,
-        limit: request.limit,
-        rules: toRules(request.rules),
-        baseOnly: request.baseOnly,
-      });
-      await sendPages(catalog.pages(handle, reader.nextEntries), signal, send);
+      const list = async () => {
+        const handle = await reader.openEntries({
+          jobIds: request.jobIds,
+          ownRows: request.ownRows,
+          deleted: request.deleted,
+          directory: keyOf(request.directory),
+          children: request.children,
+          after: request.after.length > 0 ? keyOf(request.after) : undefined,
+          limit: request.limit,
+          rules: toRules(request.rules),
+          baseOnly: request.baseOnly,
+        });
+        await sendPages(catalog.pages(handle, reader.nextEntries), signal, send);
+      };
+      await catalog.withListsOf(request.jobIds, list, signal);
     },
     FindEntries: async (request: FindRequest__Output, { signal }, send) => {
       const pattern = bytesOfText(request.pattern);
       const { client, limit, jobIds, exact } = request;
-      const handle = await reader.openFind({ client, pattern, limit, jobIds, exact });
-      await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
+      const find = async () => {
+        const handle = await reader.openFind({ client, pattern, limit, jobIds, exact });
+        await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
+      };
+      await catalog.withLists(await reader.listsToFind({ client, jobIds }), find, signal);
     },
-    CountSelection: async (selection: Selection__Output, { signal }) => count(catalog, selection, signal),
+    CountSelection: async (selection: Selection__Output, { signal }) =>
+      catalog.withListsOf(selection.jobIds, () => count(catalog, selection, signal), signal),
   };
 }
 

@@ -53,9 +53,10 @@ export function retentionHandlers({ retention, vacuum }: RetentionServices): Han
     Prune: async (request: PruneRequest__Output, { signal }: CallContext) =>
       toReply(await retention.prune(toOrder(request), signal)),
     Purge: async (request: PurgeRequest__Output, { signal }: CallContext) => {
-      if (request.filesOnly) return listsStay();
       const { jobIds, client, jobName, volume, rebase, dry } = request;
-      return toReply(await retention.purgeJobs({ jobIds, client, jobName, volume, rebase, dry }, signal));
+      const order = { jobIds, client, jobName, volume, rebase, dry };
+      const purge = request.filesOnly ? retention.purgeFiles : retention.purgeJobs;
+      return toReply(await purge.call(retention, order, signal));
     },
     Rebase: (request: RebaseRequest__Output, { signal }: CallContext, send: Send) =>
       reported(send, async (reporter) => {
@@ -123,9 +124,4 @@ function toReply({ decisions, ...outcome }: RetentionOutcome): RetentionReply {
 function toItem({ job, action, reason, neededBy }: Decision) {
   const { jobId, level, client, startMs, endMs, bytes } = job;
   return { jobId, job: job.job, level, client, startMs, endMs, bytes, action, reason, neededBy };
-}
-
-function listsStay(): RetentionReply {
-  const text = "This storage keeps file lists as long as their jobs: purge the jobs instead.";
-  return { refused: true, messages: [text] };
 }

@@ -9,6 +9,7 @@ import { Contexts } from "./writer-context.js";
 import { FailedStore } from "./writer-failed.js";
 import { GoneStore } from "./writer-gone.js";
 import { JobStore } from "./writer-jobs.js";
+import { ListStore } from "./writer-lists.js";
 import { MigrateStore } from "./writer-migrate.js";
 import { Needs } from "./writer-needs.js";
 import { PoolStore } from "./writer-pools.js";
@@ -31,6 +32,7 @@ export function writerMethods(db: Db) {
   const rewrites = new RewriteStore(db, contexts, jobs, needs);
   rewrites.clear();
   const migrate = new MigrateStore(db);
+  const lists = new ListStore(db, contexts);
   const rows = new RowStore(db, contexts, contents);
   const pools = new PoolStore(db, contexts);
   const volumes = new VolumeStore(db, contexts);
@@ -70,6 +72,12 @@ export function writerMethods(db: Db) {
     purgeStep: purges.purgeStep.bind(purges),
     hold: purges.hold.bind(purges),
     letGo: purges.letGo.bind(purges),
+    dropList: lists.dropList.bind(lists),
+    clearList: lists.clearList.bind(lists),
+    partialLists: lists.partialLists.bind(lists),
+    beginLoad: lists.beginLoad.bind(lists),
+    addLoaded: lists.addLoaded.bind(lists),
+    finishLoad: lists.finishLoad.bind(lists),
     takePlace: migrate.takePlace.bind(migrate),
     migratedAway: migrate.migratedAway.bind(migrate),
     syncPools: pools.sync.bind(pools),

@@ -10,8 +10,17 @@ import type { ReaderMethods } from "./reader-worker.js";
 import type { ListedEntry, LocalJob } from "./types.js";
 import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
 
+/** Brings dropped lists back for those who read them, and keeps them meanwhile (retention/list-keeper.ts). */
+export interface ListsKept {
+  using<T>(jobs: readonly LocalJob[], work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
+  /** Drops the list of a job; the reason why it stays, or undefined when it is dropped. */
+  drop(job: LocalJob, signal?: AbortSignal): Promise<string | undefined>;
+}
+
 export class Catalog {
   readonly file: string;
+  /** Without one, dropped lists stay on their volumes: reading one is an error. */
+  keeper: ListsKept | undefined;
   readonly writer: Remote<WriterMethods>;
   readonly reader: Remote<ReaderMethods>;
   readonly #writing: WorkerClient;
@@ -63,6 +72,19 @@ export class Catalog {
   /** Blocks of a run's state stream. */
   async *states(job: LocalJob): AsyncGenerator<Buffer, void> {
     yield* blocksOf(this.reader, await this.reader.openStates(job));
+  }
+
+  /**
+   * Runs `work` while the lists of these jobs are here: those that were dropped are read from their volumes first.
+   * @throws BackupError LIST_UNREADABLE; the signal's reason
+   */
+  withLists<T>(jobs: readonly LocalJob[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.keeper === undefined ? work() : this.keeper.using(jobs, work, signal);
+  }
+
+  /** As `withLists`, for JobIds with everything that they lie over; unknown ones are left to `work`. */
+  async withListsOf<T>(jobIds: readonly number[], work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.withLists(await this.reader.listsOf([...jobIds]), work, signal);
   }
 
   /** Pages of a handle from openEntries or openFind. */

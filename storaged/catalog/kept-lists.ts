@@ -35,7 +35,9 @@ export class KeptLists {
 
   /** These jobs with everything that they lie over. Numbers that no finished job has are passed over. */
   listsOf(jobIds: readonly number[]): LocalJob[] {
-    const known = this.#db.prepare("SELECT 1 FROM job WHERE job_id = ? AND status IN ('T', 'W')");
+    const known = this.#db.prepare(
+      "SELECT 1 FROM job WHERE job_id = ? AND status IN ('T', 'W') AND type IN ('B', 'C')",
+    );
     const found = new Set<LocalJob>();
     for (const jobId of jobIds) {
       if (known.get(jobId) === undefined) continue;
@@ -55,6 +57,18 @@ export class KeptLists {
        WHERE id = ? AND list_state <> 0 AND status IN ('T', 'W')`,
     );
     return jobs.flatMap((job) => query.get(job) ?? []);
+  }
+
+  /** Dropped lists of jobs that need one of these volumes, or lie on one. */
+  droppedOn(volumes: readonly number[]): DroppedList[] {
+    const query = this.#db.prepare<{ volume: number }, DroppedList>(
+      `SELECT id AS job, job_id AS jobId, uuid, rows FROM job
+       WHERE list_state <> 0 AND status IN ('T', 'W') AND id IN (SELECT job FROM job_need WHERE volume = @volume
+         UNION SELECT job FROM job_volume WHERE volume = @volume) ORDER BY id`,
+    );
+    const found = new Map<LocalJob, DroppedList>();
+    for (const volume of volumes) for (const list of query.all({ volume })) found.set(list.job, list);
+    return [...found.values()];
   }
 
   /** What tells a job's manifest from another's. */

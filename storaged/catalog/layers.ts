@@ -15,6 +15,7 @@ export class LayerQueries {
   readonly #parents;
   readonly #bases;
   readonly #numbers;
+  readonly #rewritten;
 
   constructor(db: Db) {
     this.#byNumber = db
@@ -28,6 +29,13 @@ export class LayerQueries {
     this.#bases = db
       .prepare<[number], number>(
         "SELECT base_job FROM job_base WHERE job = ? AND kind = 'overlay' ORDER BY ord",
+      )
+      .pluck();
+    this.#rewritten = db
+      .prepare<[number, number], number>(
+        `SELECT 1 FROM job j JOIN job o ON o.job_name = j.job_name AND o.client = j.client
+         AND o.file_set = j.file_set AND o.start_ms < j.start_ms
+         WHERE j.id = ? AND o.id = ? AND j.revision > 1`,
       )
       .pluck();
     this.#numbers = db.prepare<[number], number>("SELECT job_id FROM job WHERE id = ?").pluck();
@@ -56,6 +64,20 @@ export class LayerQueries {
     return this.#bases.all(full);
   }
 
+  /**
+   * A list that was rewritten since its layers were chosen does not say any more what it lacks of a run that it lay
+   * over then: what had been deleted would come back.
+   */
+  #checkLower(job: LocalJob, lower: readonly LocalJob[]): void {
+    if (lower.length === 0) return;
+    const over = new Set(this.chainOf(job));
+    for (const other of lower) {
+      if (over.has(other) || this.#rewritten.get(job, other) === undefined) continue;
+      const text = `JobId ${this.jobIdOf(job)} does not lie over JobId ${this.jobIdOf(other)} any more: choose the JobIds again`;
+      throw new BackupError("LISTS_CHANGED", text);
+    }
+  }
+
   /** The effective list of one job. */
   effective(job: LocalJob): Layers {
     const jobs = [job, ...this.chainOf(job).reverse()];
@@ -65,9 +87,11 @@ export class LayerQueries {
   /**
    * Layers given as JobIds, oldest first; the Bases of every Full among them lie below all. One JobId alone is taken
    * as it is, without the runs it builds on: callers name each layer.
+   * @throws BackupError NOT_FOUND, LISTS_CHANGED
    */
   selection(jobIds: readonly number[]): Layers {
     const jobs = jobIds.map((jobId) => this.local(jobId)).reverse();
+    for (const [i, job] of jobs.entries()) this.#checkLower(job, jobs.slice(i + 1));
     const bases = new Set<LocalJob>();
     for (const job of jobs)
       for (const base of this.#bases.all(job)) if (!jobs.includes(base)) bases.add(base);

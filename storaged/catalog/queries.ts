@@ -174,5 +174,6 @@ function toJob(raw: Raw): JobRecord {
     newContent: Number(raw.new_content),
     reason: String(raw.reason),
     comment: String(raw.comment),
+    listDropped: raw.list_state !== 0,
   };
 }

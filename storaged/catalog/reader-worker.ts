@@ -8,6 +8,7 @@ import { BackupError } from "../../common/errors.js";
 import { CopyQueries } from "./copy-queries.js";
 import { Damage, MarkedBlocks } from "./damage.js";
 import { Finder } from "./find.js";
+import { KeptLists } from "./kept-lists.js";
 import { LayerQueries, type Layers } from "./layers.js";
 import { DifferenceBlocks } from "./list-difference.js";
 import {
@@ -24,7 +25,7 @@ import { Resolver } from "./resolve.js";
 import { retentionJobs } from "./retention-queries.js";
 import { RuleMatcher } from "./rules.js";
 import { type Db, openForReading } from "./schema.js";
-import type { EntryQuery, FindQuery, LocalJob, SelectionRule } from "./types.js";
+import type { EntryQuery, FindQuery, JobListing, LocalJob, SelectionRule } from "./types.js";
 import { VerifyQueries } from "./verify-lists.js";
 import { serveMethods } from "./worker-rpc.js";
 
@@ -68,10 +69,19 @@ export function readerMethods(db: Db) {
   const handles = new Handles();
   const damage = new Damage(db);
   const verify = new VerifyQueries(db);
+  const kept = new KeptLists(db);
 
   /** One JobId: its effective list; several: the layers themselves. */
   function layersOf(jobIds: readonly number[]): Layers {
     return jobIds.length === 1 ? layers.effective(layers.local(jobIds[0]!)) : layers.selection(jobIds);
+  }
+
+  /** Jobs to search, newest first. Dropped lists are read again only for jobs that are named. */
+  function findable({ client, jobIds }: Pick<FindQuery, "client" | "jobIds">): JobListing[] {
+    const listing = jobs.list({ jobIds, client, jobName: "", fileSet: "", beforeMs: 0, limit: 0 });
+    return listing.filter(
+      ({ status, listDropped }) => (status === "T" || status === "W") && (jobIds.length > 0 || !listDropped),
+    );
   }
 
   return {
@@ -87,6 +97,13 @@ export function readerMethods(db: Db) {
     copiesOf: copies.copiesOf.bind(copies),
     volumesOf: copies.volumesOf.bind(copies),
     checkJob: copies.check.bind(copies),
+    listsOf: kept.listsOf.bind(kept),
+    listsToFind: (query: Pick<FindQuery, "client" | "jobIds">): LocalJob[] =>
+      findable(query).map(({ id }) => id),
+    droppedLists: kept.droppedLists.bind(kept),
+    droppedOn: kept.droppedOn.bind(kept),
+    listFacts: kept.listFacts.bind(kept),
+    closingFrames: kept.closingFrames.bind(kept),
     listPools: (name: string) => listPools(db, name),
     listVolumes: (pool: string, volume: string) => listVolumes(db, pool, volume),
 
@@ -120,23 +137,7 @@ export function readerMethods(db: Db) {
       return { done, files: counter.files, bytes: counter.bytes, total: counter.total };
     },
 
-    openFind: (query: FindQuery): number => {
-      const listing = jobs.list({
-        jobIds: query.jobIds,
-        client: query.client,
-        jobName: "",
-        fileSet: "",
-        beforeMs: 0,
-        limit: 0,
-      });
-      return handles.add(
-        new Finder(
-          lists,
-          listing.filter(({ status }) => status === "T" || status === "W"),
-          query,
-        ),
-      );
-    },
+    openFind: (query: FindQuery): number => handles.add(new Finder(lists, findable(query), query)),
     nextFind: (handle: number) => handles.get<Finder>(handle).next(),
 
     verified: verify.verified.bind(verify),

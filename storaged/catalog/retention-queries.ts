@@ -15,7 +15,7 @@ export function retentionJobs(db: Db): PlanJob[] {
   const rows = db
     .prepare<[], Raw>(
       `SELECT j.*, p.name AS pool_name,
-         (j.rows = 0 OR EXISTS (SELECT 1 FROM list_block b WHERE b.job = j.id)) AS has_list
+         (j.rows = 0 OR j.list_state <> 0 OR EXISTS (SELECT 1 FROM list_block b WHERE b.job = j.id)) AS has_list
        FROM job j JOIN pool p ON p.id = j.pool WHERE j.status NOT IN ('D', 'G') ORDER BY j.id`,
     )
     .all();
@@ -37,6 +37,7 @@ export function retentionJobs(db: Db): PlanJob[] {
       endMs: Number(raw.end_ms),
       bytes: Number(raw.bytes),
       hasList: raw.has_list === 1,
+      listDropped: raw.list_state !== 0,
       parents: parents.get(id) ?? none,
       bases: bases.get(id) ?? none,
       volumes: volumes.get(id) ?? none,

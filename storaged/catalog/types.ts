@@ -122,6 +122,8 @@ export interface JobRecord {
   newContent: number;
   reason: string;
   comment: string;
+  /** Its list is on its volumes only (File Retention), until somebody asks for it. */
+  listDropped: boolean;
 }
 
 /** A JobRecord with its relations, director's JobIds. */

@@ -15,6 +15,7 @@ import type { FrameRow, LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 import {
   type Contexts,
+  isRewrite,
   type JobContext,
   MAX_OPEN_CONTENTS,
   type OpenContent,
@@ -142,7 +143,8 @@ export class ContentStore {
 
   /**
    * The volume of a copy of this chunk that rows and parts of the job may name, its own first, then one in its pool;
-   * undefined when there is none of this length.
+   * undefined when there is none of this length. A list that is written anew names what it named before: for it a
+   * damaged copy is better than none.
    */
   volumeOfChunk(
     context: JobContext,
@@ -152,10 +154,13 @@ export class ContentStore {
   ): number | undefined {
     let found: { volume: number; pool: number; owner: LocalJob; rank: number } | undefined;
     for (const [pool, owner, stored, damaged, frame] of this.#copies.all(digest)) {
-      if (stored !== length || damaged !== 0 || !this.#contexts.mayName(context, pool, owner)) continue;
+      if (stored !== length || !this.#contexts.mayName(context, pool, owner)) continue;
+      // A note that the chunk is nowhere is no copy.
+      if (damaged !== 0 && (!isRewrite(context) || frame === 0)) continue;
       const volume = this.#needs.volumeOf(frame);
       if (this.#contexts.purging.has(volume)) continue;
-      const rank = owner === context.id ? 2 : pool === context.pool ? 1 : 0;
+      const own = owner === context.id ? 2 : pool === context.pool ? 1 : 0;
+      const rank = damaged === 0 ? 4 + own : own;
       if (found === undefined || rank > found.rank) found = { volume, pool, owner, rank };
     }
     if (found !== undefined) this.#contexts.noteDraw(draws, context, found.pool, found.owner);
@@ -178,17 +183,30 @@ export class ContentStore {
   #countParts(context: JobContext, content: number): ContentNeeds | undefined {
     const needs: NeedMap = new Map();
     const draws: DrawMap = new Map();
+    const lost: { digest: Buffer; length: number }[] = [];
     for (const list of this.#segments.iterate(content)) {
       for (let at = 0; at < list.length; at += PART_BYTES) {
         const digest = list.subarray(at + 4, at + PART_BYTES);
         if (digest.equals(ZERO_DIGEST)) continue;
         const length = list.readUInt32LE(at);
         const volume = this.volumeOfChunk(context, digest, length, draws);
-        if (volume === undefined) return undefined;
-        addNeed(needs, volume, 1, length);
+        if (volume !== undefined) addNeed(needs, volume, 1, length);
+        else if (isRewrite(context)) lost.push({ digest, length });
+        else return undefined;
       }
     }
-    return this.#needs.remember(content, { needs, draws });
+    for (const { digest, length } of lost) this.noteLost(context, digest, length);
+    // Damaged copies may be among them: no other job may rely on these.
+    return isRewrite(context) ? { needs, draws } : this.#needs.remember(content, { needs, draws });
+  }
+
+  /** Content that a list which is written anew names, and that is on no volume: the next backup that meets it stores it. */
+  noteLost(context: JobContext, digest: Buffer, length: number): void {
+    this.#db
+      .prepare(
+        "INSERT OR IGNORE INTO chunk SELECT @digest, pool, id, 0, 0, @length, 1 FROM job WHERE id = @job",
+      )
+      .run({ digest, length, job: -context.id });
   }
 
   /**

@@ -66,6 +66,11 @@ export interface JobContext {
   counts: import("./types.js").JobCounts;
 }
 
+/** Is it no job that runs, but the list of a finished one that is written anew? It has the job's negative number. */
+export function isRewrite({ id }: JobContext): boolean {
+  return id < 0;
+}
+
 export function violation(text: string): BackupError {
   return new BackupError("PROTOCOL_VIOLATION", `the client sent ${text}`);
 }

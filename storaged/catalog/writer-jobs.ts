@@ -42,7 +42,7 @@ export class JobStore {
     const pool = poolByName(this.#db, job.pool);
     if (pool === undefined)
       throw new BackupError("POOL_UNKNOWN", `Pool "${job.pool}" is not known to this storage`);
-    const chain = job.chain.map((jobId) => this.#layers.local(jobId));
+    const chain = this.#chainTo(job.chain.at(-1));
     const bases = job.bases.map((jobId) => this.#layers.local(jobId));
     const own = job.ownNewest > 0 ? this.#layers.local(job.ownNewest) : undefined;
     const whole = job.level === "Full" || job.level === "Base";
@@ -68,6 +68,16 @@ export class JobStore {
     };
     this.#contexts.add(this.#context(job, begun));
     return begun;
+  }
+
+  /**
+   * The newest run that a job builds on, with all that lies below it now. What the director was told may be out of
+   * date: were a run below that the newest one has been rebased away from, what was deleted would come back.
+   */
+  #chainTo(newest: number | undefined): LocalJob[] {
+    if (newest === undefined) return [];
+    const last = this.#layers.local(newest);
+    return [...this.#layers.chainOf(last), last];
   }
 
   #insert(job: NewJob, pool: number, selfContained: boolean, chain: LocalJob[], bases: LocalJob[]): LocalJob {

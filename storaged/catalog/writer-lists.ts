@@ -96,22 +96,25 @@ export class ListStore {
 
   /** The dropped list of a job is about to come back; nothing is left of it by now. @throws BackupError NOT_FOUND */
   beginLoad(job: LocalJob): void {
-    if (this.#state(job) !== ABSENT) throw new BackupError("LIST_IN_USE", "the list is being loaded already");
-    this.#set(job, PARTIAL);
+    this.#db.transaction(() => {
+      if (this.#state(job) !== ABSENT)
+        throw new BackupError("LIST_IN_USE", "the list is being loaded already");
+      this.#set(job, PARTIAL);
+    })();
   }
 
-  /** Stores blocks of a list that is coming back, in path order. @throws BackupError NOT_FOUND */
-  addLoaded(job: LocalJob, blocks: readonly LoadedBlock[]): void {
+  /** Stores blocks of a list that is coming back, in path order; `seq` counts them. @throws BackupError NOT_FOUND */
+  addLoaded(job: LocalJob, seq: number, blocks: readonly LoadedBlock[]): void {
     const insert = this.#db.prepare(
       `INSERT INTO list_block(job, seq, first_key, last_key, rows, data)
-       VALUES (@job, (SELECT coalesce(max(seq), -1) + 1 FROM list_block WHERE job = @job), @firstKey, @lastKey, @rows, @data)`,
+       VALUES (@job, @seq, @firstKey, @lastKey, @rows, @data)`,
     );
     this.#db.transaction(() => {
       if (this.#state(job) !== PARTIAL)
         throw new BackupError("NOT_FOUND", "the list is not being loaded any more");
-      for (const { firstKey, lastKey, rows, data } of blocks) {
-        const [first, last] = [asBuffer(firstKey), asBuffer(lastKey)];
-        insert.run({ job, firstKey: first, lastKey: last, rows, data: asBuffer(data) });
+      for (const [i, { firstKey, lastKey, rows, data }] of blocks.entries()) {
+        const keys = { firstKey: asBuffer(firstKey), lastKey: asBuffer(lastKey) };
+        insert.run({ job, seq: seq + i, ...keys, rows, data: asBuffer(data) });
       }
     })();
   }

@@ -157,7 +157,7 @@ export class RewriteStore {
       this.#relink(job, parent, bases, folds);
       this.#needs.record(job, context);
       const level = levelOf(this.#facts(job).level, parent);
-      run("UPDATE job SET level = ?, rows = ? WHERE id = ?", level, context.counts.rows, job);
+      run("UPDATE job SET level = ?, rows = ?, list_state = 0 WHERE id = ?", level, context.counts.rows, job);
       const last = this.#db
         .prepare<[number], number | null>("SELECT max(ord) FROM job_volume WHERE job = ?")
         .pluck();

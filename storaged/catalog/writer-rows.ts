@@ -8,7 +8,7 @@ import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 import type { ContentStore } from "./writer-content.js";
-import { type Contexts, type JobContext, type StreamOrder, violation } from "./writer-context.js";
+import { type Contexts, isRewrite, type JobContext, type StreamOrder, violation } from "./writer-context.js";
 import { addNeed } from "./writer-needs.js";
 
 /** Longest symlink target and attribute set that Linux can hold, with room to spare. */
@@ -75,7 +75,10 @@ export class RowStore {
     if (row.xattrs !== undefined) checkXattrs(row.xattrs);
     if ((row.flags & RowFlag.damaged) !== 0) throw violation("a row that is marked as damaged");
     if (row.content === undefined) return;
-    if (!this.#countNeeds(context, row.content, row)) throw unknownContent(this.#db, row.content, "a row");
+    if (this.#countNeeds(context, row.content, row)) return;
+    // What is lost stays named where it was: rewriting a list must neither fail for it nor forget the file.
+    if (!isRewrite(context)) throw unknownContent(this.#db, row.content, "a row");
+    this.#contents.noteLost(context, row.content, row.size);
   }
 
   /** Notes on which volumes the content lies; false when it is nowhere that the job may name. */

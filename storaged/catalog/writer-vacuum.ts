@@ -66,12 +66,16 @@ export interface Reserved {
   volumes: string[];
 }
 
+/** Extents remembered; one that is forgotten is followed by another. */
+const MAX_GROWN = 10_000;
 const GONE = "('Purged', 'Recycle')";
 
 export class VacuumStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
   readonly #needs: Needs;
+  /** Where extents begin that moved frames are added to, by job and volume. */
+  readonly #grown = new Map<string, number>();
 
   constructor(db: Db, contexts: Contexts, needs: Needs) {
     this.#db = db;
@@ -138,7 +142,7 @@ export class VacuumStore {
         .prepare("UPDATE frame SET volume = ?, offset = ?, bytes = ? WHERE id = ?")
         .run(to, offset, bytes, frame);
     } else this.#insertPart(frame, owner, to, moved, asBuffer(entries));
-    this.#lies(owner, to, offset, offset + bytes);
+    this.#holds(owner, to, offset, offset + bytes);
     return true;
   }
 
@@ -154,12 +158,25 @@ export class VacuumStore {
     for (const entry of entries) chunk.run(Number(lastInsertRowid), entry.offset, entry.digest, owner, frame);
   }
 
+  /**
+   * Frames that were moved to a volume: an extent of their own, which grows. Other extents of the job there stay as
+   * they are: where one ends an end record may end, and is looked for.
+   */
+  #holds(job: LocalJob, volume: number, firstOffset: number, endOffset: number): void {
+    const key = `${job} ${volume}`;
+    const { changes } = this.#db
+      .prepare(
+        "UPDATE job_volume SET end_offset = max(end_offset, ?) WHERE job = ? AND volume = ? AND first_offset = ?",
+      )
+      .run(endOffset, job, volume, this.#grown.get(key) ?? -1);
+    if (changes > 0) return;
+    this.#lies(job, volume, firstOffset, endOffset);
+    if (this.#grown.size >= MAX_GROWN) this.#grown.clear();
+    this.#grown.set(key, firstOffset);
+  }
+
   /** A kept job has bytes here: they are listed, and never cut off. */
   #lies(job: LocalJob, volume: number, firstOffset: number, endOffset: number): void {
-    const { changes } = this.#db
-      .prepare("UPDATE job_volume SET end_offset = max(end_offset, ?) WHERE job = ? AND volume = ?")
-      .run(endOffset, job, volume);
-    if (changes > 0) return;
     this.#db
       .prepare(`INSERT INTO job_volume SELECT id,
         (SELECT coalesce(max(ord), -1) + 1 FROM job_volume v WHERE v.job = j.id), @volume, @firstOffset, @endOffset
@@ -230,6 +247,7 @@ export class VacuumStore {
       // What was found damaged meanwhile may have its only good copy here.
       if (this.#damagedChunks() !== damaged) return 0;
       const left = jobs.filter((counted) => this.#unchanged(counted));
+      this.#grown.clear();
       for (const { job } of left) {
         for (const table of ["job_need", "job_volume", "job_record"]) {
           this.#db.prepare(`DELETE FROM ${table} WHERE job = ? AND volume = ?`).run(job, volume);

@@ -116,6 +116,14 @@ export class CatalogFrames {
       .all(after, limit);
   }
 
+  /** Volumes with bad frames. */
+  badVolumes(): number[] {
+    return this.#db
+      .prepare<[], number>("SELECT DISTINCT f.volume FROM temp.bad b JOIN frame f ON f.id = b.id")
+      .pluck()
+      .all();
+  }
+
   /** A finished job by UUID; undefined for others. */
   jobOf(uuid: string): CatalogJobFacts | undefined {
     return this.#db

@@ -17,6 +17,7 @@ export function checkMethods(db: Db) {
     addBad: frames.addBad.bind(frames),
     addBadVolume: frames.addBadVolume.bind(frames),
     badCount: frames.badCount.bind(frames),
+    badVolumes: frames.badVolumes.bind(frames),
     badFrames: frames.badFrames.bind(frames),
     jobOf: frames.jobOf.bind(frames),
     missing: frames.missing.bind(frames),

@@ -16,6 +16,7 @@ import type { Store } from "../store/store.js";
 import { volumePath } from "../volume/label.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import type { CheckMethods } from "./check-worker.js";
+import { loadDropped } from "./dropped-lists.js";
 import type { WalkStep } from "./list-walk.js";
 import type { CheckOptions, CheckSummary, Finding } from "./types.js";
 import { VolumeCheck } from "./volume-check.js";
@@ -225,6 +226,11 @@ export class CheckRun {
 
   async #lists(volumes: readonly VolumeRecord[], all: boolean): Promise<void> {
     const only = !all && volumes.length === 1 ? volumes[0]!.id : 0;
+    const dropped = await loadDropped(this.deps.catalog, await this.thread.badVolumes(), this.signal);
+    for (const { list, why } of dropped) {
+      await this.find({ ...NONE, kind: "damaged", text: why, jobIds: [list.jobId] });
+      this.#affected(list.jobId);
+    }
     await this.thread.openWalk(only);
     const names = new Map(
       (await this.deps.catalog.reader.listVolumes("", "")).map(({ id, name }) => [id, name]),

@@ -67,7 +67,7 @@ export class ListWalk {
     this.#db = db;
     this.#jobs = db
       .prepare<{ volume: number }, WalkJob>(
-        `SELECT id, job_id AS jobId, job FROM job WHERE status IN ('T', 'W') AND type IN ('B', 'C')
+        `SELECT id, job_id AS jobId, job FROM job WHERE status IN ('T', 'W') AND type IN ('B', 'C') AND list_state = 0
          AND (@volume = 0 OR id IN (SELECT job FROM job_need WHERE volume = @volume)) ORDER BY id`,
       )
       .all({ volume });

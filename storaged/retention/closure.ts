@@ -21,8 +21,10 @@ export interface PlanJob {
   startMs: number;
   endMs: number;
   bytes: number;
-  /** False when its file list was removed (File Retention). */
+  /** False when its file list is nowhere. */
   hasList: boolean;
+  /** Its list is on its volumes only (File Retention). (Default: false) */
+  listDropped?: boolean;
   /** Runs that its rows lie over, oldest first. */
   parents: readonly LocalJob[];
   /** Bases below it; only a run without parents has some. */

@@ -64,6 +64,7 @@ export class LiveCount {
   /** Volumes that cannot be read from, most likely. */
   readonly #bad: ReadonlySet<number>;
   readonly #frameVolume = new Map<number, number>();
+  readonly #finished = new Map<LocalJob, boolean>();
   #job: { id: LocalJob; needs: ReadonlySet<number>; last: Buffer | undefined } | undefined;
   readonly jobs: number;
 
@@ -90,6 +91,7 @@ export class LiveCount {
           "SELECT pool, job, frame, offset, length, damaged FROM chunk WHERE digest = ?",
         )
         .raw(),
+      dirty: db.prepare<[number], number>("SELECT dirty FROM job WHERE id = ?").pluck(),
       volume: db.prepare<[number], number>("SELECT volume FROM frame WHERE id = ?").pluck(),
       contents: db.prepare<[Buffer], { id: number; job: number; size: number }>(
         `SELECT c.id, c.job, c.size FROM content c JOIN job j ON j.id = c.job WHERE c.identity = ? AND j.dirty = 0`,
@@ -149,7 +151,7 @@ export class LiveCount {
   #name(job: { id: LocalJob; needs: ReadonlySet<number> }, digest: Buffer, length: number): void {
     let best: { rank: number; frame: number; offset: number; volume: number } | undefined;
     for (const [, owner, frame, offset, stored, damaged] of this.#statements.copies.all(digest)) {
-      if (stored !== length) continue;
+      if (stored !== length || !this.#isFinished(owner)) continue;
       const volume = this.#volumeOf(frame);
       let rank = damaged === 0 ? 0 : 8;
       if (!job.needs.has(volume)) rank += 4;
@@ -159,6 +161,17 @@ export class LiveCount {
     }
     if (best !== undefined && this.#volumes.has(best.volume))
       this.#statements.note.run(best.frame, best.offset);
+  }
+
+  /** What a running job has stored may go again with it: nobody else may come to rely on that. */
+  #isFinished(job: LocalJob): boolean {
+    let finished = this.#finished.get(job);
+    if (finished === undefined) {
+      finished = this.#statements.dirty.get(job) === 0;
+      if (this.#finished.size >= 20_000) this.#finished.clear();
+      this.#finished.set(job, finished);
+    }
+    return finished;
   }
 
   #volumeOf(frame: number): number {

@@ -45,6 +45,14 @@ export function chosenBy({ jobIds, client, jobName }: PurgeOrder, volume: Volume
   return (job) => (client === "" || job.client === client) && (jobName === "" || job.jobName === jobName);
 }
 
+/** Which runs a prune may take. */
+export function consideredBy({ client, jobName, pool, kind }: PruneOrder): Chosen {
+  return (job) =>
+    (client === "" || job.client === client) &&
+    (jobName === "" || job.jobName === jobName) &&
+    (pool === "" || kind === "volume" || job.pool === pool);
+}
+
 export function goingOf(decisions: readonly Decision[]): LocalJob[] {
   return decisions.filter(({ action }) => action === "delete").map(({ job }) => job.id);
 }

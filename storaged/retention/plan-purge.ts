@@ -1,8 +1,8 @@
-/** What `purge` and File Retention do with each run: pure. */
+/** What `purge` does with each run: pure. */
 
 import type { LocalJob } from "../catalog/types.js";
-import { close, isGood, isRunning, type PlanJob } from "./closure.js";
-import { byTime, type Decision, decisions, type PlanInput, protectedRuns, ruleOf } from "./plan.js";
+import { close, isRunning, type PlanJob } from "./closure.js";
+import { type Decision, decisions } from "./plan.js";
 
 export interface PurgePlan {
   decisions: Decision[];
@@ -44,31 +44,4 @@ function refusedText(job: PlanJob, needers: readonly PlanJob[], rebase: boolean)
   const all = needers.map(({ level, jobId }) => `${level} JobId ${jobId}`);
   const text = `needed by ${all.slice(0, 5).join(", ")}${all.length > 5 ? `, and ${all.length - 5} more` : ""}`;
   return rebase ? `${text}, whose own list is gone` : `${text}: purge those too, or rebase them`;
-}
-
-/** Prune of kind `files`: lists whose File Retention is over, of runs that nothing is built on. */
-export function planFiles(input: PlanInput, considered: (job: PlanJob) => boolean): Decision[] {
-  const guarded = protectedRuns(input.jobs);
-  const parents = new Map<LocalJob, number>();
-  for (const job of input.jobs) {
-    if (isGood(job) || isRunning(job)) {
-      for (const id of [...job.parents, ...job.bases]) parents.set(id, job.jobId);
-    }
-  }
-  const found: Decision[] = [];
-  for (const job of input.jobs) {
-    if (!isGood(job) || !job.hasList || !considered(job)) continue;
-    const rule = ruleOf(input.rules, job);
-    const verdict = byTime(job, "File", rule?.fileRetention ?? 0, input);
-    const needer = parents.get(job.id);
-    const neededBy = needer === undefined ? [] : [needer];
-    let { reason } = verdict;
-    if (verdict.goes) {
-      reason =
-        guarded.get(job.id) ?? (needer === undefined ? reason : `kept: JobId ${needer} lies over its list`);
-    }
-    const goes = reason.startsWith("goes:");
-    found.push({ job, action: goes ? "files" : "keep", reason, neededBy });
-  }
-  return found;
 }

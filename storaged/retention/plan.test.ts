@@ -11,7 +11,8 @@ import {
   planVolumes,
   protectedRuns,
 } from "./plan.js";
-import { planFiles, planPurge } from "./plan-purge.js";
+import { planFiles, planPurgeFiles } from "./plan-files.js";
+import { planPurge } from "./plan-purge.js";
 
 const DAY = 86_400;
 const NOW = Date.UTC(2026, 9, 1, 12);
@@ -147,22 +148,35 @@ test("volume retention takes runs on its volumes whatever their Job Retention, b
   ]);
 });
 
-test("file lists go when nothing lies over them", () => {
+test("file lists go, newest first, when no list that stays lies over them", () => {
   const jobs = [
     run(1, 40),
     run(2, 39),
     run(3, 38, { level: "Incremental", parents: [2] }),
-    run(4, 31),
-    run(5, 1),
+    run(4, 37),
+    run(5, 2, { level: "Incremental", parents: [4] }),
+    run(6, 40, { listDropped: true }),
+    run(7, 1),
   ];
   assert.deepEqual(
-    planFiles(input(jobs), all).map(({ job, action }) => [job.id, action]),
+    planFiles(input(jobs), all).map(({ job, action, neededBy }) => [job.id, action, ...neededBy]),
     [
-      [1, "files"],
-      [2, "keep"],
-      [3, "files"],
-      [4, "files"],
+      [7, "keep"],
       [5, "keep"],
+      [4, "keep", 105],
+      [3, "files"],
+      [2, "files"],
+      [1, "files"],
+    ],
+  );
+  const running = [...jobs, run(8, 0, { status: "R", level: "Incremental", parents: [2] })];
+  const found = planPurgeFiles(running, new Set([2, 3, 7]));
+  assert.deepEqual(
+    found.map(({ job, action, neededBy }) => [job.id, action, ...neededBy]),
+    [
+      [7, "keep"],
+      [3, "files"],
+      [2, "keep", 108],
     ],
   );
 });

@@ -97,7 +97,8 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
   const { catalog, reporter, signal } = options;
   signal.throwIfAborted();
   const request = { job: job.id, parent: rebase.parent, bases: rebase.bases, folds: rebase.folds };
-  const begun = await catalog.writer.beginRewrite(request);
+  // From then on none of these lists can be dropped.
+  const begun = await catalog.withListsOf([job.jobId], () => catalog.writer.beginRewrite(request), signal);
   const begin = beginRecordOf(job, begun.level);
   const volumes = await openVolumes(options, job, begun, begin);
   let done = false;

@@ -14,8 +14,10 @@ import type { VolumeDesk } from "../session/volume-desk.js";
 import { calendarOf, type Zone } from "./calendar.js";
 import { isGood, type PlanJob } from "./closure.js";
 import type { JobDeleter } from "./delete.js";
+import { pruneFiles, purgeFiles } from "./files.js";
 import {
   chosenBy,
+  consideredBy,
   goingOf,
   isOver,
   jobsText,
@@ -27,7 +29,7 @@ import {
   retentionText,
 } from "./orders.js";
 import { type Decision, type PlanInput, type PruneRule, planJobs, planVolumes } from "./plan.js";
-import { planFiles, planPurge } from "./plan-purge.js";
+import { planPurge } from "./plan-purge.js";
 import { rebaseAlone, rebaseAway } from "./rebase.js";
 
 export interface RetentionOptions {
@@ -78,15 +80,23 @@ export class Retention implements VolumeRetention {
   /** @throws BackupError when nothing could be done; what was done by then stands */
   prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
     this.setRules(order.rules, order.zone);
+    // Each list is looked at by itself when it goes: reading many manifests must not keep jobs from getting room.
+    if (order.kind === "files") return this.#pruneFiles(order, signal);
     return this.exclusively(() => this.#prune(order, signal));
   }
 
+  async #pruneFiles(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
+    const input = await this.#input(order);
+    return pruneFiles(
+      this.#options.catalog,
+      input,
+      { considered: consideredBy(order), dry: order.dry },
+      signal,
+    );
+  }
+
   async #prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
-    const considered = (job: PlanJob) =>
-      (order.client === "" || job.client === order.client) &&
-      (order.jobName === "" || job.jobName === order.jobName) &&
-      (order.pool === "" || order.kind === "volume" || job.pool === order.pool);
-    if (order.kind === "files") return this.#pruneFiles(order, considered);
+    const considered = consideredBy(order);
     const volumes = order.kind === "volume" ? await this.#expired(order) : undefined;
     const plan = (input: PlanInput) =>
       volumes === undefined
@@ -98,17 +108,6 @@ export class Retention implements VolumeRetention {
       if (!order.dry) await this.#purgeVolumes(volumes.over, outcome);
     }
     return outcome;
-  }
-
-  /** Lists are kept as long as their runs. */
-  async #pruneFiles(order: PruneOrder, considered: (job: PlanJob) => boolean): Promise<RetentionOutcome> {
-    const decisions = planFiles(await this.#input(order), considered);
-    const due = decisions.filter(({ action }) => action === "files").length;
-    const text =
-      due === 0
-        ? "No file list has passed its File Retention."
-        : `${due} file lists have passed their File Retention; this storage keeps lists as long as their jobs.`;
-    return { decisions: [], purgedVolumes: [], messages: [text], refused: false, pruned: 0 };
   }
 
   async #input(order: Pick<PruneOrder, "rules" | "zone">): Promise<PlanInput> {
@@ -280,6 +279,11 @@ export class Retention implements VolumeRetention {
       `Volume "${volume.name}" was not purged: ${reason}; "vacuum" moves it to other Volumes.`,
     );
     outcome.decisions = outcome.decisions.map(({ job }) => ({ job, action: "refused", reason, neededBy }));
+  }
+
+  /** Removes the lists of these jobs from the catalog; the jobs stay. */
+  purgeFiles(order: PurgeOrder, signal: AbortSignal): Promise<RetentionOutcome> {
+    return purgeFiles(this.#options.catalog, order, signal);
   }
 
   /** Lists of these jobs, by JobId, stand on their own afterwards. Gives the JobIds that were rewritten. */

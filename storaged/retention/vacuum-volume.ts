@@ -197,7 +197,9 @@ export class VolumeVacuum {
     // This vacuum wrote the one in force when it emptied another volume: those here are out of date.
     if (renewed.has(job.job)) return job;
     const found = await findEndRecord(store, pathOf, job.uuid, job.ends);
-    if (found === undefined) {
+    // A newer one than the one found may lie where nobody can look: an older list would come into force again.
+    const away = job.ends.some(({ volume }) => pathOf(volume) === undefined);
+    if (found === undefined || (away && found.record.revision < job.revision)) {
       await reporter.message(
         "warning",
         `Volume "${name}": no end record of JobId ${job.jobId} was found; it stays.`,

@@ -84,6 +84,7 @@ interface Measured {
   share: number;
 }
 
+const MARKED = "marked as Used";
 const LOOKED_AT: readonly string[] = ["Append", "Full", "Used"];
 /** Stands for a vacuum among the users of a volume: no job has such a number. */
 const FIRST_USER: LocalJob = -(2 ** 50);
@@ -126,7 +127,9 @@ export class Vacuum {
     };
     const { live, close } = (this.#options.count ?? countInThread)(data);
     try {
-      const measured = await this.#count(volumes, live, reporter, signal);
+      const counted = start.jobs.map(({ job }) => job);
+      const count = () => this.#count(volumes, live, reporter, signal);
+      const measured = await catalog.withLists(counted, count, signal);
       if (!order.dry) await this.#empty(measured, order, { live, start, reporter, signal, outcome });
       return outcome;
     } finally {
@@ -183,20 +186,26 @@ export class Vacuum {
     }
   }
 
-  /** Nobody begins to write to the volume any more; false when somebody does already. */
-  async #close(volume: VolumeRecord, reporter: Reporter): Promise<boolean> {
+  /**
+   * Nobody begins to write to the volume any more; false when somebody does already, or when it is not the volume any
+   * more that was counted, which may be long ago: purged, used again, or taken out of use by an operator.
+   */
+  async #close({ id, name, uuid }: VolumeRecord, reporter: Reporter): Promise<boolean> {
     const { desk, catalog } = this.#options;
-    const isOpen = () => [...desk.openVolumes].some(({ record }) => record.id === volume.id);
-    const closed = await desk.exclusively(async () => {
-      if (isOpen()) return false;
-      if (volume.status === "Append") await catalog.writer.setVolumeStatus(volume.id, "Used");
-      return true;
+    const text = await desk.exclusively(async () => {
+      if ([...desk.openVolumes].some(({ record }) => record.id === id))
+        return "is being written to: left alone";
+      const now = (await catalog.reader.listVolumes("", name)).find((one) => one.id === id);
+      if (now === undefined || now.uuid !== uuid || !LOOKED_AT.includes(now.status))
+        return `has changed since it was counted (${now?.status ?? "deleted"}): left alone`;
+      if (now.status !== "Append") return "";
+      await catalog.writer.setVolumeStatus(id, "Used");
+      return MARKED;
     });
-    if (!closed) await reporter.message("info", `Volume "${volume.name}" is being written to: left alone.`);
-    else if (volume.status === "Append") {
-      await reporter.message("info", `Marking Volume "${volume.name}" as Used: it is being emptied.`);
-    }
-    return closed;
+    if (text === MARKED)
+      await reporter.message("info", `Marking Volume "${name}" as Used: it is being emptied.`);
+    else if (text !== "") await reporter.message("info", `Volume "${name}" ${text}.`);
+    return text === "" || text === MARKED;
   }
 
   async #emptyOne(volume: VolumeRecord, work: Emptying): Promise<void> {
@@ -212,14 +221,15 @@ export class Vacuum {
       work.targets.add(id);
       await catalog.writer.hold(holder, held);
     };
-    const acquire = await this.#acquire(volume, user, reporter, signal);
-    const target = new VacuumTarget({ catalog, desk, store, acquire, onVolume }, volume.id);
-    const records = new Map((await catalog.reader.listVolumes("", "")).map((one) => [one.id, one]));
-    const pathOf = (id: number) => this.#pathOf(records.get(id));
-    const shared = { catalog, store, verifier, live, target, reporter, signal, pathOf, pause, renewed };
-    const exclusively = retention.exclusively.bind(retention);
+    let target: VacuumTarget | undefined;
     let failed = true;
     try {
+      const acquire = await this.#acquire(volume, user, reporter, signal);
+      target = new VacuumTarget({ catalog, desk, store, acquire, onVolume }, volume.id);
+      const records = new Map((await catalog.reader.listVolumes("", "")).map((one) => [one.id, one]));
+      const pathOf = (id: number) => this.#pathOf(records.get(id));
+      const shared = { catalog, store, verifier, live, target, reporter, signal, pathOf, pause, renewed };
+      const exclusively = retention.exclusively.bind(retention);
       const { damaged } = start;
       const emptied = await new VolumeVacuum({ ...shared, exclusively, damaged }, volume).run();
       failed = false;
@@ -230,10 +240,13 @@ export class Vacuum {
       const end = purged ? "it is Purged now" : "it is still needed";
       await reporter.message("info", `Volume "${volume.name}": ${moved}; ${end}.`);
     } finally {
-      outcome.bytes += target.movedBytes;
-      outcome.frames += target.movedFrames;
-      await target.release(failed);
-      await catalog.writer.letGo(holder);
+      outcome.bytes += target?.movedBytes ?? 0;
+      outcome.frames += target?.movedFrames ?? 0;
+      try {
+        await target?.release(failed);
+      } finally {
+        await catalog.writer.letGo(holder);
+      }
     }
   }
 

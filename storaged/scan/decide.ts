@@ -60,6 +60,11 @@ export function decide(db: Db): void {
   })();
 }
 
+/** Volumes (scratch numbers) on which frames of a job without an end are content. */
+export function contentVolumes(db: Db, job: number): number[] {
+  return db.prepare<[number], number>("SELECT DISTINCT volume FROM content WHERE job = ?").pluck().all(job);
+}
+
 /** Plans in the order in which the jobs began, which is the order of a catalog. */
 export function* plansOf(db: Db, kinds: readonly JobFate[]): Generator<JobPlan> {
   const marks = kinds.map(() => "?").join(",");

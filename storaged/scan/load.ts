@@ -6,10 +6,11 @@ import { BackupError } from "../../common/errors.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Db } from "../catalog/schema.js";
 import type { JobEndRecord } from "../volume/records.js";
-import { isEnded, type JobPlan, plansOf } from "./decide.js";
+import { contentVolumes, isEnded, type JobPlan, plansOf } from "./decide.js";
 import { JobLoader, loadVolumes } from "./load-jobs.js";
 import { ListLoader, type ListResult } from "./load-list.js";
 import { ManifestFrames } from "./manifest-frames.js";
+import { loadOlder, olderText } from "./older-lists.js";
 import { Orphans } from "./orphans.js";
 import { PoolTable } from "./pools.js";
 import { directlyBelow, type LoadedJob, linkJob, placeJob } from "./relations.js";
@@ -104,19 +105,11 @@ class CatalogLoad {
     }
     const closing =
       isEnded(plan) && plan.kind === "kept" ? (plan.record as JobEndRecord).closing : ([0, 0] as const);
-    const volumes = plan.kind === "ghost" && !isEnded(plan) ? this.#contentVolumes(plan.job) : undefined;
+    const volumes = plan.kind === "ghost" && !isEnded(plan) ? contentVolumes(this.#scratch, plan.job) : undefined;
     const frames = this.#jobs.addFrames(plan.job, local, closing, volumes);
     if (plan.kind !== "ghost" || there !== undefined) return;
     if (frames > 0) this.#result.ghosts++;
     else this.#db.prepare("DELETE FROM job WHERE id = ?").run(local);
-  }
-
-  /** Volumes on which frames of a job without an end are content. */
-  #contentVolumes(job: number): number[] {
-    return this.#scratch
-      .prepare<[number], number>("SELECT DISTINCT volume FROM content WHERE job = ?")
-      .pluck()
-      .all(job);
   }
 
   #poolOf(plan: JobPlan): string {
@@ -146,12 +139,22 @@ class CatalogLoad {
   }
 
   async #addList(job: number, local: number, record: JobEndRecord): Promise<void> {
+    const lists = this.#lists;
+    const manifests = this.#manifests;
     try {
-      const found = await this.#lists.load(local, record, this.#manifests.pieces(job, record));
+      const found = await lists.load(local, record, manifests.pieces(job, record));
       if (found.damaged > 0) await this.#tellDamaged(local, record, found);
     } catch (error) {
       if (!(error instanceof GarbledInput)) throw error;
-      await this.#leaveOut(job, local, record, error.message);
+      const older = await loadOlder(
+        { scratch: this.#scratch, db: this.#db, jobs: this.#jobs, lists, manifests },
+        job,
+        local,
+        record,
+      );
+      if (older === undefined) return this.#leaveOut(job, local, record, error.message);
+      await this.#options.complain(olderText(record, older.record, error.message));
+      if (older.found.damaged > 0) await this.#tellDamaged(local, older.record, older.found);
     }
   }
 

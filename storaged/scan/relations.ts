@@ -63,11 +63,15 @@ export function placeJob(scratch: Db, db: Db, { job, local, volume }: LoadedJob)
   const begins = scratch.prepare<[number, number], number | null>(
     `SELECT min(b.offset) FROM begin b JOIN volume v ON v.id = b.volume WHERE b.job = ? AND v.local = ?`,
   );
+  // The record in force is looked for where an extent ends.
+  const inForce = endings.find(({ id }) => id === volume);
+  let own: { volume: number; first: number; last: number } | undefined;
   for (const ending of endings) {
     const extent = extents.get(ending.volume);
-    if (extent !== undefined) extent.last = Math.max(extent.last, ending.end);
-    else if (ending.id === volume)
-      extents.set(ending.volume, { volume: ending.volume, first: ending.offset, last: ending.end });
+    const here = { volume: ending.volume, first: ending.offset, last: ending.end };
+    if (extent === undefined && ending.id === volume) extents.set(ending.volume, here);
+    else if (extent !== undefined && ending === inForce && extent.last > ending.end) own = here;
+    else if (extent !== undefined) extent.last = Math.max(extent.last, ending.end);
   }
   const insert = db.prepare("INSERT INTO job_volume VALUES (?, ?, ?, ?, ?)");
   const order = [...extents.values()].sort((a, b) => a.volume - b.volume);
@@ -75,6 +79,7 @@ export function placeJob(scratch: Db, db: Db, { job, local, volume }: LoadedJob)
     const begin = begins.pluck().get(job, at);
     insert.run(local, ord, at, Math.min(first, begin ?? first), last);
   }
+  if (own !== undefined) insert.run(local, order.length, own.volume, own.first, own.last);
   const record = db.prepare("INSERT OR IGNORE INTO job_record VALUES (?, ?)");
   for (const ending of endings) if (extents.has(ending.volume)) record.run(local, ending.volume);
 }

@@ -127,10 +127,18 @@ export class BackupSession {
     const { chain, bases, ownNewest } = parents;
     const facts = { uuid, jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment };
     const { type = "B", copyOf = "", draws = [], holds = [] } = this.#origin ?? {};
-    return this.#deps.catalog.writer.begin({
-      ...facts,
-      ...{ level: this.level, startMs: this.#stateMs, chain, bases, ownNewest, type, copyOf, draws, holds },
-    });
+    const { catalog } = this.#deps;
+    const begin = () =>
+      catalog.writer.begin({
+        ...facts,
+        ...{ level: this.level, startMs: this.#stateMs, chain, bases, ownNewest, type, copyOf, draws, holds },
+      });
+    // From the begin on none of these lists can be dropped.
+    return catalog.withListsOf(
+      [...chain, ...bases, ownNewest, ...draws, ...holds],
+      begin,
+      this.#abort.signal,
+    );
   }
 
   async #transfer(job: BegunJob): Promise<JobResult> {

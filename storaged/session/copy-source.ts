@@ -66,7 +66,7 @@ export async function serveCopy(
   const abort = () => void plan.close();
   stream.signal.addEventListener("abort", abort, { once: true });
   try {
-    return await drive(plan, source, role, wish);
+    return await catalog.withLists(jobs, () => drive(plan, source, role, wish), stream.signal);
   } catch (error) {
     if (stream.signal.aborted) throw stream.signal.reason;
     // The target fails its job with these words.
@@ -74,8 +74,7 @@ export async function serveCopy(
     throw error;
   } finally {
     stream.signal.removeEventListener("abort", abort);
-    await plan.close();
-    await source.close();
+    await Promise.allSettled([plan.close(), source.close()]);
     await catalog.writer.letGo(holder);
   }
 }

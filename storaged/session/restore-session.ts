@@ -137,7 +137,9 @@ export class RestoreSession {
     const abort = () => void worker.close();
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     this.#abort.signal.throwIfAborted();
-    plan.summary = await remote.build(this.#request.selection?.jobIds ?? [], this.#rules);
+    const jobIds = this.#request.selection?.jobIds ?? [];
+    const build = () => remote.build(jobIds, this.#rules);
+    plan.summary = await catalog.withListsOf(jobIds, build, this.#abort.signal);
     this.#failed = plan.summary.failed;
     const { volumeIds, volumeUuids } = plan.summary;
     if (!(await catalog.writer.hold(this.jobUuid, volumeIds, volumeUuids))) {

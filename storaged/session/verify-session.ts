@@ -72,7 +72,11 @@ export class VerifySession {
     const { reporter, deps, request } = this.#work;
     try {
       await reporter.setState("running");
-      const { expected, examined, bytes, differences, volumes } = await this.#verify();
+      const { catalog } = deps;
+      const verify = () => this.#verify();
+      const { expected, examined, bytes, differences, volumes } = await (request.verified > 0
+        ? catalog.withListsOf([request.verified], verify, this.#abort.signal)
+        : verify());
       const counts = { filesExpected: expected, examined, files: examined, bytes, differences, volumes };
       // What cannot be read is an error, another state of the files is not.
       const errors = request.level === "Data" ? differences : 0;

@@ -172,6 +172,13 @@ export class Scenario {
     return row.rows;
   }
 
+  /** Blocks of a job's own file list that are in the catalog: 0 when it was dropped. */
+  listBlocks(jobId: number): number {
+    const sql =
+      "SELECT count(*) AS blocks FROM list_block WHERE job = (SELECT max(id) FROM job WHERE job_id = ?)";
+    return this.#query<{ blocks: number }>(sql, jobId)?.blocks ?? 0;
+  }
+
   /** The launcher of the program under test. */
   get basalt(): string {
     return join(REPOSITORY, "basalt");

@@ -1,6 +1,7 @@
 /** What goes, what stays and why: keep-policies, purge and rebase of parents, volumes that are used again. */
 import { after, before, describe } from "node:test";
 import { Scenario } from "../../helpers/scenario.js";
+import { filesMachines, filesPools, filesTests } from "./files.js";
 import { keepMachines, keepTests } from "./keep.js";
 import { parentMachines, parentPools, parentTests } from "./parents.js";
 import { volumeMachines, volumePools, volumeTests } from "./volumes.js";
@@ -12,8 +13,8 @@ describe("retention", () => {
   before(async () => {
     scenario = await Scenario.create("retention");
     await scenario.define(
-      [...keepMachines, ...parentMachines, ...volumeMachines],
-      [...parentPools, ...volumePools],
+      [...keepMachines, ...parentMachines, ...volumeMachines, ...filesMachines],
+      [...parentPools, ...volumePools, ...filesPools],
     );
     await scenario.installation.startAll();
   });
@@ -23,4 +24,5 @@ describe("retention", () => {
   keepTests(get);
   parentTests(get);
   volumeTests(get);
+  filesTests(get);
 });
