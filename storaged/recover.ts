@@ -16,7 +16,7 @@ import type { VolumeFiles } from "./session/volume-files.js";
 import type { Store } from "./store/store.js";
 import { volumePath } from "./volume/label.js";
 import { DamagedVolume, VolumeReader } from "./volume/reader.js";
-import { decodeJobEnd } from "./volume/records.js";
+import { decodeChange, decodeJobEnd } from "./volume/records.js";
 
 export interface RecoverOptions {
   catalog: Catalog;
@@ -46,11 +46,8 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
   }
 }
 
-async function settle(
-  { catalog, store, files, log }: RecoverOptions,
-  volume: VolumeRecord,
-  device: DeviceResource,
-): Promise<void> {
+async function settle(options: RecoverOptions, volume: VolumeRecord, device: DeviceResource): Promise<void> {
+  const { catalog, store, files, log } = options;
   // Nothing in these files counts: recycling and truncating take them whatever they hold.
   if (volume.status === "Purged" || volume.status === "Recycle") return;
   const path = volumePath(device.archiveDevice, volume.name);
@@ -65,27 +62,49 @@ async function settle(
     const needed = await catalog.writer.neededBytes(volume.id);
     if (stat.sizeBytes === volume.bytes && needed === volume.bytes) return;
     if (stat.sizeBytes <= needed) return;
-    const unknown = await jobsBehind(catalog, store, path, needed);
-    if (unknown.length === 0) await files.cutBack(volume, device);
-    else await setReadOnly(catalog, log, volume, unknown);
+    const { jobIds, content } = await looksBehind(catalog, store, path, needed);
+    const shown = jobIds.slice(0, 10).join(", ") + (jobIds.length > 10 ? ", …" : "");
+    if (jobIds.length > 0)
+      await setReadOnly(
+        options,
+        volume,
+        `jobs, or lists of them, that the catalog does not know (JobIds ${shown})`,
+      );
+    else if (content && (await isOlder(options)))
+      await setReadOnly(
+        options,
+        volume,
+        "content that was moved there from a volume that is not there any more",
+      );
+    else await files.cutBack(volume, device);
   } catch (error) {
     log.warn(`Volume "${volume.name}" could not be looked at`, { err: error });
   }
 }
 
+interface Behind {
+  /** JobIds of committed jobs that this catalog has never heard of, or not of their newest list. */
+  jobIds: number[];
+  /** A vacuum has moved content there. */
+  content: boolean;
+}
+
 /**
- * JobIds of committed jobs behind `offset` that this catalog has never heard of. Every job is in the catalog before
- * it writes, so only a catalog that is older than the volume (restored from a copy) meets any: cutting them off would
- * lose them.
+ * What lies behind `offset`. Every job is in the catalog before it writes, and so is the revision of every list: only
+ * a catalog that is older than the volume (restored from a copy) meets what it does not know. Cutting that off would
+ * lose it.
  */
-async function jobsBehind(catalog: Catalog, store: Store, path: string, offset: number): Promise<number[]> {
-  const found = new Map<string, number>();
+async function looksBehind(catalog: Catalog, store: Store, path: string, offset: number): Promise<Behind> {
+  const found = new Map<string, { uuid: string; revision: number; jobId: number }>();
+  let content = false;
   const reader = await VolumeReader.open(store, path);
   try {
     for await (const item of reader.scan({ from: offset, frames: false })) {
-      if (item.type !== "record" || item.kind !== RecordKind.jobEnd) continue;
-      const { jobUuid, jobId } = decodeJobEnd(item.body);
-      found.set(jobUuid, jobId);
+      if (item.type !== "record") continue;
+      if (item.kind === RecordKind.catalog) content ||= decodeChange(item.body)?.op === "content";
+      if (item.kind !== RecordKind.jobEnd) continue;
+      const { jobUuid: uuid, jobId, revision } = decodeJobEnd(item.body);
+      if (revision >= (found.get(uuid)?.revision ?? 0)) found.set(uuid, { uuid, revision, jobId });
     }
   } catch (error) {
     // The torn end of what was written last; what lies before it was looked at.
@@ -93,20 +112,43 @@ async function jobsBehind(catalog: Catalog, store: Store, path: string, offset: 
   } finally {
     await reader.close();
   }
-  const unknown = await catalog.reader.unknownJobs([...found.keys()]);
-  return unknown.map((uuid) => found.get(uuid)!);
+  const unknown = await catalog.reader.unknownJobs([...found.values()]);
+  return { jobIds: unknown.map((uuid) => found.get(uuid)!.jobId), content };
+}
+
+/**
+ * Is a volume not what the catalog says of it? After a crash all are; a catalog from a copy knows volumes as they were
+ * before they were emptied and used again. What was moved away from them has its only copy where it was moved to.
+ */
+async function isOlder({ catalog, store, devices }: RecoverOptions): Promise<boolean> {
+  for (const volume of await catalog.reader.listVolumes("", "")) {
+    const device = devices.get(volume.device);
+    if (device === undefined || volume.status === "Purged" || volume.status === "Recycle") continue;
+    const path = volumePath(device.archiveDevice, volume.name);
+    const stat = await store.stat(path);
+    if (stat === undefined || stat.sizeBytes < volume.bytes) return true;
+    const reader = await VolumeReader.open(store, path);
+    try {
+      const { volumeUuid } = await reader.readLabel();
+      if (volume.uuid !== "" && volumeUuid !== volume.uuid) return true;
+    } catch (error) {
+      if (!(error instanceof DamagedVolume)) throw error;
+      return true;
+    } finally {
+      await reader.close();
+    }
+  }
+  return false;
 }
 
 async function setReadOnly(
-  catalog: Catalog,
-  log: Log,
+  { catalog, log }: RecoverOptions,
   { id, name }: VolumeRecord,
-  jobIds: number[],
+  what: string,
 ): Promise<void> {
   await catalog.writer.setVolumeStatus(id, "Read-Only");
-  const shown = jobIds.slice(0, 10).join(", ") + (jobIds.length > 10 ? ", …" : "");
   log.error(
-    `Volume "${name}" holds jobs that the catalog does not know (JobIds ${shown}): the catalog is older than the ` +
-      'volume. The volume is Read-Only now and nothing was cut off; "basalt volume scan --add" takes the jobs in',
+    `Volume "${name}" holds ${what}: the catalog is older than the volume. The volume is Read-Only now and nothing ` +
+      'was cut off; "basalt volume scan --add" takes it in',
   );
 }

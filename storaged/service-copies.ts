@@ -35,7 +35,10 @@ export interface CopyHost {
   session: (jobUuid: string) => unknown;
 }
 
-export function copyHandlers(host: CopyHost): Handlers {
+export function copyHandlers(
+  host: CopyHost,
+  exclusively: <T>(work: () => Promise<T>) => Promise<T>,
+): Handlers {
   const { options } = host;
   return {
     StartVirtualFull: async (request: StorageVirtualFull__Output, context, send) =>
@@ -49,7 +52,7 @@ export function copyHandlers(host: CopyHost): Handlers {
         return dialStorage(request);
       };
       const deleteJobs = () => deleteMigrated(catalog, deleter, log);
-      const deps = { ...host.backupDeps(), source: sourceOf(options), dial, deleteJobs };
+      const deps = { ...host.backupDeps(), source: sourceOf(options), dial, deleteJobs, exclusively };
       await host.run(await copySession(deps, request, send), context);
     },
     OfferCopy: async (request: StorageCopyOffer__Output, context, send) => {

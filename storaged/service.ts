@@ -93,7 +93,7 @@ export class StoragedService {
       ...catalogHandlers(this.#options, (list) => takeRules(retention, list)),
       ...volumeHandlers(this.#options),
       ...retentionHandlers(retention),
-      ...copyHandlers(this.#copyHost()),
+      ...copyHandlers(this.#copyHost(), (work) => retention.retention.exclusively(work)),
       ...verifyHandlers({
         options: this.#options,
         run: (session, context) => this.#run(session, context),

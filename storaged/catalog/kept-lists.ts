@@ -71,6 +71,18 @@ export class KeptLists {
     return [...found.values()];
   }
 
+  /** JobIds of the job and of all that lie over its list. */
+  jobsOver(job: LocalJob): number[] {
+    return this.#db
+      .prepare<{ job: number }, number>(
+        `WITH near(id) AS (SELECT @job UNION SELECT job FROM job_base WHERE base_job = @job)
+         SELECT DISTINCT job_id FROM job WHERE status IN ('T', 'W') AND id IN (SELECT id FROM near
+           UNION SELECT p.job FROM job_parent p JOIN near n ON n.id = p.parent) ORDER BY job_id`,
+      )
+      .pluck()
+      .all({ job });
+  }
+
   /** What tells a job's manifest from another's. */
   listFacts(job: LocalJob): DroppedList | undefined {
     return this.#db

@@ -84,10 +84,12 @@ export class JobQueries {
     return raws.map((raw) => this.#listing(raw));
   }
 
-  /** Those of these UUIDs that no job of this catalog has. */
-  unknownJobs(uuids: readonly string[]): string[] {
-    const known = this.#db.prepare("SELECT 1 FROM job WHERE uuid = ?");
-    return uuids.filter((uuid) => known.get(uuid) === undefined);
+  /** UUIDs of those of these end records that this catalog is too old for: it has no such job, or not that revision. */
+  unknownJobs(ends: readonly { uuid: string; revision: number }[]): string[] {
+    const known = this.#db.prepare("SELECT 1 FROM job WHERE uuid = ? AND revision >= ?");
+    return ends
+      .filter(({ uuid, revision }) => known.get(uuid, revision) === undefined)
+      .map(({ uuid }) => uuid);
   }
 
   highestJobId(): number {

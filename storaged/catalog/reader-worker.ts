@@ -102,6 +102,7 @@ export function readerMethods(db: Db) {
       findable(query).map(({ id }) => id),
     droppedLists: kept.droppedLists.bind(kept),
     droppedOn: kept.droppedOn.bind(kept),
+    jobsOver: kept.jobsOver.bind(kept),
     listFacts: kept.listFacts.bind(kept),
     closingFrames: kept.closingFrames.bind(kept),
     listPools: (name: string) => listPools(db, name),

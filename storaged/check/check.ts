@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { BackupError, describeError } from "../../common/errors.js";
 import { monotonicMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
-import type { VolumeRecord } from "../catalog/types.js";
+import type { LocalJob, VolumeRecord } from "../catalog/types.js";
 import { type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
@@ -79,6 +79,8 @@ export class CheckRun {
   readonly signal: AbortSignal;
   readonly thread: Remote<CheckMethods>;
   readonly summary: CheckSummary = { volumes: 0, frames: 0, bytes: 0, findings: 0, repaired: 0, jobIds: [] };
+  /** Jobs with a closing frame that cannot be read. */
+  readonly badClosing = new Set<LocalJob>();
   readonly #telling: CheckTelling;
   readonly #startedAt = monotonicMs();
   #toldAt = 0;
@@ -226,10 +228,10 @@ export class CheckRun {
 
   async #lists(volumes: readonly VolumeRecord[], all: boolean): Promise<void> {
     const only = !all && volumes.length === 1 ? volumes[0]!.id : 0;
-    const dropped = await loadDropped(this.deps.catalog, await this.thread.badVolumes(), this.signal);
-    for (const { list, why } of dropped) {
-      await this.find({ ...NONE, kind: "damaged", text: why, jobIds: [list.jobId] });
-      this.#affected(list.jobId);
+    const bad = { volumes: await this.thread.badVolumes(), jobs: [...this.badClosing] };
+    for (const { text, jobIds } of await loadDropped(this.deps.catalog, bad, this.signal)) {
+      await this.find({ ...NONE, kind: "damaged", text, jobIds });
+      for (const jobId of jobIds) this.#affected(jobId);
     }
     await this.thread.openWalk(only);
     const names = new Map(

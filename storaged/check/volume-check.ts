@@ -197,7 +197,8 @@ export class VolumeCheck {
     if (known === undefined) return;
     if (!known.setAside) this.#errors++;
     const closing = index.entries.length === 0;
-    if (!closing) await this.#lose(known);
+    if (closing) this.#run.badClosing.add(known.job);
+    else await this.#lose(known);
     const what = closing ? "part of its list for readers without a catalog" : `frame ${index.sequence}`;
     const text = `JobId ${known.jobId}: ${what} is damaged: ${wrong}`;
     const repaired = this.#outcome(!closing, known.setAside);

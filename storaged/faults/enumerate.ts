@@ -20,6 +20,8 @@ export interface Scenario {
   prepare?: (play: Play) => Promise<void>;
   /** The operation whose steps are tried. It must cope with failed jobs. */
   run: (play: Play) => Promise<void>;
+  /** Goes after the operation, or the start after it, before everything must be well: what an operator does then. */
+  mend?: (play: Play) => Promise<void>;
 }
 
 export interface Tried {
@@ -31,13 +33,13 @@ export interface Tried {
 }
 
 /** What stands when a scenario begins: made once, copied for each try. */
-interface Start {
+export interface Start {
   scenario: Scenario;
   image: Image | undefined;
   ledger: Ledger;
 }
 
-async function prepared(scenario: Scenario): Promise<Start> {
+export async function prepared(scenario: Scenario): Promise<Start> {
   if (scenario.prepare === undefined) return { scenario, image: undefined, ledger: new Ledger() };
   const play = await new Play({ pools: scenario.pools }).start();
   await scenario.prepare(play);
@@ -64,17 +66,17 @@ export async function enumerate(scenario: Scenario): Promise<Tried> {
 }
 
 /** With BASALT_FIRST one problem is enough. */
-const enough = ({ problems }: Tried): boolean =>
+export const enough = ({ problems }: Tried): boolean =>
   problems.length > 0 && process.env.BASALT_FIRST !== undefined;
 
-interface Recorded {
+export interface Recorded {
   step: string;
   moment: Moment;
   ledger: Ledger;
 }
 
 /** Runs the scenario once and keeps what a crash in front of each step would leave. */
-async function record(start: Start): Promise<Recorded[]> {
+export async function record(start: Start): Promise<Recorded[]> {
   const recorded: Recorded[] = [];
   const counter = new Counter();
   const play = playOf(start, counter);
@@ -98,6 +100,7 @@ async function record(start: Start): Promise<Recorded[]> {
     assert.ok(result.ok === true || wanted, `undisturbed job ${jobId} failed: ${result.reason}`);
   }
   note("the end");
+  await start.scenario.mend?.(play);
   await play.verify();
   await play.verifyNothingLeft();
   await verifyRescan(wholeImage(play.disk).volumes, play.ledger, start.scenario.pools);
@@ -122,7 +125,8 @@ async function crashes(scenario: Scenario, recorded: readonly Recorded[], tried:
   }
 }
 
-function identityOf({ volumes, catalog, log }: Image): string {
+/** Equal for equal content. */
+export function identityOf({ volumes, catalog, log }: Image): string {
   const hash = createHash("sha1");
   for (const [path, content] of volumes) hash.update(`${path} ${content.length}\n`).update(content);
   return hash.update(`${log.length}\n`).update(log).update(catalog).digest("hex");
@@ -132,11 +136,17 @@ function identityOf({ volumes, catalog, log }: Image): string {
  * Starts on what a crash left and checks everything; `thorough`: also that the next job harmed nobody, and that a
  * scan of the volumes says the same.
  */
-async function afterCrash(scenario: Scenario, image: Image, ledger: Ledger, thorough = true): Promise<void> {
+export async function afterCrash(
+  scenario: Scenario,
+  image: Image,
+  ledger: Ledger,
+  thorough = true,
+): Promise<void> {
   const { pools } = scenario;
   const play = new Play({ pools, image, ledger });
   try {
     await play.start();
+    await scenario.mend?.(play);
     await play.verify();
     await play.verifyNothingLeft();
     await goOn(play, thorough);
@@ -215,7 +225,8 @@ async function runOf(scenario: Scenario, play: Play): Promise<void> {
   }
 }
 
-function assertClear(reason: string, whose: string): void {
+/** @throws AssertionError when it is not one line that an operator can read. */
+export function assertClear(reason: string, whose: string): void {
   assert.match(reason, /^[^\n]{8,400}$/, `${whose} is not one clear line`);
   assert.doesNotMatch(reason, /TypeError|RangeError|undefined|\[object|\.js:/, whose);
 }
@@ -227,6 +238,7 @@ async function afterFailure(scenario: Scenario, play: Play): Promise<void> {
     assertClear(result.reason ?? "", `the reason of job ${jobId}`);
   }
   const undecided = [...play.ledger.jobs].filter(([, { state }]) => state === "open");
+  await scenario.mend?.(play);
   await play.verify();
   await goOn(play, false);
   await play.daemon.stop();
@@ -237,7 +249,7 @@ async function afterFailure(scenario: Scenario, play: Play): Promise<void> {
 }
 
 /** False when `work` failed, which is noted. */
-async function noting(
+export async function noting(
   tried: Tried,
   what: string | (() => string),
   work: () => Promise<void>,
@@ -255,7 +267,7 @@ async function noting(
 /** Longer than any undisturbed run by far: only a hang takes it. */
 const HANG_MS = 20_000;
 
-async function withinTime(work: Promise<void>): Promise<void> {
+export async function withinTime(work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error("it never ends")), HANG_MS);

@@ -83,6 +83,8 @@ export const nearVerifier = {
 export interface NearOptions {
   pools?: readonly PoolDefinition[];
   beforeCommit?: CommitHook;
+  /** Called when the catalog is open and nothing was done yet. */
+  opened?: (daemon: NearDaemon) => void;
 }
 
 export class NearDaemon {
@@ -127,6 +129,7 @@ export class NearDaemon {
   /** Starts as the daemon does: opens the catalog, recovers what the last end left, takes the pools. */
   static async start(disk: Disk, options: NearOptions = {}): Promise<NearDaemon> {
     const daemon = new NearDaemon(disk, options);
+    options.opened?.(daemon);
     try {
       const { catalog, store, files, devices } = daemon;
       const { workingDirectory } = disk;

@@ -66,6 +66,7 @@ export interface PlayOptions {
   ledger?: Ledger | undefined;
   store?: MemoryStoreOptions;
   beforeCommit?: CommitHook;
+  opened?: (daemon: NearDaemon) => void;
 }
 
 export class Play {
@@ -87,10 +88,11 @@ export class Play {
   }
 
   async start(): Promise<this> {
-    const { pools, beforeCommit } = this.#options;
+    const { pools, beforeCommit, opened } = this.#options;
     this.#daemon = await NearDaemon.start(this.disk, {
       ...(pools === undefined ? {} : { pools }),
       ...(beforeCommit === undefined ? {} : { beforeCommit }),
+      ...(opened === undefined ? {} : { opened }),
     });
     return this;
   }

@@ -60,6 +60,17 @@ export class JobDeleter {
     return { purgedVolumes: done.purgedVolumes, warnings: [...warnings, ...done.warnings] };
   }
 
+  /** Goes on with deletions that failed half-way, such as on a full disk. Never throws; gives warnings. */
+  async finishDoomed(): Promise<string[]> {
+    const doomed = await this.#options.catalog.writer.doomed();
+    if (doomed.length === 0) return [];
+    try {
+      return (await this.#finish(doomed, false)).warnings;
+    } catch (error) {
+      return [`${doomed.length} jobs are still being deleted: ${describeError(error)}`];
+    }
+  }
+
   /** A failed job whose end record may lie on a volume: a delete record takes it back. Gives warnings. */
   async settle(job: LocalJob): Promise<string[]> {
     const { writer } = this.#options.catalog;
@@ -86,12 +97,15 @@ export class JobDeleter {
   ): Promise<{ warnings: string[]; failed: unknown; written: boolean }> {
     const warnings: string[] = [];
     let written = false;
+    const volumes = places.length === 0 ? [] : await this.#options.catalog.reader.listVolumes("", "");
     for (const place of places) {
-      const volume = await this.#volume(place.volume);
+      const volume = volumes.find(({ id }) => id === place.volume);
       if (volume === undefined) continue;
       try {
-        await this.#append(volume, { op: "delete", timeMs: nowMs(), jobs: place.jobs });
-        written = true;
+        const record: ChangeRecord = { op: "delete", timeMs: nowMs(), jobs: place.jobs };
+        await this.#append(volume, record, () => {
+          written = true;
+        });
       } catch (error) {
         if (!isOutOfReach(error)) return { warnings, failed: error, written };
         const text = `Volume "${volume.name}" could not be told that jobs on it were deleted: ${describeError(error)}`;
@@ -101,18 +115,16 @@ export class JobDeleter {
     return { warnings, failed: undefined, written };
   }
 
-  async #append(volume: VolumeRecord, record: ChangeRecord): Promise<void> {
+  /** `synced` is called as soon as the record is on the volume for good, whatever fails after that. */
+  async #append(volume: VolumeRecord, record: ChangeRecord, synced: () => void): Promise<void> {
     const { catalog, desk } = this.#options;
     await desk.withWriter(volume, async (writer) => {
       await writer.appendRecord(RecordKind.catalog, record);
       const end = await writer.sync();
+      synced();
       // Before anybody else may cut the volume back.
       await catalog.writer.recordEnd(volume.id, end);
     });
-  }
-
-  async #volume(id: number): Promise<VolumeRecord | undefined> {
-    return (await this.#options.catalog.reader.listVolumes("", "")).find((volume) => volume.id === id);
   }
 
   /** Marks the volumes that nobody needs as Purged and clears the catalog of them; gives their names. */

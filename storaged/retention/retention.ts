@@ -78,24 +78,16 @@ export class Retention implements VolumeRetention {
   }
 
   /** @throws BackupError when nothing could be done; what was done by then stands */
-  prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
+  async prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
     this.setRules(order.rules, order.zone);
     // Each list is looked at by itself when it goes: reading many manifests must not keep jobs from getting room.
-    if (order.kind === "files") return this.#pruneFiles(order, signal);
+    if (order.kind === "files")
+      return pruneFiles(this.#options.catalog, await this.#input(order), order, signal);
     return this.exclusively(() => this.#prune(order, signal));
   }
 
-  async #pruneFiles(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
-    const input = await this.#input(order);
-    return pruneFiles(
-      this.#options.catalog,
-      input,
-      { considered: consideredBy(order), dry: order.dry },
-      signal,
-    );
-  }
-
   async #prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
+    const stuck = order.dry ? [] : await this.#options.deleter.finishDoomed();
     const considered = consideredBy(order);
     const volumes = order.kind === "volume" ? await this.#expired(order) : undefined;
     const plan = (input: PlanInput) =>
@@ -103,6 +95,7 @@ export class Retention implements VolumeRetention {
         ? planJobs(input, considered)
         : planVolumes(input, reasonsOf(volumes.over), considered);
     const outcome = await this.#carryOut(plan, order, order.dry, signal);
+    outcome.messages.push(...stuck);
     if (volumes !== undefined) {
       outcome.messages.unshift(...volumes.messages);
       if (!order.dry) await this.#purgeVolumes(volumes.over, outcome);
@@ -233,8 +226,8 @@ export class Retention implements VolumeRetention {
   }
 
   async #purge(order: PurgeOrder, signal: AbortSignal): Promise<RetentionOutcome> {
+    const messages = order.dry ? [] : await this.#options.deleter.finishDoomed();
     const jobs = await this.#options.catalog.reader.retentionJobs();
-    const messages: string[] = [];
     const outcome: RetentionOutcome = {
       decisions: [],
       purgedVolumes: [],

@@ -13,7 +13,7 @@ import { ManifestFrames } from "./manifest-frames.js";
 import { loadOlder, olderText } from "./older-lists.js";
 import { Orphans } from "./orphans.js";
 import { PoolTable } from "./pools.js";
-import { directlyBelow, type LoadedJob, linkJob, placeJob } from "./relations.js";
+import { directlyBelow, type LoadedJob, linkJob, placeJob, promoteCopies } from "./relations.js";
 import type { ScanOptions, ScanResult } from "./types.js";
 
 /** How often one job may have been migrated. */
@@ -105,7 +105,8 @@ class CatalogLoad {
     }
     const closing =
       isEnded(plan) && plan.kind === "kept" ? (plan.record as JobEndRecord).closing : ([0, 0] as const);
-    const volumes = plan.kind === "ghost" && !isEnded(plan) ? contentVolumes(this.#scratch, plan.job) : undefined;
+    const volumes =
+      plan.kind === "ghost" && !isEnded(plan) ? contentVolumes(this.#scratch, plan.job) : undefined;
     const frames = this.#jobs.addFrames(plan.job, local, closing, volumes);
     if (plan.kind !== "ghost" || there !== undefined) return;
     if (frames > 0) this.#result.ghosts++;
@@ -146,12 +147,8 @@ class CatalogLoad {
       if (found.damaged > 0) await this.#tellDamaged(local, record, found);
     } catch (error) {
       if (!(error instanceof GarbledInput)) throw error;
-      const older = await loadOlder(
-        { scratch: this.#scratch, db: this.#db, jobs: this.#jobs, lists, manifests },
-        job,
-        local,
-        record,
-      );
+      const parts = { scratch: this.#scratch, db: this.#db, jobs: this.#jobs, lists, manifests };
+      const older = await loadOlder(parts, job, local, record);
       if (older === undefined) return this.#leaveOut(job, local, record, error.message);
       await this.#options.complain(olderText(record, older.record, error.message));
       if (older.found.damaged > 0) await this.#tellDamaged(local, older.record, older.found);
@@ -247,10 +244,7 @@ class CatalogLoad {
         this.#result.jobs++;
       }
       this.#linkJobs();
-      // A copy stands back only while the job is there that it is a copy of.
-      this.#db.exec(`UPDATE job SET type = 'B' WHERE type = 'C' AND status IN ('T', 'W')
-        AND copy_of NOT IN (SELECT uuid FROM job WHERE status IN ('T', 'W'))
-        AND id = (SELECT max(c.id) FROM job c WHERE c.copy_of = job.copy_of AND c.status IN ('T', 'W'))`);
+      promoteCopies(this.#db);
     })();
     this.#result.jobs += this.#result.present;
   }

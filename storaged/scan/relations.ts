@@ -83,3 +83,10 @@ export function placeJob(scratch: Db, db: Db, { job, local, volume }: LoadedJob)
   const record = db.prepare("INSERT OR IGNORE INTO job_record VALUES (?, ?)");
   for (const ending of endings) if (extents.has(ending.volume)) record.run(local, ending.volume);
 }
+
+/** A copy stands back only while the job is there that it is a copy of. */
+export function promoteCopies(db: Db): void {
+  db.exec(`UPDATE job SET type = 'B' WHERE type = 'C' AND status IN ('T', 'W')
+    AND copy_of NOT IN (SELECT uuid FROM job WHERE status IN ('T', 'W'))
+    AND id = (SELECT max(c.id) FROM job c WHERE c.copy_of = job.copy_of AND c.status IN ('T', 'W'))`);
+}

@@ -15,7 +15,7 @@ import { VolumeReader } from "../volume/reader.js";
 import { decide } from "./decide.js";
 import { loadCatalog } from "./load.js";
 import { isGoodFrame, readVolume } from "./read-volume.js";
-import { FRAME_DAMAGED, FRAME_GOOD, FRAME_UNSEEN, Scratch, ScratchWriter } from "./scratch.js";
+import { FRAME_DAMAGED, FRAME_GOOD, FRAME_UNSEEN, Scratch, ScratchWriter, sqliteFailure } from "./scratch.js";
 import type { ScanOptions, ScanResult } from "./types.js";
 
 export interface ScanCatalogOptions extends ScanOptions {
@@ -47,15 +47,18 @@ const EMPTY: ScanResult = {
 export async function scanCatalog(options: ScanCatalogOptions): Promise<ScanResult> {
   const { catalogFile, add, dry, swap } = options;
   const building = `${catalogFile}.scan`;
-  const scratch = new Scratch(`${catalogFile}.scan-work`);
+  let scratch: Scratch | undefined;
   remove(building);
   try {
+    scratch = new Scratch(`${catalogFile}.scan-work`);
     if (existsSync(catalogFile)) copyCatalog(catalogFile, building, add);
     const result = await scanInto(scratch, building, options);
     if (!dry) await takePlace(swap, building, catalogFile);
     return result;
+  } catch (error) {
+    throw sqliteFailure(building, error);
   } finally {
-    scratch.close();
+    scratch?.close();
     remove(building);
   }
 }
@@ -258,7 +261,8 @@ function checkUuids(scratch: Db, db: Db): void {
     if (there === undefined || there === "" || there === uuid) continue;
     throw new BackupError(
       "VOLUME_MISLABELED",
-      `${path} is another Volume "${name}" than the one in the catalog`,
+      `${path} is another Volume "${name}" than the one in the catalog: it was recycled or relabelled since. ` +
+        "Move the catalog away and scan all volumes without --add",
     );
   }
 }
@@ -277,6 +281,8 @@ async function takePlace(swap: Store, from: string, to: string): Promise<void> {
     await file.close();
   }
   for (const suffix of ["-wal", "-shm"]) rmSync(`${to}${suffix}`, { force: true });
+  // Gone for good before the new name counts: after a power cut a log that came back would be applied to it.
+  await swap.syncDirectory(dirname(to));
   await swap.rename(from, to);
   await swap.syncDirectory(dirname(to));
 }

@@ -1,6 +1,7 @@
 /** What a scan has read from volumes and not decided upon yet: a SQLite file that nobody needs afterwards. */
 import { rmSync } from "node:fs";
 import Database from "better-sqlite3";
+import { BackupError, codeOf } from "../../common/errors.js";
 import { type FrameIndex, writeEntries } from "../../common/format/frame.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import type { Db } from "../catalog/schema.js";
@@ -44,14 +45,19 @@ export class Scratch {
 
   /** A file left by an interrupted scan is replaced. */
   constructor(file: string) {
-    rmSync(file, { force: true });
+    remove(file);
     this.#file = file;
     this.db = new Database(file);
-    this.db.pragma("journal_mode = OFF");
-    this.db.pragma("synchronous = OFF");
-    this.db.pragma("cache_size = -16000");
-    this.db.pragma("temp_store = FILE");
-    this.db.exec(TABLES);
+    try {
+      this.db.pragma("journal_mode = OFF");
+      this.db.pragma("synchronous = OFF");
+      this.db.pragma("cache_size = -16000");
+      this.db.pragma("temp_store = FILE");
+      this.db.exec(TABLES);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Before anything is asked by job. */
@@ -61,8 +67,21 @@ export class Scratch {
 
   close(): void {
     this.db.close();
-    rmSync(this.#file, { force: true });
+    remove(this.#file);
   }
+}
+
+function remove(file: string): void {
+  rmSync(file, { force: true });
+}
+
+/** A failure of SQLite as an operator reads it; every other error is given back as it is. */
+export function sqliteFailure(file: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (error instanceof BackupError || !code?.startsWith("SQLITE_")) return error;
+  const kind = code === "SQLITE_FULL" ? "STORE_FULL" : "CATALOG_UNUSABLE";
+  const text = `cannot build the catalog ${file}: ${(error as Error).message}; nothing was changed`;
+  return new BackupError(kind, text, { cause: error });
 }
 
 /** `frame.state` */

@@ -26,6 +26,8 @@ export interface CopyDeps extends Omit<SessionDeps, "connect"> {
   dial: (request: StorageCopy__Output) => Promise<{ stream: DataStream; close: () => void }>;
   /** Deletes jobs whose place was taken. @throws BackupError JOBS_NEEDED */
   deleteJobs: (jobs: readonly LocalJob[]) => Promise<{ warnings: string[] }>;
+  /** Runs work while nothing is pruned, purged or rebased. (Default: at once) */
+  exclusively?: (work: () => Promise<void>) => Promise<void>;
 }
 
 /** What the copy lies over: JobIds here, and whether that is a copy of everything the original lies over. */
@@ -47,6 +49,7 @@ export async function copySession(
   const original = request.originalJob;
   if (original === null) throw new BackupError("REQUEST_INVALID", "the director did not say what to copy");
   const here = request.fromName === "";
+  const { exclusively = (work: () => Promise<void>) => work() } = deps;
   const place = await placeOf(deps.catalog, request, original);
   const { jobId, jobUuid, job, pool, device, scheduledMs, comment } = request;
   const { jobName, client, fileSet, fileSetDigest, startMs, endMs } = original;
@@ -58,7 +61,9 @@ export async function copySession(
     ...{ kind: request.migrate ? "Migration" : "Copy", startMs, endMs },
     // Until a migrated job has taken its original's place it stands back as a copy does.
     ...{ type: "C", copyOf: request.originalUuid, draws: [], holds: here ? [request.original] : [] },
-    ...(request.migrate ? { committed: (reporter: Reporter) => takePlace(deps, request, reporter) } : {}),
+    ...(request.migrate
+      ? { committed: (reporter: Reporter) => exclusively(() => takePlace(deps, request, reporter)) }
+      : {}),
   };
   let session: BackupSession;
   const connect = (): Promise<Dialed> =>
