@@ -60,8 +60,12 @@ export class LayerQueries {
 
   /** The Bases below a job: those of its Full, in the order of their definition. */
   basesOf(job: LocalJob): LocalJob[] {
-    const full = this.chainOf(job)[0] ?? job;
-    return this.#bases.all(full);
+    return this.ownBasesOf(this.chainOf(job)[0] ?? job);
+  }
+
+  /** The Bases that a job without runs below it lies over. */
+  ownBasesOf(job: LocalJob): LocalJob[] {
+    return this.#bases.all(job);
   }
 
   /**

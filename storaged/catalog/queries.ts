@@ -81,7 +81,8 @@ export class JobQueries {
         ${numbers === "" ? "" : `AND j.job_id IN (${numbers})`}
         ORDER BY j.id DESC LIMIT @limit`)
       .all({ ...query, jobIds: undefined, limit: query.limit > 0 ? query.limit : -1 });
-    return raws.map((raw) => this.#listing(raw));
+    const known = new Map<LocalJob, number>();
+    return raws.map((raw) => this.#listing(raw, known));
   }
 
   /** UUIDs of those of these end records that this catalog is too old for: it has no such job, or not that revision. */
@@ -136,13 +137,20 @@ export class JobQueries {
     return { seq: row[0], parts: row[1] };
   }
 
-  #listing(raw: Raw): JobListing {
+  /** `known`: JobIds that were looked up for the same answer; neighbours lie over the same runs. */
+  #listing(raw: Raw, known: Map<LocalJob, number>): JobListing {
     const record = toJob(raw);
-    const numbers = (jobs: LocalJob[]) => jobs.map((job) => this.#layers.jobIdOf(job));
+    const numbers = (jobs: readonly LocalJob[]): number[] =>
+      jobs.map((job) => {
+        const number = known.get(job) ?? this.#layers.jobIdOf(job);
+        known.set(job, number);
+        return number;
+      });
+    const chain = this.#layers.chainOf(record.id);
     return {
       ...record,
-      bases: numbers(this.#layers.basesOf(record.id)),
-      chain: numbers(this.#layers.chainOf(record.id)),
+      bases: numbers(this.#layers.ownBasesOf(chain[0] ?? record.id)),
+      chain: numbers(chain),
       volumes: this.#volumes.all(record.id),
       needs: this.#needs.all(record.id),
     };
