@@ -256,12 +256,15 @@ export class CheckRun {
       await this.find({ ...at, kind: "catalog", text: `JobId ${jobId}: ${text}` });
     const again = repair ? "stored again by the next backup that meets it" : "";
     let count = files;
+    // Runs over this one show the file too, unless they replaced it.
+    const over = step.lost.length === 0 ? [] : await this.deps.catalog.reader.jobsOver(id);
+    const jobIds = [jobId, ...over.filter((other) => other !== jobId)];
     for (const { path, nowhere, chunks } of step.lost) {
       if (repair && chunks.length > 0)
         await writer.noteNowhere(chunks.map((chunk) => ({ ...chunk, job: id })));
       if (count++ >= FILES_PER_JOB) continue;
       const text = nowhere ? `JobId ${jobId}: content is on no volume` : `JobId ${jobId}: content is damaged`;
-      await this.find({ ...at, kind: nowhere ? "missing" : "damaged", text, path, repaired: again });
+      await this.find({ ...at, jobIds, kind: nowhere ? "missing" : "damaged", text, path, repaired: again });
     }
     if (step.garbled.length > 0 || count > 0) this.#affected(jobId);
     // Chunks that moved or were stored anew since the list was written: the job holds on to them from now on.
@@ -273,7 +276,7 @@ export class CheckRun {
     if (!step.last) return count;
     if (count > FILES_PER_JOB) {
       const text = `JobId ${jobId}: ${count - FILES_PER_JOB} more files are lost`;
-      await this.find({ ...at, kind: "damaged", text, repaired: again });
+      await this.find({ ...at, jobIds, kind: "damaged", text, repaired: again });
     }
     return 0;
   }

@@ -13,6 +13,10 @@ export function findingText(finding: Finding): string {
   const file = path === "" ? "" : `: ${displayPath(path)}`;
   const done = repaired === "" ? "" : ` (${repaired})`;
   let out = `${kind}: ${where}${text}${file}${done}\n`;
+  if (volume === "" && jobIds.length > 1) {
+    const more = jobIds.length > MAX_JOBS + 1 ? ` and ${jobIds.length - MAX_JOBS - 1} more` : "";
+    out += `  also in what lies over it, unless replaced there: JobId ${jobIds.slice(1, MAX_JOBS + 1).join(",")}${more}\n`;
+  }
   if (volume !== "" && jobIds.length > 0) {
     const more = jobIds.length > MAX_JOBS ? ` and ${jobIds.length - MAX_JOBS} more` : "";
     out += `  needed by JobId ${jobIds.slice(0, MAX_JOBS).join(",")}${more}\n`;
