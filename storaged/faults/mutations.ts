@@ -75,8 +75,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a delete record is not synced",
     file: "storaged/retention/delete.ts",
-    from: "      const end = await writer.sync();\n      // Before anybody",
-    to: "      const end = writer.bytes;\n      // Before anybody",
+    from: "      const end = await writer.sync();\n      synced();",
+    to: "      const end = writer.bytes;\n      synced();",
     ...{ test: RETENTION, pattern: "deleting" },
   },
   {
@@ -123,7 +123,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a volume may be purged though kept jobs need it",
-    file: "storaged/catalog/writer-gone.ts",
+    file: "storaged/catalog/writer-purge.ts",
     from: "      if (running || neededBy.length > 0) return { purged: false, neededBy, running };\n",
     to: "",
     ...{ test: HISTORIES, pattern: "histories" },

@@ -53,6 +53,15 @@ const REPACK_SHARE = 0.25;
 
 type Copy = [pool: number, job: number, frame: number, offset: number, length: number, damaged: number];
 
+/** A job whose list is walked. */
+interface ListedJob {
+  id: LocalJob;
+  /** Volumes. */
+  needs: ReadonlySet<number>;
+  /** Pools and clients whose content it may name: `POOL CLIENT`. */
+  draws: ReadonlySet<string>;
+}
+
 export class LiveCount {
   readonly #db: Db;
   readonly #scratch: Db;
@@ -65,7 +74,8 @@ export class LiveCount {
   readonly #bad: ReadonlySet<number>;
   readonly #frameVolume = new Map<number, number>();
   readonly #finished = new Map<LocalJob, boolean>();
-  #job: { id: LocalJob; needs: ReadonlySet<number>; last: Buffer | undefined } | undefined;
+  readonly #clients = new Map<LocalJob, string>();
+  #job: (ListedJob & { last: Buffer | undefined }) | undefined;
   readonly jobs: number;
 
   /** `db` reads; `scratchFile` is made anew; `counted`: from `CountStart`, everything that has to do with the volumes. */
@@ -100,6 +110,13 @@ export class LiveCount {
         .prepare<[number], Buffer>("SELECT data FROM content_part WHERE content = ? ORDER BY seq")
         .pluck(),
       needs: db.prepare<[number], number>("SELECT volume FROM job_need WHERE job = ?").pluck(),
+      draws: db
+        .prepare<{ job: number }, string>(
+          `SELECT pool || ' ' || client FROM job WHERE id = @job
+           UNION SELECT pool || ' ' || client FROM job_draw WHERE job = @job`,
+        )
+        .pluck(),
+      client: db.prepare<[number], string>("SELECT client FROM job WHERE id = ?").pluck(),
       note: this.#scratch.prepare("INSERT OR IGNORE INTO live VALUES (?, ?)"),
     };
   }
@@ -132,10 +149,21 @@ export class LiveCount {
   #nextJob() {
     const id = this.#todo.pop();
     if (id === undefined) return undefined;
-    return { id, needs: new Set(this.#statements.needs.all(id)), last: undefined };
+    const draws = new Set(this.#statements.draws.all({ job: id }));
+    return { id, needs: new Set(this.#statements.needs.all(id)), draws, last: undefined };
   }
 
-  #nameParts(job: { id: LocalJob; needs: ReadonlySet<number> }, identity: Buffer, size: number): void {
+  #clientOf(job: LocalJob): string {
+    let client = this.#clients.get(job);
+    if (client === undefined) {
+      client = this.#statements.client.get(job) ?? "";
+      if (this.#clients.size >= 20_000) this.#clients.clear();
+      this.#clients.set(job, client);
+    }
+    return client;
+  }
+
+  #nameParts(job: ListedJob, identity: Buffer, size: number): void {
     const all = this.#statements.contents.all(identity).filter((content) => content.size === size);
     const content = all.find((one) => one.job === job.id) ?? all[0];
     if (content === undefined) return;
@@ -148,12 +176,14 @@ export class LiveCount {
   }
 
   /** Notes the copy that the job reads, if it lies on one of the volumes. */
-  #name(job: { id: LocalJob; needs: ReadonlySet<number> }, digest: Buffer, length: number): void {
+  #name(job: ListedJob, digest: Buffer, length: number): void {
     let best: { rank: number; frame: number; offset: number; volume: number } | undefined;
-    for (const [, owner, frame, offset, stored, damaged] of this.#statements.copies.all(digest)) {
+    for (const [pool, owner, frame, offset, stored, damaged] of this.#statements.copies.all(digest)) {
       if (stored !== length || !this.#isFinished(owner)) continue;
       const volume = this.#volumeOf(frame);
-      let rank = damaged === 0 ? 0 : 8;
+      let rank = damaged === 0 ? 0 : 32;
+      // What runs over this one may name later: content of its own pool and client, and what it drew on itself.
+      if (!job.draws.has(`${pool} ${this.#clientOf(owner)}`)) rank += 16;
       if (!job.needs.has(volume)) rank += 4;
       if (this.#bad.has(volume)) rank += 2;
       if (owner !== job.id) rank += 1;

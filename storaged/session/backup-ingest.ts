@@ -17,8 +17,9 @@ import type { JobVolumes } from "./job-volumes.js";
 
 const MAX_FRAMES_UNDER_WAY = 8;
 const MAX_STEPS_UNDER_WAY = 64;
-/** Frames whose chunks go to the catalog together. */
+/** Frames whose chunks go to the catalog together, and about how many chunks: other jobs wait for one such call. */
 const BATCH_FRAMES = 64;
+const BATCH_CHUNKS = 1024;
 const CHECKPOINT_MS = 15_000;
 const CHECKPOINT_BYTES = 256 * 1024 * 1024;
 
@@ -93,7 +94,8 @@ export class Ingest {
         this.#batch.push({ ...placed, rawBytes: frame.rawBytes, entries });
         this.#batchDigests.push(...digests);
         this.rawBytes += frame.rawBytes;
-        if (this.#batch.length >= BATCH_FRAMES) await this.#flush();
+        const full = this.#batch.length >= BATCH_FRAMES || this.#batchDigests.length >= BATCH_CHUNKS;
+        if (full) await this.#flush();
         await this.#checkpointIfDue(placed.bytes);
       } finally {
         this.#frames.leave();
