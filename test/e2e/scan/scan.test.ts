@@ -83,7 +83,8 @@ test("every state of a machine on a Base is restored from a scanned catalog", as
     text
       .split("\n")
       .filter((line) => /^\| [1-5] +\|/.test(line))
-      .map((line) => line.replace(/ +/g, " "));
+      // Volumes say when the storage daemon began; the director knew when it did itself, a moment earlier.
+      .map((line) => line.replace(/ +/g, " ").replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, "START"));
   assert.deepEqual(rows(jobsAfter), rows(jobsBefore));
   assert.equal(rows(jobsAfter).length, 5);
 });
