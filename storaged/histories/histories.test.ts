@@ -1,7 +1,10 @@
 import { test } from "node:test";
 import { replay, runHistories } from "./history.js";
 
-const seed = Number(process.env.BASALT_SEED ?? Math.floor(Math.random() * 1e9));
+/** The same in every run of the gate, so that it tells about a change and not about luck; `test:long` throws the dice. */
+const GATE_SEED = 172_280_125;
+
+const seed = Number(process.env.BASALT_SEED ?? GATE_SEED);
 const steps = Number(process.env.BASALT_STEPS ?? 10_000);
 const length = process.env.BASALT_LENGTH;
 const again = process.env.BASALT_REPLAY;
