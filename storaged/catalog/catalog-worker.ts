@@ -109,6 +109,7 @@ export function writerMethods(db: Db) {
     startCount: vacuum.startCount.bind(vacuum),
     moveFrames: vacuum.moveFrames.bind(vacuum),
     reserveEnd: vacuum.reserveEnd.bind(vacuum),
+    noteEnds: vacuum.noteEnds.bind(vacuum),
     leaveVolume: vacuum.leave.bind(vacuum),
     close: () => void db.close(),
   };

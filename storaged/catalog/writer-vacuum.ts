@@ -53,7 +53,10 @@ export interface LeaveRequest {
   jobs: CountedJob[];
   /** Damaged chunks in the catalog when content was counted. */
   damaged: number;
-  /** Where end records were written, synced. */
+}
+
+/** End records that were written anew, synced. */
+export interface PlacedEnds {
   ends: { job: LocalJob; volume: number; offset: number; end: number }[];
   /** Synced lengths of the volumes with end records. */
   lengths: { volume: number; end: number }[];
@@ -230,12 +233,9 @@ export class VacuumStore {
     return now === revision;
   }
 
-  /**
-   * Everything that lives has left the volume: these jobs need it no more. Jobs that changed since they were
-   * counted go on needing it. Gives how many do without it now.
-   */
-  leave({ volume, jobs, damaged, ends, lengths }: LeaveRequest): number {
-    return durably(this.#db, () => {
+  /** From now on these end records are never cut off. */
+  noteEnds({ ends, lengths }: PlacedEnds): void {
+    durably(this.#db, () => {
       for (const { volume: id, end } of lengths) {
         this.#db
           .prepare(
@@ -243,11 +243,20 @@ export class VacuumStore {
           )
           .run({ id, end });
       }
-      for (const { job, volume: to, offset, end } of ends) this.#lies(job, to, offset, end);
+      for (const { job, volume, offset, end } of ends) this.#lies(job, volume, offset, end);
+      this.#grown.clear();
+    });
+  }
+
+  /**
+   * Everything that lives has left the volume: these jobs need it no more. Jobs that changed since they were
+   * counted go on needing it. Gives how many do without it now.
+   */
+  leave({ volume, jobs, damaged }: LeaveRequest): number {
+    return durably(this.#db, () => {
       // What was found damaged meanwhile may have its only good copy here.
       if (this.#damagedChunks() !== damaged) return 0;
       const left = jobs.filter((counted) => this.#unchanged(counted));
-      this.#grown.clear();
       for (const { job } of left) {
         for (const table of ["job_need", "job_volume", "job_record"]) {
           this.#db.prepare(`DELETE FROM ${table} WHERE job = ? AND volume = ?`).run(job, volume);

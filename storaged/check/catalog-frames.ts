@@ -14,6 +14,7 @@ interface Raw {
   id: number;
   job: number;
   job_id: number;
+  status: string;
   offset: number;
   bytes: number;
   raw_bytes: number;
@@ -75,7 +76,7 @@ export class CatalogFrames {
   #frame(id: number): CatalogFrame | undefined {
     const raw = this.#db
       .prepare<[number], Raw>(
-        `SELECT f.id, f.job, j.job_id, f.offset, f.bytes, f.raw_bytes, f.entries
+        `SELECT f.id, f.job, j.job_id, j.status, f.offset, f.bytes, f.raw_bytes, f.entries
          FROM frame f JOIN job j ON j.id = f.job WHERE f.id = ?`,
       )
       .get(id);
@@ -88,7 +89,8 @@ export class CatalogFrames {
       if (damaged !== undefined) chunks++;
       if (damaged === 1) marks++;
     }
-    const facts = { id, job, jobId, offset, bytes, rawBytes, entries: new Uint8Array(entries) };
+    const deleted = raw.status === "G" || raw.status === "D";
+    const facts = { id, job, jobId, deleted, offset, bytes, rawBytes, entries: new Uint8Array(entries) };
     return { ...facts, setAside: chunks > 0 && marks === chunks, marked: marks > 0 };
   }
 
@@ -134,7 +136,10 @@ export class CatalogFrames {
       .get(uuid);
   }
 
-  /** Which of these chunks (32 bytes each) the job has nowhere: a place for each, 1 for missing. */
+  /**
+   * Which of these chunks (32 bytes each) neither the job has nor, undamaged, another finished one of its pool: a place
+   * for each, 1 for missing. A job may have stored a chunk twice, and only the other place may have been vacuumed away.
+   */
   missing(job: number, digests: Uint8Array): Uint8Array {
     const all = asBuffer(digests);
     const has = this.#db
@@ -142,10 +147,17 @@ export class CatalogFrames {
         "SELECT 1 FROM chunk WHERE digest = ? AND job = ? AND frame <> 0 LIMIT 1",
       )
       .pluck();
+    const other = this.#db
+      .prepare<[Buffer, number], number>(
+        `SELECT 1 FROM chunk c JOIN job j ON j.id = c.job WHERE c.digest = ? AND c.damaged = 0 AND c.frame <> 0
+         AND c.pool = (SELECT pool FROM job WHERE id = ?) AND j.dirty = 0 LIMIT 1`,
+      )
+      .pluck();
     const answer = new Uint8Array(all.length / DIGEST_BYTES);
     for (let i = 0; i < answer.length; i++) {
       const digest = all.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
-      if (has.get(digest, job) === undefined) answer[i] = 1;
+      const found = has.get(digest, job) ?? other.get(digest, job);
+      if (found === undefined) answer[i] = 1;
     }
     return answer;
   }

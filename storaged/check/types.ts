@@ -46,6 +46,8 @@ export interface CatalogFrame {
   /** Number of the owner's job in the catalog, and its director's number. */
   job: number;
   jobId: number;
+  /** The job was deleted; others may use its content. */
+  deleted: boolean;
   offset: number;
   bytes: number;
   rawBytes: number;

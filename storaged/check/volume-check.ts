@@ -190,7 +190,8 @@ export class VolumeCheck {
     if (owner === undefined) return;
     const wrong = await this.#wrong(index, data, owner.jobId);
     if (wrong === undefined) {
-      await this.#unknown(item, known?.job ?? owner.id);
+      // What a deleted job stored twice and nobody names may have lost its other place.
+      if (known?.deleted !== true) await this.#unknown(item, known?.job ?? owner.id);
       if (known?.marked === true) await this.#goodAgain(known);
       return;
     }

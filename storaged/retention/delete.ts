@@ -5,14 +5,14 @@
  */
 
 import { describeError } from "../../common/errors.js";
-import { RecordKind } from "../../common/format/frame.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
-import type { LocalJob, VolumeRecord } from "../catalog/types.js";
+import type { LocalJob } from "../catalog/types.js";
 import type { RecordPlace } from "../catalog/writer-gone.js";
 import type { VolumeDesk } from "../session/volume-desk.js";
 import type { ChangeRecord } from "../volume/records.js";
+import { appendChange } from "./change-records.js";
 
 export interface DeleterOptions {
   catalog: Catalog;
@@ -103,7 +103,7 @@ export class JobDeleter {
       if (volume === undefined) continue;
       try {
         const record: ChangeRecord = { op: "delete", timeMs: nowMs(), jobs: place.jobs };
-        await this.#append(volume, record, () => {
+        await appendChange(this.#options, volume, record, () => {
           written = true;
         });
       } catch (error) {
@@ -113,18 +113,6 @@ export class JobDeleter {
       }
     }
     return { warnings, failed: undefined, written };
-  }
-
-  /** `synced` is called as soon as the record is on the volume for good, whatever fails after that. */
-  async #append(volume: VolumeRecord, record: ChangeRecord, synced: () => void): Promise<void> {
-    const { catalog, desk } = this.#options;
-    await desk.withWriter(volume, async (writer) => {
-      await writer.appendRecord(RecordKind.catalog, record);
-      const end = await writer.sync();
-      synced();
-      // Before anybody else may cut the volume back.
-      await catalog.writer.recordEnd(volume.id, end);
-    });
   }
 
   /** Marks the volumes that nobody needs as Purged and clears the catalog of them; gives their names. */

@@ -5,17 +5,20 @@
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { GarbledInput } from "../../common/format/varint.js";
+import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob, VolumeRecord } from "../catalog/types.js";
 import type { Remote } from "../catalog/worker-rpc.js";
-import type { CountedJob, LeaveRequest } from "../catalog/writer-vacuum.js";
+import type { CountedJob, PlacedEnds } from "../catalog/writer-vacuum.js";
 import type { Reporter } from "../session/reporter.js";
+import type { VolumeDesk } from "../session/volume-desk.js";
 import type { Store } from "../store/store.js";
 import { checkClosingFrame, unpackFrame } from "../volume/frame-check.js";
 import { uuidText } from "../volume/json.js";
 import { type VolumeFrame, VolumeReader } from "../volume/reader.js";
-import { type JobBeginRecord, manifestRevision } from "../volume/records.js";
+import { type ChangeRecord, type JobBeginRecord, manifestRevision } from "../volume/records.js";
 import type { FrameVerifier } from "../volume/verify.js";
+import { appendChange } from "./change-records.js";
 import { findEndRecord } from "./end-records.js";
 import type { LiveFrame, LiveJob } from "./live-count.js";
 import type { LiveMethods } from "./live-worker.js";
@@ -24,6 +27,7 @@ import type { VacuumTarget } from "./vacuum-target.js";
 
 export interface VolumeVacuumOptions {
   catalog: Catalog;
+  desk: Pick<VolumeDesk, "withWriter">;
   store: Store;
   verifier: FrameVerifier;
   live: Remote<LiveMethods>;
@@ -43,6 +47,12 @@ export interface VolumeVacuumOptions {
 }
 
 const PAGE_FRAMES = 64;
+
+/** A job that may do without the volume, and the revision of the end record that is in force; 0: none lay here. */
+interface LeavingJob extends CountedJob {
+  uuid: string;
+  inForce: number;
+}
 
 export class VolumeVacuum {
   readonly #options: VolumeVacuumOptions;
@@ -173,29 +183,41 @@ export class VolumeVacuum {
   async #leave(): Promise<boolean> {
     const { catalog, target, damaged } = this.#options;
     const { id: volume } = this.#volume;
-    const jobs: CountedJob[] = [];
-    const ends: LeaveRequest["ends"] = [];
-    const lengths: LeaveRequest["lengths"] = [];
+    const jobs: LeavingJob[] = [];
+    const placed: PlacedEnds = { ends: [], lengths: [] };
     const all = await this.#jobs();
     for (const job of all) {
-      const counted = job.hasRecord ? await this.#renewEnd(job, ends, lengths) : job;
-      if (counted !== undefined) jobs.push({ job: counted.job, revision: counted.revision });
+      const leaving = job.hasRecord ? await this.#renewEnd(job, placed) : { ...job, inForce: 0 };
+      if (leaving !== undefined) jobs.push(leaving);
     }
     const synced = await target.sync();
-    if (synced !== undefined) lengths.push(synced);
-    const left = await catalog.writer.leaveVolume({ volume, jobs, damaged, ends, lengths });
+    if (synced !== undefined) placed.lengths.push(synced);
+    // Before the ones that they take the place of are declared void.
+    await catalog.writer.noteEnds(placed);
+    await this.#retire(jobs);
+    const counted = jobs.map(({ job, revision }) => ({ job, revision }));
+    const left = await catalog.writer.leaveVolume({ volume, jobs: counted, damaged });
     return left === all.length;
   }
 
-  async #renewEnd(
-    job: LiveJob,
-    ends: LeaveRequest["ends"],
-    lengths: LeaveRequest["lengths"],
-  ): Promise<CountedJob | undefined> {
+  /**
+   * The end records that stay here are out of date, and no delete record will ever be written here again: one that
+   * names them keeps a scan from bringing the jobs back once they are deleted and the volumes with the newer records
+   * are used again.
+   */
+  async #retire(leaving: readonly LeavingJob[]): Promise<void> {
+    const jobs = leaving
+      .filter(({ inForce }) => inForce > 1)
+      .map(({ uuid, inForce }) => ({ jobUuid: uuid, revision: inForce - 1 }));
+    const record: ChangeRecord = { op: "delete", timeMs: nowMs(), jobs };
+    if (jobs.length > 0) await appendChange(this.#options, this.#volume, record);
+  }
+
+  async #renewEnd(job: LiveJob, { ends, lengths }: PlacedEnds): Promise<LeavingJob | undefined> {
     const { store, pathOf, target, catalog, reporter, renewed } = this.#options;
     const { id: leaving, name } = this.#volume;
     // This vacuum wrote the one in force when it emptied another volume: those here are out of date.
-    if (renewed.has(job.job)) return job;
+    if (renewed.has(job.job)) return { ...job, inForce: job.revision };
     const found = await findEndRecord(store, pathOf, job.uuid, job.ends);
     // A newer one than the one found may lie where nobody can look: an older list would come into force again.
     const away = job.ends.some(({ volume }) => pathOf(volume) === undefined);
@@ -207,7 +229,7 @@ export class VolumeVacuum {
       return undefined;
     }
     // The one in force lies elsewhere: those here are out of date.
-    if (found.volume !== leaving) return job;
+    if (found.volume !== leaving) return { ...job, inForce: found.record.revision };
     const length = JSON.stringify(found.record).length * 2;
     const before = await target.sync();
     const { volume: to, name: toName } = await target.current(length);
@@ -224,6 +246,6 @@ export class VolumeVacuum {
       volumes,
     });
     ends.push({ job: job.job, volume: placed.volume, offset: placed.offset, end: placed.end });
-    return { job: job.job, revision };
+    return { ...job, revision, inForce: revision };
   }
 }

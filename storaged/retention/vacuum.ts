@@ -228,7 +228,19 @@ export class Vacuum {
       target = new VacuumTarget({ catalog, desk, store, acquire, onVolume }, volume.id);
       const records = new Map((await catalog.reader.listVolumes("", "")).map((one) => [one.id, one]));
       const pathOf = (id: number) => this.#pathOf(records.get(id));
-      const shared = { catalog, store, verifier, live, target, reporter, signal, pathOf, pause, renewed };
+      const shared = {
+        catalog,
+        desk,
+        store,
+        verifier,
+        live,
+        target,
+        reporter,
+        signal,
+        pathOf,
+        pause,
+        renewed,
+      };
       const exclusively = retention.exclusively.bind(retention);
       const { damaged } = start;
       const emptied = await new VolumeVacuum({ ...shared, exclusively, damaged }, volume).run();
