@@ -51,7 +51,7 @@ export function catalogHandlers(
       volumes: (await reader.listVolumes(pool, volume)).map(toVolume),
     }),
     ListJobs: async (request: ListJobsRequest__Output) => ({
-      jobs: (await reader.listJobs(request)).map(toJob),
+      jobs: (await catalog.listJobs(request)).map(toJob),
     }),
     NextJobId: async () => ({ highest: await reader.highestJobId() }),
     Label: async (request: LabelRequest__Output) => label(desk, request),

@@ -7,6 +7,7 @@ import type { FrameEntry } from "../../common/format/frame.js";
 import { writeEntries } from "../../common/format/frame.js";
 import { BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { ByteWriter } from "../../common/format/varint.js";
+import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { WriterMethods } from "../../storaged/catalog/catalog-worker.js";
 import type { PoolDefinition } from "../../storaged/catalog/writer-pools.js";
 
@@ -177,11 +178,6 @@ export class FleetWriter {
     if (block.rows > 0) this.#writer.addState(id, new Uint8Array(block.finish()));
   }
 }
-
-const NO_TOTALS = {
-  ...{ files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 },
-  ...{ baseFiles: 0, baseBytes: 0, usedFiles: 0, errors: 0, warnings: 0 },
-};
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);

@@ -5,8 +5,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { writeEntries } from "../../common/format/frame.js";
 import { BlockWriter, EntryType, emptyRow } from "../../common/format/row.js";
 import { ByteWriter } from "../../common/format/varint.js";
+import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { Catalog } from "../../storaged/catalog/catalog.js";
-import type { FrameRow } from "../../storaged/catalog/types.js";
+import type { FrameRow, VolumeRecord } from "../../storaged/catalog/types.js";
 import { type Fleet, keysOf } from "./generate.js";
 
 export interface Figure {
@@ -17,6 +18,11 @@ export interface Figure {
 const REPEAT = 30;
 const TOGETHER_MS = 20_000;
 const JOBS_AT_ONCE = 8;
+/** What a storage daemon puts into one call for a job. */
+const ROWS_PER_CALL = 256;
+const CALLS_PER_JOB = 40;
+/** Jobs of each of those that store at once, made beforehand: making them is the file daemons' work. */
+const PREPARED = 3;
 
 /** Milliseconds of each call, and what they are like. */
 class Times {
@@ -78,11 +84,15 @@ export async function measureAlone(catalog: Catalog, fleet: Fleet): Promise<Figu
 /** Jobs that are stored at once, and a console that keeps asking. */
 export async function measureTogether(catalog: Catalog, fleet: Fleet): Promise<Figure[]> {
   const [listing, jobs, writing, commits] = [new Times(), new Times(), new Times(), new Times()];
-  const until = performance.now() + TOGETHER_MS;
   const newest = await newestRuns(catalog, fleet);
-  const storing = Array.from({ length: JOBS_AT_ONCE }, async (_, number) => {
+  const [volume] = await catalog.reader.listVolumes("", "");
+  const prepared = Array.from({ length: JOBS_AT_ONCE }, (_, number) =>
+    Array.from({ length: PREPARED }, (_none, round) => prepare(volume!, `extra-${number}-${round}`)),
+  );
+  const until = performance.now() + TOGETHER_MS;
+  const storing = prepared.map(async (jobs, number) => {
     for (let round = 0; performance.now() < until; round++)
-      await store(catalog, number, round, writing, commits);
+      await store(catalog, jobs[round % PREPARED]!, round * JOBS_AT_ONCE + number, writing, commits);
   });
   const asking = (async () => {
     for (let i = 0; performance.now() < until; i++) {
@@ -136,7 +146,7 @@ async function find(catalog: Catalog, client: string, pattern: string, exact: bo
 }
 
 function listJobs(catalog: Catalog, limit: number) {
-  return catalog.reader.listJobs({ jobIds: [], client: "", jobName: "", fileSet: "", beforeMs: 0, limit });
+  return catalog.listJobs({ jobIds: [], client: "", jobName: "", fileSet: "", beforeMs: 0, limit });
 }
 
 async function startCompare(catalog: Catalog, jobId: number): Promise<void> {
@@ -174,70 +184,53 @@ async function deleteNewest(catalog: Catalog, jobId: number): Promise<void> {
   while (!(await catalog.writer.bury(job!.id)));
 }
 
+/** What one call of each kind carries. */
+interface Step {
+  digests: Uint8Array;
+  frame: FrameRow;
+  rows: Uint8Array;
+}
+
+interface Prepared {
+  volume: VolumeRecord;
+  steps: Step[];
+}
+
+function prepare(volume: VolumeRecord, name: string): Prepared {
+  const steps = Array.from({ length: CALLS_PER_JOB }, (_, step) => {
+    const digests = Array.from({ length: ROWS_PER_CALL }, (_none, i) =>
+      createHash("sha256").update(`${name} ${step} ${i}`).digest(),
+    );
+    const all = new Uint8Array(Buffer.concat(digests));
+    return { digests: all, frame: frameOf(volume.id, digests), rows: rowsOf(step, digests) };
+  });
+  return { volume, steps };
+}
+
 /** A run of a machine of its own: some new files, committed. */
 async function store(
-  catalog: Catalog,
+  { writer }: Catalog,
+  { volume, steps }: Prepared,
   number: number,
-  round: number,
   calls: Times,
   commits: Times,
 ): Promise<void> {
-  const { writer, reader } = catalog;
-  const [volume] = await reader.listVolumes("", "");
-  const jobId = 1_000_000 + round * JOBS_AT_ONCE + number;
-  const name = `extra-${number}-${round}`;
-  const job = await calls.of(() =>
-    writer.begin({
-      ...{
-        uuid: randomUUID(),
-        jobId,
-        jobName: name,
-        job: name,
-        client: name,
-        fileSet: "All",
-        fileSetDigest: "d",
-      },
-      ...{
-        level: "Full",
-        pool: "Scale",
-        scheduledMs: 0,
-        startMs: Date.now(),
-        comment: "",
-        chain: [],
-        bases: [],
-        ownNewest: 0,
-      },
-    }),
-  );
-  for (let step = 0; step < 20; step++) {
-    const digests = Array.from({ length: 500 }, (_, i) =>
-      createHash("sha256").update(`${name} ${step} ${i}`).digest(),
-    );
-    await calls.of(() => writer.addFrames(job.id, [frameOf(volume!.id, digests)]));
-    await calls.of(() => writer.known(job.id, new Uint8Array(Buffer.concat(digests))));
-    await calls.of(() => writer.addRows(job.id, rowsOf(step, digests)));
+  const jobId = 1_000_000 + number;
+  const name = `extra-${number}`;
+  const facts = { jobName: name, job: name, client: name, fileSet: "All", fileSetDigest: "d", comment: "" };
+  const times = { scheduledMs: 0, startMs: Date.now() };
+  const rest = { level: "Full" as const, pool: "Scale", chain: [], bases: [], ownNewest: 0 };
+  const job = await calls.of(() => writer.begin({ ...facts, ...times, ...rest, uuid: randomUUID(), jobId }));
+  for (const { digests, frame, rows } of steps) {
+    await calls.of(() => writer.addFrames(job.id, [frame]));
+    await calls.of(() => writer.known(job.id, digests));
+    await calls.of(() => writer.addRows(job.id, rows));
   }
   await writer.finishRows(job.id);
-  const totals = { files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 };
-  const more = {
-    baseFiles: 0,
-    baseBytes: 0,
-    usedFiles: 0,
-    errors: 0,
-    warnings: 0,
-    bytesStored: 0,
-    rawBytes: 0,
-  };
-  const extents = [{ volume: volume!.id, firstOffset: volume!.bytes, endOffset: volume!.bytes + 1 }];
+  const totals = { ...NO_TOTALS, bytesStored: 0, rawBytes: 0 };
+  const extents = [{ volume: volume.id, firstOffset: volume.bytes, endOffset: volume.bytes + 1 }];
   await commits.of(() =>
-    writer.commit({
-      job: job.id,
-      status: "T",
-      endMs: Date.now(),
-      totals: { ...totals, ...more },
-      extents,
-      volumes: [],
-    }),
+    writer.commit({ job: job.id, status: "T", endMs: Date.now(), totals, extents, volumes: [] }),
   );
 }
 

@@ -8,8 +8,11 @@ import {
   EntryType,
   emptyRow,
   encodeXattrs,
+  openBlock,
+  passRow,
   type Row,
   RowFlag,
+  readRow,
   rowsInBlock,
   sameRow,
 } from "./row.js";
@@ -76,6 +79,24 @@ test("blocks of any rows come back", () => {
       `seed ${seed}`,
     );
     assert.ok(bare.every((row, i) => sameRow(row, rows[i]!)));
+  }
+});
+
+test("rows are passed as far as they are read", () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const rows = randomRows(new Random(seed));
+    const { reader, withState } = openBlock(block(rows, seed % 2 === 0));
+    let previous = "";
+    for (const { key } of rows) {
+      const { at } = reader;
+      const passed = passRow(reader, previous, withState);
+      const { at: end } = reader;
+      reader.at = at;
+      assert.equal(readRow(reader, previous, withState).key, key, `seed ${seed}`);
+      assert.deepEqual([passed, end], [key, reader.at], `seed ${seed}`);
+      previous = key;
+    }
+    assert.ok(reader.done);
   }
 });
 

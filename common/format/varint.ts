@@ -137,6 +137,12 @@ export class ByteReader {
     return value;
   }
 
+  /** Leaves out so many bytes. */
+  pass(length: number): void {
+    if (this.at + length > this.end) throw new GarbledInput("input ends early");
+    this.at += length;
+  }
+
   blob(): Buffer {
     return this.raw(this.uint());
   }

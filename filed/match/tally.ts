@@ -1,5 +1,5 @@
 /** Counts and messages of one backup. */
-import type { BackupTotals, JobMessage } from "../../proto/data/backup.js";
+import { type BackupTotals, type JobMessage, NO_TOTALS } from "../../proto/data/backup.js";
 
 export type Report = (type: JobMessage["type"], text: string) => void;
 
@@ -7,19 +7,7 @@ export type Report = (type: JobMessage["type"], text: string) => void;
 const MAX_MESSAGES = 2000;
 
 export class Tally {
-  readonly totals: BackupTotals = {
-    files: 0,
-    deleted: 0,
-    examined: 0,
-    bytes: 0,
-    bytesRead: 0,
-    bytesSent: 0,
-    baseFiles: 0,
-    baseBytes: 0,
-    usedFiles: 0,
-    errors: 0,
-    warnings: 0,
-  };
+  readonly totals: BackupTotals = { ...NO_TOTALS };
   readonly #send: Report;
   readonly #counts = new Map<JobMessage["type"], number>();
 

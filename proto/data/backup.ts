@@ -116,6 +116,12 @@ export interface BackupTotals {
   differences?: number;
 }
 
+/** Of a job that has done nothing yet, or that stores nothing of its own. */
+export const NO_TOTALS: Readonly<BackupTotals> = {
+  ...{ files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 },
+  ...{ baseFiles: 0, baseBytes: 0, usedFiles: 0, errors: 0, warnings: 0 },
+};
+
 export interface BackupEnd {
   ok: boolean;
   /** Why not ok; one line. */

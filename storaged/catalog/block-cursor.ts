@@ -4,7 +4,7 @@
  */
 
 import { BackupError } from "../../common/errors.js";
-import { MAX_BLOCK_RAW_BYTES, type Row, readRow } from "../../common/format/row.js";
+import { MAX_BLOCK_RAW_BYTES, passRow, type Row, readRow } from "../../common/format/row.js";
 import { ByteReader, GarbledInput } from "../../common/format/varint.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { BEHIND_ALL, type RowCursor } from "./overlay.js";
@@ -108,7 +108,27 @@ export class BlockCursor implements RowCursor {
   }
 
   #skipTo(key: string): void {
-    while (this.row !== undefined && this.row.key < key) this.advance();
+    while (this.row !== undefined && this.row.key < key) {
+      if (this.#left > 0) this.#decode(this.#pass(key));
+      else this.advance();
+    }
+  }
+
+  /** Passes the rows of the block before `key`, but never its last one; gives the key before the next row. */
+  #pass(key: string): string {
+    const reader = this.#reader!;
+    let previous = this.row?.key ?? "";
+    while (this.#left > 1) {
+      const { at } = reader;
+      const passed = passRow(reader, previous, this.#withState);
+      if (passed >= key) {
+        reader.at = at;
+        break;
+      }
+      previous = passed;
+      this.#left--;
+    }
+    return previous;
   }
 
   #open(block: BlockRow | undefined): void {
@@ -124,8 +144,8 @@ export class BlockCursor implements RowCursor {
     if (rows > 0) this.#decode();
   }
 
-  #decode(): void {
-    this.row = readRow(this.#reader!, this.row?.key ?? "", this.#withState);
+  #decode(previous = this.row?.key ?? ""): void {
+    this.row = readRow(this.#reader!, previous, this.#withState);
     this.#left--;
   }
 }

@@ -1,6 +1,7 @@
 /** The thread that alone writes the catalog. The methods are those of the writer-*.ts classes. */
 
 import { parentPort, workerData } from "node:worker_threads";
+import { copyLog } from "./checkpoint-worker.js";
 import { type Db, openForWriting } from "./schema.js";
 import { InitLists } from "./verify-lists.js";
 import { serveMethods } from "./worker-rpc.js";
@@ -111,16 +112,20 @@ export function writerMethods(db: Db) {
     reserveEnd: vacuum.reserveEnd.bind(vacuum),
     noteEnds: vacuum.noteEnds.bind(vacuum),
     leaveVolume: vacuum.leave.bind(vacuum),
+    finishLog: () => copyLog(db),
     close: () => void db.close(),
   };
 }
 export type WriterMethods = ReturnType<typeof writerMethods>;
 
+/** So long a log means that the thread which copies it (checkpoints.ts) does not keep up. */
+const OWN_CHECKPOINT_PAGES = 32_000;
+
 if (parentPort !== null && (workerData as { catalog?: string } | null)?.catalog !== undefined) {
   const { catalog } = workerData as { catalog: string };
   let methods: WriterMethods | undefined;
   const open = (): WriterMethods => {
-    methods ??= writerMethods(openForWriting(catalog));
+    methods ??= writerMethods(openForWriting(catalog, OWN_CHECKPOINT_PAGES));
     return methods;
   };
   // Opened by the first call, so that a catalog that cannot be opened is that call's error.

@@ -1,13 +1,16 @@
 /**
  * The catalog as the daemon's main thread sees it: one thread writes, another reads for lists and consoles, so that
- * jobs and consoles do not wait for each other. Restores read with connections of their own.
+ * jobs and consoles do not wait for each other; a third one tidies up behind the first (checkpoints.ts). Restores read with connections of their own.
  */
 
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { WriterMethods } from "./catalog-worker.js";
+import type { CheckpointMethods } from "./checkpoint-worker.js";
+import { Checkpoints } from "./checkpoints.js";
+import type { JobQuery } from "./queries.js";
 import type { ReaderMethods } from "./reader-worker.js";
-import type { ListedEntry, LocalJob } from "./types.js";
+import type { JobListing, ListedEntry, LocalJob } from "./types.js";
 import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
 
 /** Brings dropped lists back for those who read them, and keeps them meanwhile (retention/list-keeper.ts). */
@@ -17,6 +20,9 @@ export interface ListsKept {
   drop(job: LocalJob, signal?: AbortSignal): Promise<string | undefined>;
 }
 
+/** Jobs listed in one step of the reading thread. */
+const PAGE_JOBS = 200;
+
 export class Catalog {
   readonly file: string;
   /** Without one, dropped lists stay on their volumes: reading one is an error. */
@@ -25,6 +31,8 @@ export class Catalog {
   readonly reader: Remote<ReaderMethods>;
   readonly #writing: WorkerClient;
   readonly #reading: WorkerClient;
+  readonly #copying: WorkerClient;
+  readonly #checkpoints: Checkpoints;
 
   private constructor(file: string, onDeath: (error: Error) => void) {
     this.file = file;
@@ -38,7 +46,16 @@ export class Catalog {
       { readCatalog: file },
       onDeath,
     );
-    this.writer = this.#writing.remote<WriterMethods>();
+    this.#copying = new WorkerClient(
+      new URL("./checkpoint-worker.js", import.meta.url),
+      { checkpointOf: file },
+      onDeath,
+    );
+    this.#checkpoints = new Checkpoints({
+      copier: this.#copying.remote<CheckpointMethods>(),
+      finish: () => this.#writing.remote<WriterMethods>().finishLog(),
+    });
+    this.writer = this.#writing.remote<WriterMethods>(() => this.#checkpoints.noteWrite());
     this.reader = this.#reading.remote<ReaderMethods>();
   }
 
@@ -87,6 +104,18 @@ export class Catalog {
     return this.withLists(await this.reader.listsOf([...jobIds]), work, signal);
   }
 
+  /** Jobs, newest first; all of them in steps, so that other questions get their turn. */
+  async listJobs(query: JobQuery): Promise<JobListing[]> {
+    const found: JobListing[] = [];
+    for (;;) {
+      const left = query.limit > 0 ? query.limit - found.length : PAGE_JOBS;
+      const below = found.at(-1)?.id ?? 0;
+      const page = await this.reader.listJobs({ ...query, limit: Math.min(left, PAGE_JOBS) }, below);
+      found.push(...page);
+      if (page.length < PAGE_JOBS || found.length === query.limit) return found;
+    }
+  }
+
   /** Pages of a handle from openEntries or openFind. */
   async *pages(
     handle: number,
@@ -107,6 +136,9 @@ export class Catalog {
   async close(): Promise<void> {
     await this.reader.close().catch(() => undefined);
     await this.#reading.close();
+    await this.#checkpoints.close();
+    await this.#copying.call("close", []).catch(() => undefined);
+    await this.#copying.close();
     await this.writer.close().catch(() => undefined);
     await this.#writing.close();
   }

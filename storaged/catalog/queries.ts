@@ -71,16 +71,16 @@ export class JobQueries {
       .raw();
   }
 
-  /** Newest first. */
-  list(query: JobQuery): JobListing[] {
+  /** Newest first; with `below` only jobs with a lower local number. */
+  list(query: JobQuery, below: LocalJob = 0): JobListing[] {
     const numbers = query.jobIds.filter(Number.isSafeInteger).join(",");
     const raws = this.#db
       .prepare<object, Raw>(`SELECT j.*, p.name AS pool_name FROM job j JOIN pool p ON p.id = j.pool
         WHERE j.status NOT IN ('D', 'G') AND (@client = '' OR j.client = @client) AND (@jobName = '' OR j.job_name = @jobName)
         AND (@fileSet = '' OR j.file_set = @fileSet) AND (@beforeMs = 0 OR (j.end_ms > 0 AND j.end_ms <= @beforeMs))
-        ${numbers === "" ? "" : `AND j.job_id IN (${numbers})`}
+        AND (@below = 0 OR j.id < @below) ${numbers === "" ? "" : `AND j.job_id IN (${numbers})`}
         ORDER BY j.id DESC LIMIT @limit`)
-      .all({ ...query, jobIds: undefined, limit: query.limit > 0 ? query.limit : -1 });
+      .all({ ...query, below, jobIds: undefined, limit: query.limit > 0 ? query.limit : -1 });
     const known = new Map<LocalJob, number>();
     return raws.map((raw) => this.#listing(raw, known));
   }

@@ -24,17 +24,20 @@ function migrations(): { dir: string; list: Migration[] } {
   return { dir, list };
 }
 
+/** Pages (4 KiB) in the write-ahead log from which on a commit copies them into the file. */
+const CHECKPOINT_PAGES = 4000;
+
 /**
  * The writer's connection: WAL; a transaction is durable only where `durably` is used.
  * @throws BackupError CATALOG_UNUSABLE
  */
-export function openForWriting(file: string): Db {
+export function openForWriting(file: string, checkpointPages = CHECKPOINT_PAGES): Db {
   try {
     const db = new Database(file, { timeout: 10_000 });
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = NORMAL");
     db.pragma("cache_size = -12000");
-    db.pragma("wal_autocheckpoint = 4000");
+    db.pragma(`wal_autocheckpoint = ${checkpointPages}`);
     db.pragma("temp_store = MEMORY");
     db.pragma("journal_size_limit = 67108864");
     migrate(db, file);

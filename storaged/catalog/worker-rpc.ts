@@ -91,11 +91,16 @@ export class WorkerClient {
     });
   }
 
-  /** A proxy with the worker's methods. */
-  remote<M>(): Remote<M> {
+  /** A proxy with the worker's methods; `onCall` hears of every call. */
+  remote<M>(onCall: () => void = () => {}): Remote<M> {
     return new Proxy({} as Remote<M>, {
       get: (_target, name) =>
-        name === "then" ? undefined : (...args: unknown[]) => this.call(name as string, args),
+        name === "then"
+          ? undefined
+          : (...args: unknown[]) => {
+              onCall();
+              return this.call(name as string, args);
+            },
     });
   }
 

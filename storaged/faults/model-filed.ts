@@ -24,9 +24,10 @@ import {
   encodeJson,
   encodeList,
   encodeParts,
+  NO_TOTALS,
 } from "../../proto/data/backup.js";
 import { ArrayCursor, OverlayCursor } from "../catalog/overlay.js";
-import { type FakeFiled, frameOf, NO_TOTALS } from "../session/fake-filed.js";
+import { type FakeFiled, frameOf } from "../session/fake-filed.js";
 import { contentChunks, deletions, identityOf, partsOf, rowOf } from "./model-content.js";
 import type { Inode, ModelTree } from "./tree.js";
 

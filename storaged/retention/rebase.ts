@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf } from "../../common/errors.js";
+import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { JobListing, LocalJob } from "../catalog/types.js";
 import { detached } from "../catalog/worker-rpc.js";
@@ -29,10 +30,6 @@ export interface RebaseOptions {
 /** Frames of later revisions are numbered from here times the revision, so that no two of a job are alike. */
 const REVISION_SEQUENCE = 2 ** 32;
 const RETRY_MS = 200;
-const NO_TOTALS = {
-  ...{ files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 },
-  ...{ baseFiles: 0, baseBytes: 0, usedFiles: 0, errors: 0, warnings: 0 },
-};
 
 /**
  * Rewrites whatever kept lists lie over `going`, so that these can be deleted; gives the JobIds that were rewritten.

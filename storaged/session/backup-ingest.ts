@@ -19,7 +19,7 @@ const MAX_FRAMES_UNDER_WAY = 8;
 const MAX_STEPS_UNDER_WAY = 64;
 /** Frames whose chunks go to the catalog together, and about how many chunks: other jobs wait for one such call. */
 const BATCH_FRAMES = 64;
-const BATCH_CHUNKS = 1024;
+const BATCH_CHUNKS = 256;
 const CHECKPOINT_MS = 15_000;
 const CHECKPOINT_BYTES = 256 * 1024 * 1024;
 

@@ -15,6 +15,7 @@ import {
   encodeFrame,
   encodeJson,
   encodeList,
+  NO_TOTALS,
 } from "../../proto/data/backup.js";
 import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
 
@@ -108,11 +109,6 @@ export function blockOf(rows: readonly Row[], state = false): Buffer {
   for (const row of rows) writer.add(row);
   return writer.finish();
 }
-
-export const NO_TOTALS: BackupTotals = {
-  ...{ files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 },
-  ...{ baseFiles: 0, baseBytes: 0, usedFiles: 0, errors: 0, warnings: 0 },
-};
 
 /** filed's end of a backup stream. */
 export class FakeFiled {

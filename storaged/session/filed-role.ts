@@ -16,13 +16,9 @@ import {
   encodeClaim,
   encodeJson,
   type JobMessage,
+  NO_TOTALS,
 } from "../../proto/data/backup.js";
 import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
-
-export const NO_TOTALS: BackupTotals = {
-  ...{ files: 0, deleted: 0, examined: 0, bytes: 0, bytesRead: 0, bytesSent: 0 },
-  ...{ baseFiles: 0, baseBytes: 0, usedFiles: 0, errors: 0, warnings: 0 },
-};
 
 /** One call at a time; every method throws the other side's reason when that gives the job up. */
 export class FiledRole {
