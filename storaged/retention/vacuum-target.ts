@@ -5,7 +5,7 @@
  */
 
 import { BackupError } from "../../common/errors.js";
-import { RecordKind } from "../../common/format/frame.js";
+import { maxIndexBytes, RecordKind } from "../../common/format/frame.js";
 import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob } from "../catalog/types.js";
@@ -36,9 +36,7 @@ interface Pending {
 
 const BATCH_FRAMES = 64;
 const BATCH_BYTES = 16 * 1024 * 1024;
-/** Upper bound of an index record, and of what stands around a JSON record. */
-const INDEX_FIXED_BYTES = 128;
-const INDEX_ENTRY_BYTES = 42;
+/** Upper bound of what stands around a JSON record. */
 const RECORD_FIXED_BYTES = 128;
 
 export class VacuumTarget {
@@ -50,6 +48,7 @@ export class VacuumTarget {
   readonly #begun = new Set<LocalJob>();
   #batch: Pending[] = [];
   #batchBytes = 0;
+  /** Of what was appended to the open volume; 0: nothing. */
   #end = 0;
   /** Frames that the catalog has at their new place. */
   movedFrames = 0;
@@ -70,7 +69,7 @@ export class VacuumTarget {
     sequence: number,
     whole: boolean,
   ): Promise<void> {
-    const length = INDEX_FIXED_BYTES + INDEX_ENTRY_BYTES * packed.entries.length + packed.data.length;
+    const length = maxIndexBytes(packed.entries.length) + packed.data.length;
     const open = await this.#volumeFor(length + 2 * (RECORD_FIXED_BYTES + JSON.stringify(owner).length * 2));
     if (!this.#begun.has(frame.owner)) {
       await this.#record(open, RecordKind.jobBegin, owner);
@@ -175,11 +174,11 @@ export class VacuumTarget {
     }
   }
 
-  /** Flushes, and makes records behind the last frame durable; gives the length of the volume so far. */
+  /** Flushes, and makes records behind the last frame durable; gives the end of what was appended to the volume. */
   async sync(): Promise<{ volume: number; end: number } | undefined> {
     await this.flush();
     const open = this.#open;
-    if (open === undefined) return undefined;
+    if (open === undefined || this.#end === 0) return undefined;
     await open.writer.sync();
     return { volume: open.record.id, end: this.#end };
   }
@@ -187,6 +186,7 @@ export class VacuumTarget {
   async #give(failed: boolean): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
+    this.#end = 0;
     this.#begun.clear();
     if (open !== undefined) await this.#options.desk.release(open, this.#options.acquire.job, failed);
   }

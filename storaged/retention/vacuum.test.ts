@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { filesOf, VOLUMES } from "../faults/disk.js";
 import type { Wanted } from "../faults/near-daemon.js";
@@ -6,7 +7,9 @@ import { type NearRetention, nearRetention } from "../faults/near-vacuum.js";
 import { Play } from "../faults/play.js";
 import { verifyRescan } from "../faults/rescan.js";
 import { at, largeContent, ModelTree, noise } from "../faults/tree.js";
+import { Reporter } from "../session/reporter.js";
 import { POOL } from "../session/testing.js";
+import { VacuumTarget } from "./vacuum-target.js";
 
 const SMALL = { ...POOL, maximumVolumeBytes: 60_000 };
 
@@ -146,6 +149,65 @@ test("a frame with a little that lives is taken apart", () =>
     assert.ok(volumes.length > 0);
     assert.ok(bytes < 20_000, `one file of eight was moved, not all: ${bytes}`);
     await stage.check();
+  }));
+
+test("a volume that was taken and not written to gets no length", () =>
+  staged(async ({ play }) => {
+    await play.mustBackUp(tree(0, 1));
+    const { catalog, desk, store } = play.daemon;
+    const [pool] = await catalog.reader.listPools("");
+    const facts = {
+      job: "vacuum",
+      jobName: "vacuum",
+      jobId: 0,
+      level: "",
+      client: "",
+      type: "Admin",
+      storage: "",
+    };
+    const rest = {
+      device: "",
+      reporter: new Reporter(async () => undefined),
+      signal: new AbortController().signal,
+    };
+    const acquire = { job: -1, facts, pool: pool!, ...rest };
+    const target = new VacuumTarget({ catalog, desk, store, acquire, onVolume: async () => undefined }, 1);
+    const { name: first } = await target.current(0);
+    assert.equal(await target.sync(), undefined);
+    const job = {
+      jobUuid: randomUUID(),
+      jobId: 9,
+      job: "x",
+      jobName: "x",
+      client: "c",
+      fileSet: "All",
+      level: "Full",
+    };
+    const more = {
+      startMs: 1,
+      fileSetDigest: "d",
+      comment: "",
+      scheduledMs: 0,
+      pool: SMALL.name,
+      type: "B",
+      copyOf: "",
+    };
+    const end = {
+      status: "T",
+      endMs: 2,
+      rows: 0,
+      files: 0,
+      bytes: 0,
+      parents: [],
+      bases: [],
+      volumes: [first],
+    };
+    const placed = await target.addEnd({ ...job, ...more, ...end, revision: 1, closing: [1, 0] });
+    assert.deepEqual(await target.sync(), { volume: placed.volume, end: placed.end });
+    await desk.admin.update(first, { status: "Used" });
+    assert.notEqual((await target.current(0)).name, first);
+    assert.equal(await target.sync(), undefined);
+    await target.release(true);
   }));
 
 test("a check does not miss what a deleted job had stored twice and nobody names", () =>
