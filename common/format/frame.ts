@@ -84,6 +84,11 @@ export interface FrameIndex {
   entries: FrameEntry[];
 }
 
+/** Upper bound of a frame's index record. */
+export function maxIndexBytes(entries: number): number {
+  return 128 + 42 * entries;
+}
+
 export function encodeFrameIndex(index: FrameIndex): Buffer {
   const out = new ByteWriter(64 + index.entries.length * 40);
   out.raw(index.jobUuid);

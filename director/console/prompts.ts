@@ -190,6 +190,28 @@ export async function selectResource(
   return await pickResource(context, kind, list);
 }
 
+/** Names of one kind, and the words of their question. */
+export interface NamedChoice {
+  /** As in `Pool "x" not found`. */
+  label: string;
+  heading: string;
+  question: string;
+  names: readonly string[];
+}
+
+/** `given` if it is among the names, else one chosen from them. An unknown name is told first. */
+export async function selectNamed(
+  context: CommandContext,
+  given: string | undefined,
+  { label, heading, question, names }: NamedChoice,
+): Promise<string> {
+  if (given !== undefined) {
+    if (names.includes(given)) return given;
+    await context.say(`${label} "${given}" not found`);
+  }
+  return names[await choose(context, { heading, items: names, question, automatic: label })]!;
+}
+
 /** The question of selectResource alone. */
 export async function pickResource(
   context: CommandContext,

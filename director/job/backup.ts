@@ -3,13 +3,12 @@
 import { BackupError } from "../../common/errors.js";
 import { signTicket } from "../../common/ticket.js";
 import { nowMs } from "../../common/time.js";
-import type { FiledBackup } from "../../proto/generated/basalt/v1/FiledBackup.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import type { JobLevel } from "../config/types.js";
-import { toSentFileSet } from "./file-set.js";
-import { clientHooks, runBeforeHooks } from "./hooks.js";
+import { filedRequest } from "./filed-request.js";
+import { runBeforeHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
 import { Pair } from "./pair.js";
 import { makePlan } from "./plan.js";
@@ -119,7 +118,10 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       name: need(run.plan.client, "Client").name,
       channel: filed,
       method: "StartBackup",
-      request: filedRequest(run, ticket, daemonName(storaged)),
+      request: {
+        ...filedRequest(run, { level: run.live.level, ticket, storage: daemonName(storaged) }),
+        sampleVerify: run.plan.job.verifySamplePercent,
+      },
     }),
   );
   if ((await client.ready) && pair.failure === undefined) {
@@ -136,26 +138,6 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
     );
   }
   await pair.finish();
-}
-
-function filedRequest(run: JobRun, ticket: string, storage: string): FiledBackup {
-  const { live, plan } = run;
-  return {
-    jobId: live.jobId,
-    jobUuid: live.uuid,
-    jobName: plan.job.name,
-    job: live.job,
-    level: live.level,
-    ticket,
-    storage,
-    fileSet: toSentFileSet(need(plan.fileSet, "FileSet")),
-    hooks: clientHooks(run),
-    readLimit: plan.job.readLimit,
-    nice: plan.job.nice,
-    ioNice: plan.job.ioNice === "none" ? "" : plan.job.ioNice,
-    sampleVerify: plan.job.verifySamplePercent,
-    waitForStorageSec: plan.config.director.sdConnectTimeoutSec,
-  };
 }
 
 function storageRequest(run: JobRun, ticket: string): StorageBackup {

@@ -6,13 +6,12 @@
 import { BackupError } from "../../common/errors.js";
 import { signTicket } from "../../common/ticket.js";
 import { nowMs } from "../../common/time.js";
-import type { FiledBackup } from "../../proto/generated/basalt/v1/FiledBackup.js";
 import type { StorageVerify } from "../../proto/generated/basalt/v1/StorageVerify.js";
 import type { VerifyLevel } from "../config/types.js";
 import type { JobRecord } from "../db/records.js";
 import { TICKET_LIFE_MS } from "./backup.js";
-import { toSentFileSet } from "./file-set.js";
-import { clientHooks, runBeforeHooks } from "./hooks.js";
+import { filedRequest } from "./filed-request.js";
+import { runBeforeHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
 import { Pair } from "./pair.js";
 import type { JobPlan } from "./request.js";
@@ -47,7 +46,7 @@ export async function runVerify(run: JobRun): Promise<void> {
   if (ON_DISK.includes(level)) {
     const client = need(run.plan.client, "Client");
     const filed = await connectFiled(run);
-    const request = filedRequest(run, level, { ticket, storage });
+    const request = filedRequest(run, { level, ticket, storage });
     const options = { run, role: "filed" as const, name: client.name, channel: filed, request };
     const side = pair.add(new Side({ ...options, method: "StartBackup" }));
     if (!(await side.ready) || pair.failure !== undefined) return pair.finish();
@@ -120,24 +119,6 @@ function ticketOf(run: JobRun, storage: string): string {
     },
     run.services.ticketKey(),
   );
-}
-
-function filedRequest(
-  run: JobRun,
-  level: VerifyLevel,
-  { ticket, storage }: { ticket: string; storage: string },
-): FiledBackup {
-  const { live, plan } = run;
-  const { jobId, uuid: jobUuid, job } = live;
-  return {
-    ...{ jobId, jobUuid, jobName: plan.job.name, job, level, ticket, storage },
-    fileSet: toSentFileSet(need(plan.fileSet, "FileSet")),
-    hooks: clientHooks(run),
-    readLimit: plan.job.readLimit,
-    nice: plan.job.nice,
-    ioNice: plan.job.ioNice === "none" ? "" : plan.job.ioNice,
-    waitForStorageSec: plan.config.director.sdConnectTimeoutSec,
-  };
 }
 
 function storageRequest(run: JobRun, level: VerifyLevel, ticket: string): StorageVerify {

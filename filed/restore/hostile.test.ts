@@ -40,7 +40,6 @@ beforeEach(() => {
 });
 afterEach(() => removeTree(top));
 
-const _isRoot = process.geteuid?.() === 0;
 /** Into this test's own directory unless told otherwise. */
 const restore = (messages: Buffer[], options: Partial<RestoreOptions> = {}): Promise<Outcome> =>
   restoreInto(messages, { where, ...options });

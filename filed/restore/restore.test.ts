@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 import { EntryType, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
+import { asRoot } from "../../common/test-needs.js";
 import { RestoreKind } from "../../proto/data/restore.js";
 import { DirectoryHandle, newStat } from "../sys/stat.js";
 import { removeTree, testDirectory } from "../sys/test-trees.js";
@@ -41,7 +42,6 @@ beforeEach(() => {
 });
 afterEach(() => removeTree(top));
 
-const isRoot = process.geteuid?.() === 0;
 /** Into this test's own directory unless told otherwise. */
 const restore = (messages: Buffer[], options: Partial<RestoreOptions> = {}): Promise<Outcome> =>
   restoreInto(messages, { where, ...options });
@@ -85,7 +85,8 @@ test("a tree of every kind comes back with its metadata", async () => {
   assert.deepEqual(leftovers(where), []);
 });
 
-test("owners, devices, ACLs and capabilities as root", { skip: !isRoot && "needs root" }, async () => {
+test("owners, devices, ACLs and capabilities as root", async (t) => {
+  if (!asRoot(t)) return;
   const content = Buffer.from("#!/bin/sh\n");
   const capability = Buffer.from("0100000200200000000000000000000000000000", "hex");
   const acl = Buffer.from(

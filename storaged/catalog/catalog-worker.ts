@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { copyLog } from "./checkpoint-worker.js";
 import { type Db, openForWriting } from "./schema.js";
 import { InitLists } from "./verify-lists.js";
-import { serveMethods } from "./worker-rpc.js";
+import { serveMade } from "./worker-rpc.js";
 import { ContentStore } from "./writer-content.js";
 import { Contexts } from "./writer-context.js";
 import { FailedStore } from "./writer-failed.js";
@@ -123,12 +123,5 @@ const OWN_CHECKPOINT_PAGES = 32_000;
 
 if (parentPort !== null && (workerData as { catalog?: string } | null)?.catalog !== undefined) {
   const { catalog } = workerData as { catalog: string };
-  let methods: WriterMethods | undefined;
-  const open = (): WriterMethods => {
-    methods ??= writerMethods(openForWriting(catalog, OWN_CHECKPOINT_PAGES));
-    return methods;
-  };
-  // Opened by the first call, so that a catalog that cannot be opened is that call's error.
-  const lazy = new Proxy({} as WriterMethods, { get: (_none, name) => open()[name as keyof WriterMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () => writerMethods(openForWriting(catalog, OWN_CHECKPOINT_PAGES)));
 }

@@ -5,6 +5,7 @@
 
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
+import type { PlanJob } from "../retention/closure.js";
 import type { WriterMethods } from "./catalog-worker.js";
 import type { CheckpointMethods } from "./checkpoint-worker.js";
 import { Checkpoints } from "./checkpoints.js";
@@ -21,7 +22,7 @@ export interface ListsKept {
 }
 
 /** Jobs listed in one step of the reading thread. */
-const PAGE_JOBS = 200;
+const PAGE_JOBS = 100;
 
 export class Catalog {
   readonly file: string;
@@ -113,6 +114,16 @@ export class Catalog {
       const page = await this.reader.listJobs({ ...query, limit: Math.min(left, PAGE_JOBS) }, below);
       found.push(...page);
       if (page.length < PAGE_JOBS || found.length === query.limit) return found;
+    }
+  }
+
+  /** All runs that retention decides about, as the planner wants them; read in steps. */
+  async retentionJobs(): Promise<PlanJob[]> {
+    const found: PlanJob[] = [];
+    for (;;) {
+      const page = await this.reader.retentionJobs(found.at(-1)?.id ?? 0, PAGE_JOBS);
+      found.push(...page);
+      if (page.length < PAGE_JOBS) return found;
     }
   }
 

@@ -4,13 +4,11 @@
  * everything that names the content has it again.
  */
 
-import { BackupError } from "../../common/errors.js";
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { BlockWriter, decodeBlock, type Row, RowFlag } from "../../common/format/row.js";
 import type { BlockSource } from "./lists.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
-import { violation } from "./writer-context.js";
 
 /** Asks one connection which content is lost. Nothing is asked per row while nothing is damaged. */
 export class Damage {
@@ -89,19 +87,6 @@ export class MarkedBlocks implements BlockSource {
     for (const row of rows) writer.add(row);
     return writer.finish();
   }
-}
-
-/** Why a job may not name this content: it was found damaged meanwhile, or the client made it up. */
-export function unknownContent(db: Db, digest: Buffer, what: string): BackupError {
-  const damaged = db
-    .prepare(
-      `SELECT 1 FROM chunk WHERE damaged = 1 AND
-       (digest = @digest OR EXISTS (SELECT 1 FROM content WHERE identity = @digest)) LIMIT 1`,
-    )
-    .get({ digest });
-  if (damaged === undefined) return violation(`${what} with unknown content ${digest.toString("hex")}`);
-  const text = "content that the job builds on was found damaged while it ran; run it again";
-  return new BackupError("CONTENT_GONE", text);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Lists } from "./lists.js";
 import type { FindQuery, ListedEntry, LocalJob } from "./types.js";
 
 /** Rows looked at in one step. */
-const STEP_ROWS = 20_000;
+const STEP_ROWS = 5000;
 
 /** A shell glob (`*`, `?`, `[a-z]`) as a regular expression over bytes; without `/` it is for the last component. */
 export function globToRegExp(glob: string): RegExp {

@@ -26,10 +26,14 @@ export function volumeById(db: Db, id: number): VolumeRecord | undefined {
 
 /** Volumes in the order of their numbers; empty strings: all. */
 export function listVolumes(db: Db, pool: string, volume: string): VolumeRecord[] {
+  // A condition that is not there leaves SQLite free to use the other one's index.
+  const conditions = [
+    ...(pool === "" ? [] : ["p.name = @pool"]),
+    ...(volume === "" ? [] : ["v.name = @volume"]),
+  ];
+  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
   return db
-    .prepare<{ pool: string; volume: string }, Raw>(
-      `${VOLUME} WHERE (@pool = '' OR p.name = @pool) AND (@volume = '' OR v.name = @volume) ORDER BY v.id`,
-    )
+    .prepare<{ pool: string; volume: string }, Raw>(`${VOLUME} ${where} ORDER BY v.id`)
     .all({ pool, volume })
     .map(toVolume);
 }

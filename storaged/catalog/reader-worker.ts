@@ -27,9 +27,9 @@ import { RuleMatcher } from "./rules.js";
 import { type Db, openForReading } from "./schema.js";
 import type { EntryQuery, FindQuery, JobListing, LocalJob, SelectionRule } from "./types.js";
 import { VerifyQueries } from "./verify-lists.js";
-import { serveMethods } from "./worker-rpc.js";
+import { serveMade } from "./worker-rpc.js";
 
-const COUNT_STEP_ROWS = 50_000;
+const COUNT_STEP_ROWS = 5000;
 
 export interface SelectionCount {
   done: boolean;
@@ -90,7 +90,7 @@ export function readerMethods(db: Db) {
     listJobs: jobs.list.bind(jobs),
     unknownJobs: jobs.unknownJobs.bind(jobs),
     highestJobId: jobs.highestJobId.bind(jobs),
-    retentionJobs: () => retentionJobs(db),
+    retentionJobs: (after: LocalJob, limit: number) => retentionJobs(db, after, limit),
     chunkPlaces: jobs.chunkPlaces.bind(jobs),
     partsAfter: jobs.partsAfter.bind(jobs),
     effective: copies.effective.bind(copies),
@@ -155,11 +155,5 @@ export type ReaderMethods = ReturnType<typeof readerMethods>;
 
 if (parentPort !== null && (workerData as { readCatalog?: string } | null)?.readCatalog !== undefined) {
   const { readCatalog } = workerData as { readCatalog: string };
-  let methods: ReaderMethods | undefined;
-  const open = (): ReaderMethods => {
-    methods ??= readerMethods(openForReading(readCatalog));
-    return methods;
-  };
-  const lazy = new Proxy({} as ReaderMethods, { get: (_none, name) => open()[name as keyof ReaderMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () => readerMethods(openForReading(readCatalog)));
 }

@@ -1,4 +1,4 @@
-/** Reads what retention decides by: all runs with what they need, in a few queries whatever their number. */
+/** Reads what retention decides by: runs with what they need, in a few queries for many of them. */
 
 import type { PlanJob } from "../retention/closure.js";
 import type { Db } from "./schema.js";
@@ -6,19 +6,27 @@ import type { LocalJob, StoredLevel } from "./types.js";
 
 type Raw = Record<string, number | string>;
 
-/** Kept, failed and running runs in the order of their begin; not those that are being deleted. */
-export function retentionJobs(db: Db): PlanJob[] {
-  const parents = relation(db, "SELECT job, parent FROM job_parent ORDER BY job, ord");
-  const bases = relation(db, "SELECT job, base_job FROM job_base WHERE kind = 'overlay' ORDER BY job, ord");
-  const volumes = relation(db, "SELECT DISTINCT job, volume FROM job_volume");
-  const needs = relation(db, "SELECT job, volume FROM job_need");
+/**
+ * Up to `limit` kept, failed and running runs behind local number `after`, in the order of their begin; not those that
+ * are being deleted.
+ */
+export function retentionJobs(db: Db, after: LocalJob, limit: number): PlanJob[] {
   const rows = db
-    .prepare<[], Raw>(
+    .prepare<{ after: LocalJob; limit: number }, Raw>(
       `SELECT j.*, p.name AS pool_name,
          (j.rows = 0 OR j.list_state <> 0 OR EXISTS (SELECT 1 FROM list_block b WHERE b.job = j.id)) AS has_list
-       FROM job j JOIN pool p ON p.id = j.pool WHERE j.status NOT IN ('D', 'G') ORDER BY j.id`,
+       FROM job j JOIN pool p ON p.id = j.pool WHERE j.status NOT IN ('D', 'G') AND j.id > @after ORDER BY j.id LIMIT @limit`,
     )
-    .all();
+    .all({ after, limit });
+  const last = Number(rows.at(-1)?.id ?? after);
+  const of = (sql: string) => relation(db, sql, after, last);
+  const range = "job > ? AND job <= ?";
+  const parents = of(`SELECT job, parent FROM job_parent WHERE ${range} ORDER BY job, ord`);
+  const bases = of(
+    `SELECT job, base_job FROM job_base WHERE ${range} AND kind = 'overlay' ORDER BY job, ord`,
+  );
+  const volumes = of(`SELECT DISTINCT job, volume FROM job_volume WHERE ${range}`);
+  const needs = of(`SELECT job, volume FROM job_need WHERE ${range}`);
   const none: LocalJob[] = [];
   return rows.map((raw) => {
     const id = Number(raw.id);
@@ -46,9 +54,10 @@ export function retentionJobs(db: Db): PlanJob[] {
   });
 }
 
-function relation(db: Db, sql: string): Map<LocalJob, number[]> {
+function relation(db: Db, sql: string, after: LocalJob, last: LocalJob): Map<LocalJob, number[]> {
   const found = new Map<LocalJob, number[]>();
-  for (const [job, other] of db.prepare<[], [number, number]>(sql).raw().iterate()) {
+  const rows = db.prepare<[number, number], [number, number]>(sql).raw();
+  for (const [job, other] of rows.iterate(after, last)) {
     const known = found.get(job);
     if (known === undefined) found.set(job, [other]);
     else known.push(other);

@@ -42,6 +42,16 @@ export function serveMethods(port: MessagePort, methods: Methods): void {
   });
 }
 
+/** Serves methods that the first call makes, so that what fails in it is that call's error. */
+export function serveMade<M extends Methods>(port: MessagePort, make: () => M): void {
+  let methods: M | undefined;
+  const get = (_none: M, name: string | symbol): M[keyof M] => {
+    methods ??= make();
+    return methods[name as keyof M];
+  };
+  serveMethods(port, new Proxy({} as M, { get }));
+}
+
 /** SQLite's and the system's own failures (disk full, I/O) are expected ones. */
 function isSystemError(error: unknown): boolean {
   const code = codeOf(error);

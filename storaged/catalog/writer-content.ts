@@ -9,9 +9,9 @@ import {
 } from "../../common/format/content.js";
 import { type FrameEntry, readEntries } from "../../common/format/frame.js";
 import { ByteReader } from "../../common/format/varint.js";
-import { unknownContent } from "./damage.js";
 import type { Db } from "./schema.js";
 import type { FrameRow, LocalJob } from "./types.js";
+import { unknownContent } from "./unknown-content.js";
 import { asBuffer } from "./worker-rpc.js";
 import {
   type Contexts,
@@ -256,7 +256,7 @@ export class ContentStore {
         throw violation("a part of an impossible length");
       if (!zero) {
         const volume = this.volumeOfChunk(context, digest, length, content.draws);
-        if (volume === undefined) throw unknownContent(this.#db, digest, "a list of parts");
+        if (volume === undefined) throw unknownContent(this.#db, context.id, { digest });
         addNeed(content.needs, volume, 1, length);
       }
       content.size += length;

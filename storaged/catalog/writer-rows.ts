@@ -3,9 +3,9 @@
 import type { Statement } from "better-sqlite3";
 import { decodeBlock, decodeXattrs, EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
-import { unknownContent } from "./damage.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
+import { unknownContent } from "./unknown-content.js";
 import { asBuffer } from "./worker-rpc.js";
 import type { ContentStore } from "./writer-content.js";
 import { type Contexts, isRewrite, type JobContext, type StreamOrder, violation } from "./writer-context.js";
@@ -32,7 +32,7 @@ export class RowStore {
     this.#insertState = insert("state_block");
   }
 
-  /** @throws BackupError PROTOCOL_VIOLATION: garbled, out of order, or naming content that is not there. */
+  /** @throws BackupError PROTOCOL_VIOLATION: garbled, out of order, or naming content that never was there; CONTENT_GONE. */
   addRows(job: LocalJob, block: Uint8Array): void {
     const context = this.#contexts.get(job);
     const rows = decode(block, "rows");
@@ -77,7 +77,8 @@ export class RowStore {
     if (row.content === undefined) return;
     if (this.#countNeeds(context, row.content, row)) return;
     // What is lost stays named where it was: rewriting a list must neither fail for it nor forget the file.
-    if (!isRewrite(context)) throw unknownContent(this.#db, row.content, "a row");
+    if (!isRewrite(context))
+      throw unknownContent(this.#db, context.id, { digest: row.content, key: row.key });
     this.#contents.noteLost(context, row.content, row.size);
   }
 

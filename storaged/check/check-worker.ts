@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { type Db, openForReading } from "../catalog/schema.js";
-import { serveMethods } from "../catalog/worker-rpc.js";
+import { serveMade } from "../catalog/worker-rpc.js";
 import { CatalogFrames } from "./catalog-frames.js";
 import { ListWalk, type WalkStep } from "./list-walk.js";
 
@@ -38,11 +38,5 @@ export type CheckMethods = ReturnType<typeof checkMethods>;
 
 if (parentPort !== null && (workerData as { checkCatalog?: string } | null)?.checkCatalog !== undefined) {
   const { checkCatalog } = workerData as { checkCatalog: string };
-  let methods: CheckMethods | undefined;
-  const open = (): CheckMethods => {
-    methods ??= checkMethods(openForReading(checkCatalog));
-    return methods;
-  };
-  const lazy = new Proxy({} as CheckMethods, { get: (_none, name) => open()[name as keyof CheckMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () => checkMethods(openForReading(checkCatalog)));
 }

@@ -61,7 +61,7 @@ export async function enumerate(scenario: Scenario): Promise<Tried> {
   const moments = await record(start);
   tried.steps = moments.length;
   await crashes(scenario, moments, tried);
-  await failures(start, tried);
+  await failEach(tried, (number, way) => failure(start, number, way, tried));
   return tried;
 }
 
@@ -163,13 +163,16 @@ async function goOn(play: Play, thorough: boolean): Promise<void> {
   await play.verify(thorough ? undefined : [jobId]);
 }
 
-/** Fails each step in turn until there is none of that number any more. */
-async function failures(start: Start, tried: Tried): Promise<void> {
+/** Fails each step in each of its ways (`fail` knows how many) until there is none of that number any more. */
+export async function failEach(
+  tried: Tried,
+  fail: (number: number, way: number) => Promise<number | undefined>,
+): Promise<void> {
   for (let number = 1; ; number++) {
     let ways = 1;
     for (let way = 0; way < ways; way++) {
       if (enough(tried)) return;
-      const found = await failure(start, number, way, tried);
+      const found = await fail(number, way);
       if (found === undefined) return;
       ways = found;
       tried.faults++;

@@ -16,7 +16,7 @@ const other = () => new ModelTree().file(at("whole"), noise(6, 500));
 const DAMAGED = [2, 3];
 
 /** Flips a bit in the first data frame of a job, near its end. */
-function flip({ daemon, disk }: Play, jobId: number): void {
+export function flip({ daemon, disk }: Pick<Play, "daemon" | "disk">, jobId: number): void {
   const frame = daemon.db
     .prepare<[number], { name: string; offset: number; bytes: number }>(
       `SELECT v.name, f.offset, f.bytes FROM frame f JOIN job j ON j.id = f.job JOIN volume v ON v.id = f.volume

@@ -9,6 +9,7 @@ import {
   afterCrash,
   assertClear,
   enough,
+  failEach,
   identityOf,
   noting,
   prepared,
@@ -40,7 +41,8 @@ export async function enumerateRestarts(scenario: Scenario): Promise<Tried> {
   const seen = new Set<string>();
   for (const crashed of spread(await firstCrashes(scenario), FIRST_CRASHES)) {
     await secondCrashes(crashed, seen, tried);
-    await failedStarts(crashed, tried);
+    // The next start must do what was left.
+    await failEach(tried, (number, way) => failedStart(crashed, number, way, tried));
   }
   return tried;
 }
@@ -119,20 +121,6 @@ async function recordStart(crashed: Crashed): Promise<{ step: string; moment: Mo
     await play.end();
   }
   return recorded;
-}
-
-/** Fails each step of the start in turn; the next start must do what was left. */
-async function failedStarts(crashed: Crashed, tried: Tried): Promise<void> {
-  for (let number = 1; ; number++) {
-    let ways = 1;
-    for (let way = 0; way < ways; way++) {
-      if (enough(tried)) return;
-      const found = await failedStart(crashed, number, way, tried);
-      if (found === undefined) return;
-      ways = found;
-      tried.faults++;
-    }
-  }
 }
 
 /** Fails one step in one way; the number of ways there are, undefined when the start has no such step. */

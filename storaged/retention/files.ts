@@ -28,7 +28,7 @@ export async function purgeFiles(
   order: PurgeOrder,
   signal: AbortSignal,
 ): Promise<RetentionOutcome> {
-  const jobs = await catalog.reader.retentionJobs();
+  const jobs = await catalog.retentionJobs();
   const [volume] = order.volume === "" ? [] : await catalog.reader.listVolumes("", order.volume);
   if (order.volume !== "" && volume === undefined) {
     const messages = [`Volume "${order.volume}" is not in the catalog.`];

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { openForReading } from "../catalog/schema.js";
-import { serveMethods } from "../catalog/worker-rpc.js";
+import { serveMade } from "../catalog/worker-rpc.js";
 import type { CountedJob } from "../catalog/writer-vacuum.js";
 import { LiveCount } from "./live-count.js";
 
@@ -36,11 +36,7 @@ export type LiveMethods = ReturnType<typeof liveMethods>;
 const data = workerData as Partial<LiveWorkerData> | null;
 if (parentPort !== null && data?.countCatalog !== undefined) {
   const { countCatalog, scratch, volumes, counted } = data as LiveWorkerData;
-  let methods: LiveMethods | undefined;
-  const open = (): LiveMethods => {
-    methods ??= liveMethods(new LiveCount(openForReading(countCatalog), scratch, volumes, counted));
-    return methods;
-  };
-  const lazy = new Proxy({} as LiveMethods, { get: (_none, name) => open()[name as keyof LiveMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () =>
+    liveMethods(new LiveCount(openForReading(countCatalog), scratch, volumes, counted)),
+  );
 }

@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { openForReading } from "../catalog/schema.js";
-import { type Methods, serveMethods } from "../catalog/worker-rpc.js";
+import { type Methods, serveMade } from "../catalog/worker-rpc.js";
 import { ListReload, type ReloadMethods, type ReloadOrder, reloadMethods } from "./reload-list.js";
 
 export interface ReloadWorkerData {
@@ -31,11 +31,7 @@ export function toldClearly(methods: ReloadMethods): ReloadMethods {
 const data = workerData as Partial<ReloadWorkerData> | null;
 if (parentPort !== null && data?.reloadCatalog !== undefined) {
   const { reloadCatalog, order } = data as ReloadWorkerData;
-  let methods: ReloadMethods | undefined;
-  const open = (): ReloadMethods => {
-    methods ??= toldClearly(reloadMethods(new ListReload(openForReading(reloadCatalog), order)));
-    return methods;
-  };
-  const lazy = new Proxy({} as ReloadMethods, { get: (_none, name) => open()[name as keyof ReloadMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () =>
+    toldClearly(reloadMethods(new ListReload(openForReading(reloadCatalog), order))),
+  );
 }

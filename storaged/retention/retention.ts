@@ -104,7 +104,7 @@ export class Retention implements VolumeRetention {
   }
 
   async #input(order: Pick<PruneOrder, "rules" | "zone">): Promise<PlanInput> {
-    const jobs = await this.#options.catalog.reader.retentionJobs();
+    const jobs = await this.#options.catalog.retentionJobs();
     return { jobs, rules: order.rules, nowMs: nowMs(), periodsOf: calendarOf(order.zone) };
   }
 
@@ -227,7 +227,7 @@ export class Retention implements VolumeRetention {
 
   async #purge(order: PurgeOrder, signal: AbortSignal): Promise<RetentionOutcome> {
     const messages = order.dry ? [] : await this.#options.deleter.finishDoomed();
-    const jobs = await this.#options.catalog.reader.retentionJobs();
+    const jobs = await this.#options.catalog.retentionJobs();
     const outcome: RetentionOutcome = {
       decisions: [],
       purgedVolumes: [],
@@ -282,7 +282,7 @@ export class Retention implements VolumeRetention {
   /** Lists of these jobs, by JobId, stand on their own afterwards. Gives the JobIds that were rewritten. */
   rebase(jobIds: readonly number[], reporter: Reporter, signal: AbortSignal): Promise<number[]> {
     return this.exclusively(async () => {
-      const jobs = await this.#options.catalog.reader.retentionJobs();
+      const jobs = await this.#options.catalog.retentionJobs();
       const alone = jobs.filter((job) => isGood(job) && jobIds.includes(job.jobId));
       for (const jobId of jobIds) {
         if (alone.some((job) => job.jobId === jobId)) continue;

@@ -10,6 +10,7 @@ import type { Db } from "../catalog/schema.js";
 import type { ContentPlace } from "../volume/manifest.js";
 import { type ManifestItem, ManifestParser } from "../volume/manifest-parse.js";
 import type { JobEndRecord } from "../volume/records.js";
+import { ChunkFinder } from "./find-chunk.js";
 
 export interface ListResult {
   rows: number;
@@ -23,66 +24,20 @@ type NeedMap = Map<number, { chunks: number; bytes: number }>;
 
 const MAX_EXAMPLES = 5;
 const MAX_MISSING = 100;
-const FRAME_CACHE = 50_000;
 /** Blocks and segments stored in one transaction. */
 const STEP_WRITES = 64;
-
-interface ChunkCopy {
-  volume: number;
-  pool: number;
-  /** Number of the job that stored it. */
-  owner: number;
-}
-
-/** Looks chunks up on behalf of one job. */
-class Chunks {
-  readonly #copies;
-  readonly #frame;
-  readonly #volumes = new Map<number, number>();
-
-  constructor(db: Db) {
-    this.#copies = db
-      .prepare<[Buffer], [number, number, number, number]>(
-        "SELECT pool, job, length, frame FROM chunk WHERE digest = ?",
-      )
-      .raw();
-    this.#frame = db.prepare<[number], number>("SELECT volume FROM frame WHERE id = ?").pluck();
-  }
-
-  /** Where a copy lies and whose it is: of the job's own before others; undefined when there is none. */
-  find(job: number, digest: Buffer, length: number): ChunkCopy | undefined {
-    let found: { pool: number; owner: number; frame: number } | undefined;
-    for (const [pool, owner, stored, frame] of this.#copies.all(digest)) {
-      if (stored !== length) continue;
-      if (found === undefined || owner === job) found = { pool, owner, frame };
-    }
-    const volume = found === undefined ? undefined : this.#volume(found.frame);
-    return found === undefined || volume === undefined ? undefined : { ...found, volume };
-  }
-
-  #volume(frame: number): number | undefined {
-    let volume = this.#volumes.get(frame);
-    if (volume === undefined) {
-      volume = this.#frame.get(frame);
-      if (volume === undefined) return undefined;
-      if (this.#volumes.size >= FRAME_CACHE) this.#volumes.clear();
-      this.#volumes.set(frame, volume);
-    }
-    return volume;
-  }
-}
 
 /** Finds a chunk among frames of jobs that do not count, and makes it count. True when that succeeded. */
 export type Rescue = (digest: Buffer, length: number) => boolean;
 
 export class ListLoader {
   readonly #db: Db;
-  readonly #chunks: Chunks;
+  readonly #chunks: ChunkFinder;
   readonly #rescue: Rescue;
 
   constructor(db: Db, rescue: Rescue) {
     this.#db = db;
-    this.#chunks = new Chunks(db);
+    this.#chunks = new ChunkFinder(db);
     this.#rescue = rescue;
   }
 
@@ -124,7 +79,7 @@ interface OpenContent {
 
 class OneList {
   readonly #db: Db;
-  readonly #chunks: Chunks;
+  readonly #chunks: ChunkFinder;
   readonly #rescue: Rescue;
   readonly #local: number;
   readonly #pool: { id: number; deduplicate: number; client: string; dedup_scope: string };
@@ -137,7 +92,7 @@ class OneList {
   #blocks = 0;
   #writes = 0;
 
-  constructor(db: Db, chunks: Chunks, rescue: Rescue, local: number) {
+  constructor(db: Db, chunks: ChunkFinder, rescue: Rescue, local: number) {
     this.#db = db;
     this.#chunks = chunks;
     this.#rescue = rescue;

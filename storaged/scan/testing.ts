@@ -31,10 +31,10 @@ export const noise = (bytes: number, seed: number): Buffer => {
   return out;
 };
 
-export const PIECES = [noise(300_000, 1), noise(250_000, 2)];
+const PIECES = [noise(300_000, 1), noise(250_000, 2)];
 
 /** A file in parts, a link and an odd name, beside small files. */
-export async function oddTree(fake: FakeFiled, more: Record<string, string> = {}): Promise<void> {
+async function oddTree(fake: FakeFiled, more: Record<string, string> = {}): Promise<void> {
   const parts = Buffer.alloc(3 * 36);
   encodePart(parts, 0, PIECES[0]!.length, sha256(PIECES[0]!));
   encodePart(parts, 36, 1_000_000, ZERO_DIGEST);
@@ -67,7 +67,7 @@ export async function oddTree(fake: FakeFiled, more: Record<string, string> = {}
 }
 
 /** Rows of one frame of small files. */
-export async function rows(
+async function rows(
   fake: FakeFiled,
   files: Record<string, string>,
   deleted: readonly string[] = [],
@@ -132,7 +132,7 @@ export const query = (change: object) => ({
   ...change,
 });
 
-export interface Scanned {
+interface Scanned {
   result: ScanResult;
   lines: string[];
   file: string;
@@ -176,7 +176,7 @@ export function contents(file: string): unknown {
   }
 }
 
-export function describe(db: Db, job: Record<string, unknown> & { id: number }): unknown {
+function describe(db: Db, job: Record<string, unknown> & { id: number }): unknown {
   const all = (sql: string) => db.prepare<[number]>(sql).raw().all(job.id);
   const blocks = db
     .prepare<[number], Buffer>("SELECT data FROM list_block WHERE job = ? ORDER BY seq")

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { at } from "../faults/tree.js";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { flip } from "../faults/repair-scenarios.js";
+import { at, ModelTree, noise } from "../faults/tree.js";
 import { history, referenceTree, Stage, scannedEqual } from "./copy-testing.js";
 
 describe("VirtualFull", () => {
@@ -146,9 +147,70 @@ describe("Copy to another storage", () => {
     db.prepare("UPDATE frame SET offset = offset + 1").run();
     const { jobId, result } = await there.copy(full, { from: here });
     assert.equal(result.ok, false);
-    assert.match(result.reason ?? "", /content of \d+ files of JobId 1 cannot be read/);
+    const told = result.reason ?? "";
+    assert.match(
+      told,
+      /content of \S*bin\/a and \d+ more files of JobId 1 on Volume "Vol-0001" cannot be read/,
+    );
     assert.equal(await there.job(jobId), undefined);
     await here.close();
     await there.close();
+  });
+});
+
+describe("damaged content", () => {
+  /** A Full with one small file, whose content is damaged then, and what to do about it. */
+  async function damaged(t: TestContext) {
+    const stage = await new Stage().open();
+    t.after(() => stage.close());
+    const tree = new ModelTree().file(at("etc/a"), "a of this machine");
+    const full = await stage.backup(tree, "Full");
+    flip(stage, full);
+    const advice =
+      /; run "check volume=Vol-0001 repair" in the console, then a backup of a machine that still has the file, then/;
+    return { stage, tree, full, advice };
+  }
+
+  test("fails a copy and a migration with what helps, and that does help", async (t) => {
+    const { stage, tree, full, advice } = await damaged(t);
+    for (const migrate of [false, true]) {
+      const { result } = await stage.copy(full, { migrate });
+      assert.match(
+        result.reason ?? "",
+        /content of \S*etc\/a of JobId 1 on Volume "Vol-0001" cannot be read/,
+      );
+      assert.match(result.reason ?? "", advice);
+    }
+    await stage.daemon.operations.check(true);
+    await stage.backup(tree, "Incremental");
+    const { jobId, result } = await stage.copy(full, { migrate: true });
+    assert.equal(result.ok, true, result.reason ?? "");
+    await stage.isTree(jobId);
+  });
+
+  test("fails a VirtualFull with what helps, and that does help", async (t) => {
+    const { stage, tree, advice } = await damaged(t);
+    await stage.daemon.operations.check(true);
+    const { result } = await stage.virtualFull();
+    assert.match(result.reason ?? "", /content of \S*etc\/a \(JobId 1\) on Volume "Vol-0001" is damaged/);
+    assert.match(result.reason ?? "", advice);
+    const next = await stage.backup(tree, "Incremental");
+    const { jobId, result: again } = await stage.virtualFull();
+    assert.equal(again.ok, true, again.reason ?? "");
+    await stage.isTree(jobId, stage.trees.get(next)!);
+  });
+
+  test("in parts fails a VirtualFull as well", async (t) => {
+    const { stage, tree } = await damaged(t);
+    await stage.daemon.operations.check(true);
+    const big = tree.file(at("big"), noise(7, 3_000_000)).remove(at("etc/a"));
+    const full = await stage.backup(big, "Full");
+    flip(stage, full);
+    await stage.daemon.operations.check(true);
+    const { result } = await stage.virtualFull();
+    assert.match(
+      result.reason ?? "",
+      /content of \S*big \(JobId 2\) on Volume "Vol-0001" is damaged; run "check/,
+    );
   });
 });

@@ -1,7 +1,7 @@
 /** The thread of one copy at its source: every call carries the script on to its next step. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { serveMethods } from "../catalog/worker-rpc.js";
+import { serveMade } from "../catalog/worker-rpc.js";
 import { CopyPlan, type CopyPlanOptions, type CopyReply, type CopyStep } from "./copy-plan.js";
 
 /** Methods of the thread; also used without one in tests. */
@@ -20,11 +20,5 @@ export type CopyMethods = ReturnType<typeof copyMethods>;
 
 const options = (workerData as { copyPlan?: CopyPlanOptions } | null)?.copyPlan;
 if (parentPort !== null && options !== undefined) {
-  let methods: CopyMethods | undefined;
-  // Opened by the first call, so that what fails is that call's error.
-  const step = (reply: CopyReply): CopyStep => {
-    methods ??= copyMethods(new CopyPlan(options));
-    return methods.step(reply);
-  };
-  serveMethods(parentPort, { step });
+  serveMade(parentPort, () => copyMethods(new CopyPlan(options)));
 }

@@ -49,8 +49,8 @@ export type CopyStep =
   | { ask: "read"; volume: number; offset: number; bytes: number }
   /** Messages for the target, in order; no answer. */
   | { ask: "send"; messages: Uint8Array[]; totals: CopyTotals; path: string }
-  /** A file whose content cannot be read; no answer. */
-  | { ask: "lost"; path: string; why: string }
+  /** A file whose content cannot be read, and the volume it should be on; no answer. */
+  | { ask: "lost"; path: string; why: string; volume: string | undefined }
   | { ask: "end"; totals: CopyTotals };
 
 export type CopyReply = Uint8Array | { error: string } | undefined;
@@ -195,7 +195,7 @@ export class CopyPlan {
   *#parts(row: Row): Script {
     const content = this.#places.listOf(row.content!, row.size);
     if (content === undefined) {
-      yield { ask: "lost", path: shown(row.key), why: "its content is not on any volume of this storage" };
+      yield lost(row.key, NOWHERE);
       return;
     }
     const sequence = this.#sequence++;
@@ -241,8 +241,10 @@ export class CopyPlan {
 
   /** The chunk from the first of its places that holds it whole. */
   *#read({ digest, length, key }: Wanted, places: readonly ChunkPlace[]): Script<Buffer | undefined> {
-    let why = "its content is not on any volume of this storage";
+    let why = NOWHERE;
+    let volume: string | undefined;
     for (const place of places) {
+      volume = this.#places.volumeName(place.volume);
       const raw = yield* this.#unpack(place);
       if (typeof raw === "string") {
         why = raw;
@@ -250,9 +252,9 @@ export class CopyPlan {
       }
       const data = raw.subarray(place.offset, place.offset + length);
       if (sha256(data).equals(digest)) return data;
-      why = `its content on Volume "${this.#places.volumeName(place.volume)}" is damaged`;
+      why = `its content on Volume "${volume}" is damaged`;
     }
-    yield { ask: "lost", path: shown(key), why };
+    yield lost(key, why, volume);
     return undefined;
   }
 
@@ -290,4 +292,9 @@ export class CopyPlan {
 /** The first name of a hard link group bears its content. */
 const leads = (row: Row): boolean => row.group === undefined || row.group === row.key;
 
-const shown = (key: string): string => displayPath(keyToPath(key));
+const NOWHERE = "its content is not on any volume of this storage";
+
+const lost = (key: string, why: string, volume?: string): CopyStep => ({
+  ...{ ask: "lost", path: displayPath(keyToPath(key)) },
+  ...{ why, volume },
+});

@@ -7,6 +7,7 @@ import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob } from "../catalog/types.js";
+import { healAdvice } from "../catalog/unknown-content.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import {
   CopyPlan,
@@ -40,8 +41,16 @@ export interface CopyWish {
   withState: boolean;
 }
 
-/** Lost files that are named; the others are counted. */
+/** Lost files that are named, and their volumes; the others are counted. */
 const MAX_NAMED = 20;
+
+/** Files whose content cannot be read. */
+interface Lost {
+  files: number;
+  /** Path of the first one. */
+  first: string;
+  volumes: Set<string>;
+}
 
 /**
  * Serves one copy until it is committed at the target. `say` hears which volumes are read.
@@ -115,7 +124,7 @@ async function drive(
   role: FiledRole,
   wish: CopyWish,
 ): Promise<CopyTotals> {
-  let lost = 0;
+  const lost: Lost = { files: 0, first: "", volumes: new Set() };
   let reply: CopyReply;
   for (;;) {
     const step: CopyStep = await plan.step(reply);
@@ -129,14 +138,15 @@ async function drive(
         break;
       case "send":
         // A copy that cannot be whole any more only looks for what else is lost.
-        if (lost === 0) await sendAll(role, step);
+        if (lost.files === 0) await sendAll(role, step);
         break;
       case "lost":
-        if (++lost <= MAX_NAMED)
+        noteLost(lost, step);
+        if (lost.files <= MAX_NAMED)
           await role.message({ type: "error", text: `Cannot copy ${step.path}: ${step.why}` });
         break;
       case "end": {
-        if (lost > 0) throw lostError(wish, lost);
+        if (lost.files > 0) throw lostError(wish, lost);
         const { baseFiles, warnings } = wish;
         await role.end({ ...step.totals, baseFiles, warnings, examined: step.totals.files });
         return step.totals;
@@ -163,8 +173,17 @@ async function sendAll(role: FiledRole, step: CopyStep & { ask: "send" }): Promi
   await role.progress({ files, bytesRead, bytesSent, path: step.path });
 }
 
-function lostError({ original }: CopyWish, lost: number): BackupError {
-  const files = lost === 1 ? "1 file" : `${lost} files`;
-  const text = `the content of ${files} of JobId ${original} cannot be read: the copy would not be whole`;
+function noteLost(lost: Lost, { path, volume }: CopyStep & { ask: "lost" }): void {
+  if (lost.files++ === 0) lost.first = path;
+  if (volume !== undefined && lost.volumes.size < MAX_NAMED) lost.volumes.add(volume);
+}
+
+function lostError({ original }: CopyWish, { files, first, volumes }: Lost): BackupError {
+  const others = files === 2 ? " and 1 more file" : ` and ${files - 1} more files`;
+  const what = `${first}${files === 1 ? "" : others} of JobId ${original}`;
+  const names = [...volumes].map((name) => `"${name}"`).join(", ");
+  const where = names === "" ? "" : ` on Volume ${names}`;
+  const advice = healAdvice([...volumes], files === 1 ? "the file" : "the files");
+  const text = `the content of ${what}${where} cannot be read: the copy would not be whole; ${advice}`;
   return new BackupError("CONTENT_LOST", text);
 }

@@ -4,8 +4,7 @@
  */
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import type { FrameEntry } from "../../common/format/frame.js";
-import { RecordKind } from "../../common/format/frame.js";
+import { type FrameEntry, maxIndexBytes, RecordKind } from "../../common/format/frame.js";
 import { nowMs, reportTime } from "../../common/time.js";
 import { formatBytes } from "../../common/units.js";
 import type { Catalog } from "../catalog/catalog.js";
@@ -39,10 +38,6 @@ export interface JobVolumesOptions {
   /** Number of the first frame. (Default: 0) */
   firstSequence?: number;
 }
-
-/** Upper bounds of an index record. */
-const INDEX_FIXED_BYTES = 128;
-const INDEX_ENTRY_BYTES = 42;
 
 interface UsedVolume {
   open: OpenVolume;
@@ -96,7 +91,7 @@ export class JobVolumes {
   }
 
   async append(frame: JobFrame): Promise<PlacedFrame> {
-    const need = INDEX_FIXED_BYTES + INDEX_ENTRY_BYTES * frame.entries.length + frame.data.length;
+    const need = maxIndexBytes(frame.entries.length) + frame.data.length;
     return this.#whereThereIsRoom(async () => {
       const at = await this.#volumeFor(need);
       const { open } = at;

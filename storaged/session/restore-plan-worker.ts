@@ -1,7 +1,7 @@
 /** The thread of one restore: builds its plan and hands it out piece by piece. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { serveMethods } from "../catalog/worker-rpc.js";
+import { serveMade } from "../catalog/worker-rpc.js";
 import { RestorePlan } from "./restore-plan.js";
 import type { BlockKind, PlanReading } from "./restore-reading.js";
 
@@ -26,11 +26,5 @@ export type PlanMethods = ReturnType<typeof planMethods>;
 
 if (parentPort !== null && (workerData as { scratch?: string } | null)?.scratch !== undefined) {
   const { readCatalogFile, scratch } = workerData as { readCatalogFile: string; scratch: string };
-  let methods: PlanMethods | undefined;
-  const open = (): PlanMethods => {
-    methods ??= planMethods(new RestorePlan(readCatalogFile, scratch));
-    return methods;
-  };
-  const lazy = new Proxy({} as PlanMethods, { get: (_none, name) => open()[name as keyof PlanMethods] });
-  serveMethods(parentPort, lazy);
+  serveMade(parentPort, () => planMethods(new RestorePlan(readCatalogFile, scratch)));
 }

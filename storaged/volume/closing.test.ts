@@ -8,6 +8,7 @@ import { codeOf } from "../../common/errors.js";
 import { encodePart, PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
 import { decompressInto } from "../../common/format/zstd.js";
+import { skipWithout } from "../../common/test-needs.js";
 import { FileStore } from "../store/file-store.js";
 import { buildClosing, type Closing, type ClosingFrame } from "./closing.js";
 import { blocksOf, writeVolume } from "./fixture.js";
@@ -261,7 +262,7 @@ const PROGRAMS: Record<string, [command: string, ...options: string[]]> = {
 
 for (const [name, [command, ...options]] of Object.entries(PROGRAMS)) {
   test(`${name} lists and extracts a volume`, async (t) => {
-    if (spawnSync(command, ["--version"]).error !== undefined) return t.skip(`${command} is not installed`);
+    if (spawnSync(command, ["--version"]).error !== undefined) return skipWithout(command, t);
     const directory = temporary(t);
     const path = join(directory, "Full-0001");
     // Devices need root.

@@ -4,7 +4,7 @@ import { catalogJobs, isRestorable, levelOf, type StoredJob } from "../catalog.j
 import { chainBefore, withoutCopies } from "../chain.js";
 import type { CommandContext } from "../context.js";
 import { parseIdList } from "../grammar.js";
-import { choose, granted, RESOURCE } from "../prompts.js";
+import { granted, RESOURCE, selectNamed } from "../prompts.js";
 import { type Choice, type Names, storageOf } from "./choice.js";
 import { menu } from "./menu.js";
 import { addNames } from "./names.js";
@@ -85,34 +85,17 @@ export async function clientName(context: CommandContext): Promise<string> {
   const names = granted(context, RESOURCE.restoreClient, known)
     .filter((name) => name !== "")
     .sort();
-  if (given !== undefined) {
-    if (names.includes(given)) return given;
-    await context.say(`Client "${given}" not found`);
-  }
-  const index = await choose(context, {
-    heading: "Defined Clients:",
-    items: names,
-    question: "Select the Client",
-    automatic: "Client",
-  });
-  return names[index]!;
+  const words = { label: "Client", heading: "Defined Clients:", question: "Select the Client" };
+  return await selectNamed(context, given, { ...words, names });
 }
 
 async function fileSetName(context: CommandContext, jobs: readonly StoredJob[]): Promise<string> {
   const names = [...new Set(jobs.filter(isRestorable).map((job) => job.fileSet))].sort();
   const given = context.args.value("fileset");
-  if (given !== undefined) {
-    if (names.includes(given) || names.length === 0) return given;
-    await context.say(`FileSet "${given}" not found`);
-  }
-  if (names.length === 0) return await context.fail(`No Full backup before ${baculaTime(nowMs())} found.`);
-  const index = await choose(context, {
-    heading: "The defined FileSet resources are:",
-    items: names,
-    question: "Select FileSet resource",
-    automatic: "FileSet",
-  });
-  return names[index]!;
+  if (names.length === 0)
+    return given ?? (await context.fail(`No Full backup before ${baculaTime(nowMs())} found.`));
+  const { label, heading, question } = RESOURCE.fileSet;
+  return await selectNamed(context, given, { label, heading, question, names });
 }
 
 /** For named files no FileSet is asked: the newest states of all FileSets of the client together. */

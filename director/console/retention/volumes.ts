@@ -2,7 +2,7 @@
 import { catalogPools, catalogVolumes, type StoredVolume } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
-import { choose } from "../prompts.js";
+import { selectNamed } from "../prompts.js";
 
 const COLUMNS = ["MediaId", "VolumeName", "VolStatus", "VolBytes", "VolJobs", "LastWritten", "Recycle"];
 
@@ -49,18 +49,8 @@ export async function selectVolume(
 export async function selectPool(context: CommandContext): Promise<string> {
   const pools = (await catalogPools(context)).map((pool) => pool.name);
   const names = pools.length > 0 ? pools : [...context.config.pools.keys()].sort();
-  const given = context.args.value("pool");
-  if (given !== undefined) {
-    if (names.includes(given)) return given;
-    await context.say(`Pool "${given}" not found`);
-  }
-  const index = await choose(context, {
-    heading: "Defined Pools:",
-    items: names,
-    question: "Select the Pool",
-    automatic: "Pool",
-  });
-  return names[index]!;
+  const words = { label: "Pool", heading: "Defined Pools:", question: "Select the Pool" };
+  return await selectNamed(context, context.args.value("pool"), { ...words, names });
 }
 
 function volumeRow(volume: StoredVolume) {

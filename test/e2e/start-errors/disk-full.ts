@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { skipWithout } from "../../../common/test-needs.js";
 import { endOf } from "../../helpers/program.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
@@ -10,7 +11,7 @@ import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 const SIZE = "12m";
 
 export function diskTests(): void {
-  describe("disk full", { skip: process.getuid?.() !== 0 && "needs root for a small file system" }, () => {
+  describe("disk full", () => {
     let scenario: Scenario;
     let mounted = false;
 
@@ -42,7 +43,7 @@ export function diskTests(): void {
 
     test("the job fails with the reason, earlier ones restore, the next one with room succeeds", async (t) => {
       // Root in a container may not mount either.
-      if (!mounted) return t.skip("no file system can be mounted here");
+      if (!mounted) return skipWithout("the right to mount a small file system", t);
       const { installation } = scenario;
       await scenario.backup("small", "Full");
       const failed = await scenario.backup("large", "Full", "*** Backup Error ***");

@@ -4,6 +4,7 @@ import { chmod, chown, copyFile, cp, rename, rm, writeFile } from "node:fs/promi
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { asRoot } from "../../../common/test-needs.js";
 import { DAEMONS, type Daemon, Installation } from "../../helpers/installation.js";
 import { endOf } from "../../helpers/program.js";
 import { Scenario } from "../../helpers/scenario.js";
@@ -59,7 +60,8 @@ export function refusedTests(): void {
       }
     });
 
-    test("the key belongs to somebody else", { skip: process.getuid?.() !== 0 && "needs root" }, async () => {
+    test("the key belongs to somebody else", async (t) => {
+      if (!asRoot(t)) return;
       const key = join(dir, "pki", "storaged.key");
       await chown(key, 4242, 4242);
       await refused("storaged", new RegExp(`${key} belongs to uid 4242`));

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
+import { skipWithout } from "../../../common/test-needs.js";
 import { compareTrees, listTree, type TreeRecord } from "../../helpers/compare.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { makeOddTree } from "../../helpers/tree.js";
@@ -69,7 +70,7 @@ describe("a volume and plain tar", () => {
   });
 
   test("bsdtar extracts the tree", async (context) => {
-    if (!(await has("bsdtar"))) return context.skip("bsdtar is not installed");
+    if (!(await has("bsdtar"))) return skipWithout("bsdtar", context);
     const target = scenario.path("bsd");
     await mkdir(target);
     await runProgram("bsdtar", [
