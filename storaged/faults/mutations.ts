@@ -18,6 +18,7 @@ export interface Mutation {
 const BACKUPS = "storaged/faults/backups.test.js";
 const RETENTION = "storaged/faults/retention.test.js";
 const VOLUMES = "storaged/faults/volumes.test.js";
+const VACUUM = "storaged/retention/vacuum.test.js";
 const HISTORIES = "storaged/histories/histories.test.js";
 
 const WRITER = "storaged/volume/writer.ts";
@@ -74,24 +75,31 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a delete record is not synced",
-    file: "storaged/retention/delete.ts",
-    from: "      const end = await writer.sync();\n      synced();",
-    to: "      const end = writer.bytes;\n      synced();",
+    file: "storaged/retention/change-records.ts",
+    from: "    const end = await writer.sync();\n    synced();",
+    to: "    const end = writer.bytes;\n    synced();",
     ...{ test: RETENTION, pattern: "deleting" },
   },
   {
     name: "a delete record is not written",
-    file: "storaged/retention/delete.ts",
-    from: "      await writer.appendRecord(RecordKind.catalog, record);\n      const end",
-    to: "      const end",
+    file: "storaged/retention/change-records.ts",
+    from: "    await writer.appendRecord(RecordKind.catalog, record);\n    const end",
+    to: "    const end",
     ...{ test: RETENTION, pattern: "deleting" },
   },
   {
     name: "the catalog does not keep delete records from being cut off",
-    file: "storaged/retention/delete.ts",
-    from: "      await catalog.writer.recordEnd(volume.id, end);\n",
+    file: "storaged/retention/change-records.ts",
+    from: "    await catalog.writer.recordEnd(volume.id, end);\n",
     to: "",
     ...{ test: RETENTION, pattern: "deleting" },
+  },
+  {
+    name: "a vacuum leaves end records that are out of date as they are",
+    file: "storaged/retention/vacuum-volume.ts",
+    from: "    await this.#retire(jobs);\n",
+    to: "",
+    ...{ test: VACUUM, pattern: "does not come back" },
   },
   {
     name: "the catalog is not told that an end record may be on a volume",
