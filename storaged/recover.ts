@@ -37,6 +37,8 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
   const failed = await catalog.writer.recover(nowMs());
   for (const job of failed) while (!(await catalog.writer.clean(job)));
   for (const job of await catalog.writer.partialLists()) while (!(await catalog.writer.clearList(job)));
+  for (const job of await catalog.writer.oldLists()) while (!(await catalog.writer.clearOldList(job)));
+  while (!(await catalog.writer.dropOldStates()));
   if (failed.length > 0) log.warn(`${failed.length} jobs that were interrupted have been marked as failed`);
   for (const volume of await catalog.reader.listVolumes("", "")) {
     const device = devices.get(volume.device);

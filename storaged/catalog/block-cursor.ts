@@ -7,16 +7,24 @@ import { BackupError } from "../../common/errors.js";
 import { MAX_BLOCK_RAW_BYTES, passRow, type Row, readRow } from "../../common/format/row.js";
 import { ByteReader, GarbledInput } from "../../common/format/varint.js";
 import { decompressInto } from "../../common/format/zstd.js";
+import { type BlockTable, listNumberSql } from "./list-number.js";
 import { BEHIND_ALL, type RowCursor } from "./overlay.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
 
-export type BlockTable = "list_block" | "state_block";
-
-interface BlockRow {
+/** A block, and how often its list has been put in force anew. */
+export interface BlockRow {
   first_key: Buffer;
   last_key: Buffer;
   data: Buffer;
+  turn: number;
+}
+
+interface ListFacts {
+  jobId: number;
+  status: string;
+  turn: number;
+  state: number;
 }
 
 /** The prepared queries of one connection. */
@@ -24,56 +32,70 @@ export class BlockQueries {
   readonly #next;
   readonly #holding;
   readonly #raw;
-  readonly #dropped;
+  /** Undefined for states: they are only ever those of finished runs, and a list without them is whole. */
+  readonly #facts;
 
   constructor(db: Db, table: BlockTable) {
-    this.#dropped =
-      table === "state_block"
-        ? undefined
-        : db.prepare<[number], number>("SELECT job_id FROM job WHERE id = ? AND list_state <> 0").pluck();
-    const columns = `SELECT first_key, last_key, data FROM ${table} WHERE job = ?`;
-    this.#next = db.prepare<[number, Buffer], BlockRow>(
-      `${columns} AND first_key > ? ORDER BY first_key LIMIT 1`,
+    const lists = table === "list_block";
+    this.#facts = lists
+      ? db.prepare<{ job: number }, ListFacts>(
+          "SELECT job_id AS jobId, status, list_turn AS turn, list_state AS state FROM job WHERE id = abs(@job)",
+        )
+      : undefined;
+    const turn = lists ? "(SELECT list_turn FROM job WHERE id = abs(@job))" : "0";
+    const number = lists ? listNumberSql("@job") : "@job";
+    const columns = `SELECT first_key, last_key, data, ${turn} AS turn FROM ${table} WHERE job = ${number}`;
+    this.#next = db.prepare<{ job: number; key: Buffer }, BlockRow>(
+      `${columns} AND first_key > @key ORDER BY first_key LIMIT 1`,
     );
-    this.#holding = db.prepare<[number, Buffer], BlockRow>(
-      `${columns} AND first_key <= ? ORDER BY first_key DESC LIMIT 1`,
+    this.#holding = db.prepare<{ job: number; key: Buffer }, BlockRow>(
+      `${columns} AND first_key <= @key ORDER BY first_key DESC LIMIT 1`,
     );
-    this.#raw = db.prepare<[number], BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
+    this.#raw = db.prepare<{ job: number }, BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
   }
 
-  /** @throws BackupError LIST_DROPPED, as the other methods do */
+  /** @throws BackupError LIST_DROPPED, NOT_FOUND (the job is being deleted), as the other methods do */
   first(job: LocalJob): BlockRow | undefined {
-    const block = this.#raw.get(job);
+    const block = this.#raw.get({ job });
     this.#check(job);
     return block;
   }
 
-  /** The block behind the one that starts with `firstKey`. */
-  next(job: LocalJob, firstKey: Buffer): BlockRow | undefined {
-    const block = this.#next.get(job, firstKey);
-    this.#check(job);
+  /** The block behind `after`. @throws BackupError LIST_CHANGED when another list has been put in force since */
+  next(job: LocalJob, after: BlockRow): BlockRow | undefined {
+    const block = this.#next.get({ job, key: after.first_key });
+    this.#check(job, after.turn);
     return block;
   }
 
   /**
-   * A list that is not here must never pass for an empty or a shorter one. Looked at after the block, since a list is
-   * marked as dropped before the first of its blocks goes.
+   * A list that is not here must never pass for an empty or a shorter one, nor two lists for one. Looked at after the
+   * block, since all of this is marked before the first block goes.
    */
-  #check(job: LocalJob): void {
-    const jobId = this.#dropped?.get(job);
-    if (jobId === undefined) return;
-    const text = `the file list of JobId ${jobId} is not in the catalog now (File Retention)`;
-    throw new BackupError("LIST_DROPPED", text, { retry: "later" });
+  #check(job: LocalJob, turn?: number): void {
+    if (this.#facts === undefined) return;
+    const facts = this.#facts.get({ job });
+    if (facts === undefined || facts.status === "G" || (facts.status === "D" && facts.state !== 0))
+      throw new BackupError("NOT_FOUND", "the job was deleted while its file list was read");
+    const list = `the file list of JobId ${facts.jobId}`;
+    if (facts.state !== 0) {
+      const text = `${list} is not in the catalog now (File Retention)`;
+      throw new BackupError("LIST_DROPPED", text, { retry: "later" });
+    }
+    if (turn !== undefined && turn !== facts.turn) {
+      const text = `${list} was rewritten (rebase) while it was read; do it again`;
+      throw new BackupError("LIST_CHANGED", text, { retry: "now" });
+    }
   }
 
-  /** The block that holds the first row >= `key`. */
-  at(job: LocalJob, key: string): BlockRow | undefined {
+  /** The block that holds the first row >= `key`; `turn`: of the blocks read before. @throws as `next` */
+  at(job: LocalJob, key: string, turn?: number): BlockRow | undefined {
     if (key >= BEHIND_ALL) return undefined;
     const bytes = Buffer.from(key, "latin1");
-    const block = this.#holding.get(job, bytes);
-    this.#check(job);
+    const block = this.#holding.get({ job, key: bytes });
+    this.#check(job, turn);
     if (block === undefined) return this.first(job);
-    return Buffer.compare(block.last_key, bytes) >= 0 ? block : this.next(job, block.first_key);
+    return Buffer.compare(block.last_key, bytes) >= 0 ? block : this.next(job, block);
   }
 }
 
@@ -98,12 +120,12 @@ export class BlockCursor implements RowCursor {
 
   advance(): void {
     if (this.#left > 0) this.#decode();
-    else if (this.#block !== undefined) this.#open(this.#queries.next(this.#job, this.#block.first_key));
+    else if (this.#block !== undefined) this.#open(this.#queries.next(this.#job, this.#block));
   }
 
   seek(key: string): void {
     if (this.row === undefined || this.row.key >= key) return;
-    if (key > this.#lastKey) this.#open(this.#queries.at(this.#job, key));
+    if (key > this.#lastKey) this.#open(this.#queries.at(this.#job, key, this.#block?.turn));
     this.#skipTo(key);
   }
 

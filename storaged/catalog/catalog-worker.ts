@@ -31,7 +31,7 @@ export function writerMethods(db: Db) {
   const gone = new GoneStore(db, contexts);
   const purges = new PurgeStore(db, contexts, needs);
   const rewrites = new RewriteStore(db, contexts, jobs, needs);
-  rewrites.clear();
+  rewrites.dropFrames();
   const migrate = new MigrateStore(db);
   const lists = new ListStore(db, contexts);
   const rows = new RowStore(db, contexts, contents);
@@ -51,6 +51,7 @@ export function writerMethods(db: Db) {
     finishRows: jobs.finishRows.bind(jobs),
     checkpoint: jobs.checkpoint.bind(jobs),
     commit: jobs.commit.bind(jobs),
+    dropOldStates: jobs.dropOldStates.bind(jobs),
     fail: failed.fail.bind(failed),
     clean: failed.clean.bind(failed),
     recover: failed.recover.bind(failed),
@@ -59,6 +60,8 @@ export function writerMethods(db: Db) {
     rewriteCounts: rewrites.counts.bind(rewrites),
     commitRewrite: rewrites.commit.bind(rewrites),
     abandonRewrite: rewrites.abandon.bind(rewrites),
+    oldLists: rewrites.oldLists.bind(rewrites),
+    clearOldList: rewrites.clearOld.bind(rewrites),
     endedInVain: gone.endedInVain.bind(gone),
     endSettled: gone.endSettled.bind(gone),
     dependants: gone.dependants.bind(gone),

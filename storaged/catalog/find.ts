@@ -1,5 +1,6 @@
 /** Searching jobs' own rows for names: which jobs saved a file. */
 
+import { codeOf } from "../../common/errors.js";
 import { baseName, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { BlockCursor } from "./block-cursor.js";
@@ -68,9 +69,19 @@ export class Finder {
         this.#left--;
       }
       if (this.#query.exact) this.#cursor = undefined;
-      else this.#cursor!.advance();
+      else this.#unlessGone(() => this.#cursor!.advance());
     }
     return page;
+  }
+
+  /** A job that is deleted meanwhile has no more rows. */
+  #unlessGone(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (codeOf(error) !== "NOT_FOUND") throw error;
+      this.#cursor = undefined;
+    }
   }
 
   /** The next row to look at, from the next job when one is done. */
@@ -79,7 +90,9 @@ export class Finder {
       const job = this.#jobs[++this.#at];
       if (job === undefined) return undefined;
       const from = this.#query.exact ? pathToKey(this.#query.pattern) : "";
-      this.#cursor = new BlockCursor(this.#lists.rows, job.id, from);
+      this.#unlessGone(() => {
+        this.#cursor = new BlockCursor(this.#lists.rows, job.id, from);
+      });
     }
     return this.#cursor.row;
   }

@@ -6,7 +6,7 @@
 
 import { isWithin } from "../../common/format/path.js";
 import { BLOCK_TARGET_ROWS, BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
-import { BlockCursor, BlockQueries } from "./block-cursor.js";
+import { BlockCursor, BlockQueries, type BlockRow } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
 import { behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
 import { RuleMatcher } from "./rules.js";
@@ -38,7 +38,7 @@ export interface BlockSource {
 export class VerbatimBlocks implements BlockSource {
   readonly #queries: BlockQueries;
   readonly #job: LocalJob;
-  #last: Buffer | undefined;
+  #last: BlockRow | undefined;
 
   constructor(queries: BlockQueries, job: LocalJob) {
     this.#queries = queries;
@@ -48,7 +48,7 @@ export class VerbatimBlocks implements BlockSource {
   next(): Buffer | undefined {
     const block =
       this.#last === undefined ? this.#queries.first(this.#job) : this.#queries.next(this.#job, this.#last);
-    this.#last = block?.first_key;
+    this.#last = block;
     return block?.data;
   }
 }

@@ -14,7 +14,7 @@ export function retentionJobs(db: Db, after: LocalJob, limit: number): PlanJob[]
   const rows = db
     .prepare<{ after: LocalJob; limit: number }, Raw>(
       `SELECT j.*, p.name AS pool_name,
-         (j.rows = 0 OR j.list_state <> 0 OR EXISTS (SELECT 1 FROM list_block b WHERE b.job = j.id)) AS has_list
+         (j.rows = 0 OR j.list_state <> 0 OR EXISTS (SELECT 1 FROM list_in_force b WHERE b.job = j.id)) AS has_list
        FROM job j JOIN pool p ON p.id = j.pool WHERE j.status NOT IN ('D', 'G') AND j.id > @after ORDER BY j.id LIMIT @limit`,
     )
     .all({ after, limit });

@@ -8,6 +8,7 @@ import { BackupError } from "../../common/errors.js";
 import { decodeBlock, EntryType } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { LayerQueries } from "./layers.js";
+import { removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
@@ -59,9 +60,6 @@ interface Raw {
   client: string;
   has_state: number;
 }
-
-/** Blocks removed in one transaction. */
-const STEP = 100;
 
 /** On a reading thread. */
 export class VerifyQueries {
@@ -225,18 +223,12 @@ export class InitLists {
   /** Removes a part of a list that failed or is not wanted any more; true when it is gone. */
   dropInit(job: LocalJob): boolean {
     this.#running.delete(job);
-    return durably(this.#db, () => {
+    return this.#db.transaction(() => {
       this.#db.prepare("UPDATE job SET status = 'E', dirty = 1 WHERE id = ? AND type = 'V'").run(job);
-      for (const table of ["list_block", "state_block"]) {
-        const { changes } = this.#db
-          .prepare(
-            `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE job = ? LIMIT ${STEP})`,
-          )
-          .run(job);
-        if (changes === STEP) return false;
-      }
+      for (const table of ["list_block", "state_block"] as const)
+        if (!removeBlocks(this.#db, table, job)) return false;
       this.#db.prepare("DELETE FROM job WHERE id = ? AND type = 'V'").run(job);
       return true;
-    });
+    })();
   }
 }

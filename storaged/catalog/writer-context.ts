@@ -43,6 +43,8 @@ export class StreamOrder {
 
 export interface JobContext {
   id: LocalJob;
+  /** Number in list_block of the list that it writes. */
+  list: number;
   pool: number;
   client: string;
   deduplicate: boolean;
@@ -64,6 +66,35 @@ export interface JobContext {
   states: StreamOrder;
   contents: Map<number, OpenContent>;
   counts: import("./types.js").JobCounts;
+}
+
+/** What is known of a job when it begins. */
+export type ContextFacts = Pick<
+  JobContext,
+  | "id"
+  | "list"
+  | "pool"
+  | "client"
+  | "deduplicate"
+  | "selfContained"
+  | "clientOnly"
+  | "pools"
+  | "clients"
+  | "layers"
+>;
+
+/** The context of a job that has named and stored nothing yet. */
+export function newContext(facts: ContextFacts): JobContext {
+  return {
+    ...facts,
+    draws: new Map(),
+    pinned: new Set(),
+    needs: new Map(),
+    rows: new StreamOrder("rows"),
+    states: new StreamOrder("state"),
+    contents: new Map(),
+    counts: { files: 0, deleted: 0, bytes: 0, rows: 0, stateRows: 0, newContent: 0 },
+  };
 }
 
 /** Is it no job that runs, but the list of a finished one that is written anew? It has the job's negative number. */

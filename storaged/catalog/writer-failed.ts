@@ -1,19 +1,18 @@
 /** Jobs that failed, and the removal of what they left, on the writing thread. */
 
-import { readEntries } from "../../common/format/frame.js";
-import { ByteReader } from "../../common/format/varint.js";
+import { type Budget, FrameRemoval, type StoredFrame } from "./frame-removal.js";
+import { removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import type { Contexts } from "./writer-context.js";
 
-/** Frames removed in one transaction when a failed job is cleaned. */
-const CLEAN_STEP_FRAMES = 200;
-
 export class FailedStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
+  readonly #removal: FrameRemoval;
 
   constructor(db: Db, contexts: Contexts) {
+    this.#removal = new FrameRemoval(db);
     this.#db = db;
     this.#contexts = contexts;
   }
@@ -40,35 +39,30 @@ export class FailedStore {
       this.#contexts.hidden.delete(job);
       return true;
     }
-    return this.#db.transaction(() => {
-      const frames = this.#db
-        .prepare<[number], { id: number; raw_bytes: number; entries: Buffer }>(
-          `SELECT id, raw_bytes, entries FROM frame WHERE job = ? LIMIT ${CLEAN_STEP_FRAMES}`,
-        )
-        .all(job);
-      this.#removeFrames(job, frames);
-      if (frames.length === CLEAN_STEP_FRAMES) return false;
-      for (const table of ["list_block", "state_block", "pin", "job_need"]) {
+    const done = this.#removal.step((budget) => {
+      if (!this.#removeFrames(job, budget) || !this.#removal.removeContents(job, budget)) return false;
+      for (const table of ["list_block", "state_block"] as const)
+        if (!removeBlocks(this.#db, table, job)) return false;
+      for (const table of ["pin", "job_need"])
         this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(job);
-      }
-      this.#db
-        .prepare("DELETE FROM content_part WHERE content IN (SELECT id FROM content WHERE job = ?)")
-        .run(job);
-      this.#db.prepare("DELETE FROM content WHERE job = ?").run(job);
       this.#db.prepare("UPDATE job SET dirty = 0 WHERE id = ?").run(job);
-      this.#contexts.hidden.delete(job);
       return true;
-    })();
+    });
+    if (done) this.#contexts.hidden.delete(job);
+    return done;
   }
 
-  #removeFrames(job: LocalJob, frames: readonly { id: number; raw_bytes: number; entries: Buffer }[]): void {
-    const pool = this.#db.prepare<[number], number>("SELECT pool FROM job WHERE id = ?").pluck().get(job)!;
-    const chunk = this.#db.prepare("DELETE FROM chunk WHERE digest = ? AND pool = ? AND job = ?");
-    const frame = this.#db.prepare("DELETE FROM frame WHERE id = ?");
-    for (const { id, raw_bytes, entries } of frames) {
-      for (const { digest } of readEntries(new ByteReader(entries), raw_bytes)) chunk.run(digest, pool, job);
-      frame.run(id);
+  #removeFrames(job: LocalJob, budget: Budget): boolean {
+    const next = this.#db.prepare<[number], StoredFrame>(
+      "SELECT id, job, raw_bytes, entries FROM frame WHERE job = ? LIMIT 1",
+    );
+    while (budget.left > 0) {
+      const frame = next.get(job);
+      if (frame === undefined) return true;
+      if (!this.#removal.removeChunks(frame, budget)) return false;
+      this.#removal.removeFrame(frame, budget);
     }
+    return false;
   }
 
   /** At start: jobs that a former process left running have failed. Returns all that need `clean`. */

@@ -7,13 +7,11 @@
  */
 
 import { BackupError } from "../../common/errors.js";
+import { removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import type { Contexts } from "./writer-context.js";
 import { promoteCopyOf } from "./writer-migrate.js";
-
-/** Blocks or frames removed in one transaction, so that running jobs get their turn. */
-const STEP = 100;
 
 /** A kept or running job that needs the list of another one. */
 export interface Dependant {
@@ -126,28 +124,29 @@ export class GoneStore {
 
   /** Removes a part of a doomed job; true when only its content is left, or nothing. */
   bury(job: LocalJob): boolean {
+    const status = this.#db.prepare<[number], string>("SELECT status FROM job WHERE id = ?").pluck().get(job);
+    if (status !== "D") return true;
+    if (!this.#db.transaction(() => this.#removeLists(job))()) return false;
     return durably(this.#db, () => {
-      const status = this.#db
-        .prepare<[number], string>("SELECT status FROM job WHERE id = ?")
-        .pluck()
-        .get(job);
-      if (status !== "D") return true;
-      for (const table of ["list_block", "state_block"]) {
-        const { changes } = this.#db
-          .prepare(
-            `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE job = ? LIMIT ${STEP})`,
-          )
-          .run(job);
-        if (changes === STEP) return false;
-      }
       for (const table of ["job_need", "job_draw", "job_parent", "job_base", "job_volume", "job_record"]) {
         this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(job);
       }
       promoteCopyOf(this.#db, job);
-      this.#db.prepare("UPDATE job SET status = 'G', has_state = 0, ending = 0 WHERE id = ?").run(job);
+      this.#db
+        .prepare(
+          "UPDATE job SET status = 'G', has_state = 0, ending = 0, list_state = 0, list_old = 0 WHERE id = ?",
+        )
+        .run(job);
       dropGhost(this.#db, job);
       return true;
     });
+  }
+
+  #removeLists(job: LocalJob): boolean {
+    // Whoever still reads the list sees this before a block is missing.
+    this.#db.prepare("UPDATE job SET list_state = 1 WHERE id = ? AND list_state <> 1").run(job);
+    for (const number of [job, -job]) if (!removeBlocks(this.#db, "list_block", number)) return false;
+    return removeBlocks(this.#db, "state_block", job);
   }
 
   /** A record that counts was synced on a volume: it is never cut off. */

@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import { shareHealed } from "./damage.js";
 import { LayerQueries } from "./layers.js";
+import { removeBlocks } from "./list-number.js";
 import { poolByName } from "./pool-queries.js";
 import { type Db, durably } from "./schema.js";
 import type {
@@ -16,7 +17,7 @@ import type {
   VolumeProgress,
 } from "./types.js";
 import type { ContentStore } from "./writer-content.js";
-import { type Contexts, type JobContext, StreamOrder } from "./writer-context.js";
+import { type Contexts, type JobContext, newContext } from "./writer-context.js";
 import type { Needs } from "./writer-needs.js";
 
 export class JobStore {
@@ -121,8 +122,9 @@ export class JobStore {
     );
     const owners = [...[...layers].map((id) => owner.get(id)!), ...this.#needs.drawsOf(layers)];
     for (const id of this.#layersOf(job.holds)) layers.add(id);
-    return {
+    return newContext({
       id: begun.id,
+      list: begun.id,
       pool: begun.pool.id,
       client: job.client,
       deduplicate: begun.pool.deduplicate,
@@ -130,15 +132,8 @@ export class JobStore {
       clientOnly: begun.pool.dedupScope === "client",
       pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
       clients: new Set([job.client, ...owners.map(({ client }) => client)]),
-      draws: new Map(),
       layers,
-      pinned: new Set(),
-      needs: new Map(),
-      rows: new StreamOrder("rows"),
-      states: new StreamOrder("state"),
-      contents: new Map(),
-      counts: { files: 0, deleted: 0, bytes: 0, rows: 0, stateRows: 0, newContent: 0 },
-    };
+    });
   }
 
   #layersOf(jobIds: readonly number[] = []): LocalJob[] {
@@ -192,14 +187,10 @@ export class JobStore {
       for (const volume of new Set(request.extents.map((at) => at.volume))) used.run(volume);
       this.progress(request.volumes);
       this.#db.prepare("DELETE FROM pin WHERE job = ?").run(request.job);
+      this.#retireStates(request.job);
     });
     this.#contexts.remove(request.job);
     this.#contexts.hidden.delete(request.job);
-    try {
-      this.#dropOldStates(request.job);
-    } catch {
-      // The job is committed, whatever becomes of this: the next commit does it.
-    }
   }
 
   /** Where a job lies, from place `ord` on; what is behind it on these volumes may never be cut away. */
@@ -224,20 +215,27 @@ export class JobStore {
     });
   }
 
-  /** Only the newest run's state stream is ever asked for. */
-  #dropOldStates(job: LocalJob): void {
-    const old = this.#db
-      .prepare<[number], number>(`SELECT o.id FROM job o JOIN job n ON n.id = ?
+  /** Only the newest run's state stream is ever asked for: `dropOldStates` removes the others. */
+  #retireStates(job: LocalJob): void {
+    this.#db
+      .prepare(`UPDATE job SET has_state = 2 WHERE id IN (SELECT o.id FROM job o JOIN job n ON n.id = ?
         AND o.job_name = n.job_name AND o.client = n.client AND o.file_set = n.file_set
-        WHERE o.id < n.id AND n.has_state = 1 AND o.has_state = 1`)
-      .pluck()
-      .all(job);
-    for (const id of old) {
-      this.#db.transaction(() => {
-        this.#db.prepare("DELETE FROM state_block WHERE job = ?").run(id);
-        this.#db.prepare("UPDATE job SET has_state = 0 WHERE id = ?").run(id);
-      })();
-    }
+        WHERE o.id < n.id AND n.has_state = 1 AND o.has_state = 1)`)
+      .run(job);
+  }
+
+  /** Removes a part of the state streams that nobody asks for any more; true when none is left. */
+  dropOldStates(): boolean {
+    return this.#db.transaction(() => {
+      const job = this.#db
+        .prepare<[], number>("SELECT id FROM job WHERE has_state = 2 LIMIT 1")
+        .pluck()
+        .get();
+      if (job === undefined) return true;
+      if (removeBlocks(this.#db, "state_block", job))
+        this.#db.prepare("UPDATE job SET has_state = 0 WHERE id = ?").run(job);
+      return false;
+    })();
   }
 
   /** Volumes were synced up to these lengths. */

@@ -5,6 +5,7 @@
  */
 
 import { BackupError } from "../../common/errors.js";
+import { listNumber, removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
@@ -18,9 +19,6 @@ export interface LoadedBlock {
   data: Uint8Array;
 }
 
-/** Blocks removed in one transaction, so that running jobs get their turn. */
-const STEP = 100;
-
 /** Values of job.list_state. */
 const WHOLE = 0;
 const PARTIAL = 1;
@@ -29,6 +27,8 @@ const ABSENT = 2;
 export class ListStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
+  /** Rows that came back of lists that are being loaded. */
+  readonly #loaded = new Map<LocalJob, number>();
 
   constructor(db: Db, contexts: Contexts) {
     this.#db = db;
@@ -73,23 +73,21 @@ export class ListStore {
 
   /** Removes a part of what is left of a dropped list; true when that was the last. */
   clearList(job: LocalJob): boolean {
-    return durably(this.#db, () => {
+    return this.#db.transaction(() => {
       if (this.#state(job) !== PARTIAL) return true;
-      const { changes } = this.#db
-        .prepare(
-          `DELETE FROM list_block WHERE rowid IN (SELECT rowid FROM list_block WHERE job = ? LIMIT ${STEP})`,
-        )
-        .run(job);
-      if (changes === STEP) return false;
+      if (!removeBlocks(this.#db, "list_block", listNumber(this.#db, job)!)) return false;
       this.#set(job, ABSENT);
+      this.#loaded.delete(job);
       return true;
-    });
+    })();
   }
 
   /** Lists that a former process left half dropped, or half loaded. */
   partialLists(): LocalJob[] {
     return this.#db
-      .prepare<[], number>(`SELECT id FROM job WHERE list_state = ${PARTIAL} ORDER BY id`)
+      .prepare<[], number>(
+        `SELECT id FROM job WHERE list_state = ${PARTIAL} AND status IN ('T', 'W') ORDER BY id`,
+      )
       .pluck()
       .all();
   }
@@ -101,37 +99,45 @@ export class ListStore {
         throw new BackupError("LIST_IN_USE", "the list is being loaded already");
       this.#set(job, PARTIAL);
     })();
+    this.#loaded.set(job, 0);
   }
 
   /** Stores blocks of a list that is coming back, in path order; `seq` counts them. @throws BackupError NOT_FOUND */
   addLoaded(job: LocalJob, seq: number, blocks: readonly LoadedBlock[]): void {
     const insert = this.#db.prepare(
       `INSERT INTO list_block(job, seq, first_key, last_key, rows, data)
-       VALUES (@job, @seq, @firstKey, @lastKey, @rows, @data)`,
+       VALUES (@number, @seq, @firstKey, @lastKey, @rows, @data)`,
     );
+    const before = this.#loaded.get(job);
     this.#db.transaction(() => {
-      if (this.#state(job) !== PARTIAL)
+      if (this.#state(job) !== PARTIAL || before === undefined)
         throw new BackupError("NOT_FOUND", "the list is not being loaded any more");
+      const number = listNumber(this.#db, job);
       for (const [i, { firstKey, lastKey, rows, data }] of blocks.entries()) {
         const keys = { firstKey: asBuffer(firstKey), lastKey: asBuffer(lastKey) };
-        insert.run({ job, seq: seq + i, ...keys, rows, data: asBuffer(data) });
+        insert.run({ number, seq: seq + i, ...keys, rows, data: asBuffer(data) });
       }
     })();
+    this.#loaded.set(
+      job,
+      blocks.reduce((sum, { rows }) => sum + rows, before ?? 0),
+    );
   }
 
   /** All blocks are back: the list counts again. @throws BackupError LIST_UNREADABLE when they are not all */
   finishLoad(job: LocalJob): void {
     durably(this.#db, () => {
-      const { wanted, found, state } = this.#db
-        .prepare<[number], { wanted: number; found: number; state: number }>(
-          `SELECT j.rows AS wanted, j.list_state AS state,
-             (SELECT coalesce(sum(b.rows), 0) FROM list_block b WHERE b.job = j.id) AS found FROM job j WHERE j.id = ?`,
+      const found = this.#loaded.get(job) ?? 0;
+      const { wanted, state } = this.#db
+        .prepare<[number], { wanted: number; state: number }>(
+          "SELECT rows AS wanted, list_state AS state FROM job WHERE id = ?",
         )
-        .get(job) ?? { wanted: 0, found: 0, state: WHOLE };
+        .get(job) ?? { wanted: 0, state: WHOLE };
       if (state !== PARTIAL || wanted !== found)
         throw new BackupError("LIST_UNREADABLE", `${found} rows came back of ${wanted}`);
       this.#set(job, WHOLE);
     });
+    this.#loaded.delete(job);
   }
 
   #state(job: LocalJob): number {

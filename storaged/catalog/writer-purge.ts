@@ -4,16 +4,11 @@
  */
 
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
-import { readEntries } from "../../common/format/frame.js";
-import { ByteReader } from "../../common/format/varint.js";
+import { type Budget, FrameRemoval, type StoredFrame } from "./frame-removal.js";
 import { type Db, durably } from "./schema.js";
-import type { LocalJob } from "./types.js";
 import type { Contexts } from "./writer-context.js";
 import { dropGhost } from "./writer-gone.js";
 import type { Needs } from "./writer-needs.js";
-
-/** Frames removed in one transaction, so that running jobs get their turn. */
-const STEP = 100;
 
 /** Who needs a volume: kept jobs by JobId, and whether something that runs holds it. */
 export interface VolumeNeed {
@@ -25,8 +20,12 @@ export class PurgeStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
   readonly #needs: Needs;
+  readonly #removal: FrameRemoval;
+  /** Volumes that are being cleared. */
+  readonly #clearing = new Set<number>();
 
   constructor(db: Db, contexts: Contexts, needs: Needs) {
+    this.#removal = new FrameRemoval(db);
     this.#db = db;
     this.#contexts = contexts;
     this.#needs = needs;
@@ -69,63 +68,57 @@ export class PurgeStore {
 
   /** Removes a part of what the catalog knows of a Purged volume; true when nothing is left. */
   purgeStep(volume: number): boolean {
-    return this.#db.transaction(() => {
+    return this.#removal.step((budget) => {
       const status = this.#db
         .prepare<[number], string>("SELECT status FROM volume WHERE id = ?")
         .pluck()
         .get(volume);
       if (status !== "Purged" && status !== "Recycle") return true;
-      const frames = this.#db
-        .prepare<[number], { id: number; job: number; raw_bytes: number; entries: Buffer }>(
-          `SELECT id, job, raw_bytes, entries FROM frame WHERE volume = ? LIMIT ${STEP}`,
-        )
-        .all(volume);
-      this.#removeFrames(frames);
-      if (frames.length === STEP) return false;
-      this.#db.prepare("UPDATE volume SET live_bytes = 0 WHERE id = ?").run(volume);
-      return true;
-    })();
-  }
-
-  #removeFrames(frames: readonly { id: number; job: number; raw_bytes: number; entries: Buffer }[]): void {
-    const chunk = this.#db.prepare("DELETE FROM chunk WHERE digest = ? AND job = ? AND frame = ?");
-    const drop = this.#db.prepare("DELETE FROM frame WHERE id = ?");
-    for (const { id, job, raw_bytes, entries } of frames) {
-      for (const { digest } of readEntries(new ByteReader(entries), raw_bytes)) chunk.run(digest, job, id);
-      drop.run(id);
-    }
-    this.#needs.forget();
-    for (const job of new Set(frames.map((frame) => frame.job))) this.#dropContents(job);
-  }
-
-  /** Lists of parts of a deleted job of which a part is gone; then the job, when nothing is left. */
-  #dropContents(job: LocalJob): void {
-    const ghost = this.#db.prepare("SELECT 1 FROM job WHERE id = ? AND status = 'G'").get(job) !== undefined;
-    const frames = this.#db.prepare("SELECT 1 FROM frame WHERE job = ? LIMIT 1").get(job) !== undefined;
-    if (!ghost || frames) return;
-    const contents = this.#db
-      .prepare<[number], number>("SELECT id FROM content WHERE job = ?")
-      .pluck()
-      .all(job);
-    for (const content of contents) {
-      if (this.#isWhole(content)) continue;
-      this.#db.prepare("DELETE FROM content_part WHERE content = ?").run(content);
-      this.#db.prepare("DELETE FROM content WHERE id = ?").run(content);
-    }
-    dropGhost(this.#db, job);
-  }
-
-  /** Every part that is no run of zeros has a copy somewhere. */
-  #isWhole(content: number): boolean {
-    const copy = this.#db.prepare("SELECT 1 FROM chunk WHERE digest = ? LIMIT 1");
-    const segments = this.#db
-      .prepare<[number], Buffer>("SELECT data FROM content_part WHERE content = ?")
-      .pluck();
-    for (const list of segments.iterate(content)) {
-      for (let at = 0; at < list.length; at += PART_BYTES) {
-        const digest = list.subarray(at + 4, at + PART_BYTES);
-        if (!digest.equals(ZERO_DIGEST) && copy.get(digest) === undefined) return false;
+      // Nothing there may be named any more, whatever made the volume a purged one.
+      if (!this.#clearing.has(volume)) this.#needs.forget();
+      this.#clearing.add(volume);
+      this.#contexts.purging.add(volume);
+      const next = this.#db.prepare<[number], StoredFrame>(
+        "SELECT id, job, raw_bytes, entries FROM frame WHERE volume = ? LIMIT 1",
+      );
+      while (budget.left > 0) {
+        const frame = next.get(volume);
+        if (frame === undefined) {
+          this.#clearing.delete(volume);
+          this.#db.prepare("UPDATE volume SET live_bytes = 0 WHERE id = ?").run(volume);
+          return true;
+        }
+        if (!this.#remove(frame, budget)) return false;
       }
+      return false;
+    });
+  }
+
+  /**
+   * Removes a frame and, with the last one of a deleted job, its lists of parts of which a part is gone; then the
+   * job, when nothing is left. True when the frame is gone.
+   */
+  #remove(frame: StoredFrame, budget: Budget): boolean {
+    const { id, job } = frame;
+    if (!this.#removal.removeChunks(frame, budget)) return false;
+    const ghost = this.#db.prepare("SELECT 1 FROM job WHERE id = ? AND status = 'G'").get(job) !== undefined;
+    const others = this.#db.prepare("SELECT 1 FROM frame WHERE job = ? AND id <> ? LIMIT 1").get(job, id);
+    const last = ghost && others === undefined;
+    const isThere = (list: Buffer): boolean => this.#areThere(list);
+    if (last && !this.#removal.removeBroken(job, isThere, budget)) return false;
+    this.#removal.removeFrame(frame, budget);
+    if (last) dropGhost(this.#db, job);
+    return true;
+  }
+
+  /** Every part that is no run of zeros has a copy on a volume that stays. */
+  #areThere(list: Buffer): boolean {
+    const copies = this.#db.prepare<[Buffer], number>("SELECT frame FROM chunk WHERE digest = ?").pluck();
+    for (let at = 0; at < list.length; at += PART_BYTES) {
+      const digest = list.subarray(at + 4, at + PART_BYTES);
+      if (digest.equals(ZERO_DIGEST)) continue;
+      const stays = (frame: number) => !this.#contexts.purging.has(this.#needs.volumeOf(frame));
+      if (!copies.all(digest).some(stays)) return false;
     }
     return true;
   }

@@ -5,6 +5,7 @@
 
 import { type FrameEntry, readEntries, writeEntries } from "../../common/format/frame.js";
 import { ByteReader, ByteWriter } from "../../common/format/varint.js";
+import { STEP_CHUNKS } from "./frame-removal.js";
 import { type Db, durably } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
@@ -45,8 +46,11 @@ export class RepairStore {
     this.#needs = needs;
   }
 
-  /** Marks all chunks of these frames as damaged, or as good; durable. How many changed. */
-  setDamaged(frames: readonly number[], damaged: boolean): number {
+  /**
+   * Marks chunks of a frame as damaged, or as good, from the one of number `from` on; durable. Gives the number to go
+   * on with; undefined when all are marked.
+   */
+  setDamaged(id: number, damaged: boolean, from = 0): number | undefined {
     const frame = this.#db.prepare<[number], { job: number; raw_bytes: number; entries: Buffer }>(
       "SELECT job, raw_bytes, entries FROM frame WHERE id = ?",
     );
@@ -54,20 +58,14 @@ export class RepairStore {
       "UPDATE chunk SET damaged = @to WHERE digest = @digest AND job = @job AND frame = @id AND damaged <> @to",
     );
     const to = damaged ? 1 : 0;
-    const changed = durably(this.#db, () => {
-      let count = 0;
-      for (const id of frames) {
-        const found = frame.get(id);
-        if (found === undefined) continue;
-        const { job, raw_bytes: rawBytes, entries } = found;
-        for (const { digest } of readEntries(new ByteReader(entries), rawBytes)) {
-          count += mark.run({ to, digest, job, id }).changes;
-        }
-      }
-      return count;
+    const found = frame.get(id);
+    const all = found === undefined ? [] : readEntries(new ByteReader(found.entries), found.raw_bytes);
+    durably(this.#db, () => {
+      for (const { digest } of all.slice(from, from + STEP_CHUNKS))
+        mark.run({ to, digest, job: found!.job, id });
     });
     this.#needs.forget();
-    return changed;
+    return nextOf(all, from);
   }
 
   /** Adds to the errors that `list media` shows of a volume; durable. */
@@ -77,8 +75,11 @@ export class RepairStore {
     );
   }
 
-  /** Adds a frame, unless it is there, and those of its chunks that the job has not got elsewhere; durable. */
-  addFoundFrame(found: FoundFrame): void {
+  /**
+   * Adds a frame, unless it is there, and those of its chunks that the job has not got elsewhere, from the one of
+   * number `from` on; durable. Gives the number to go on with; undefined when all are there.
+   */
+  addFoundFrame(found: FoundFrame, from = 0): number | undefined {
     const { job, volume, offset, bytes, rawBytes } = found;
     const entries: FrameEntry[] = found.entries.map((entry) => ({
       ...entry,
@@ -103,12 +104,13 @@ export class RepairStore {
       // A note that the chunk was nowhere gives way to the chunk itself.
       const drop = this.#db.prepare("DELETE FROM chunk WHERE digest = ? AND job = ? AND frame = 0");
       const add = this.#db.prepare("INSERT OR IGNORE INTO chunk VALUES (?, ?, ?, ?, ?, ?, 0)");
-      for (const { digest, offset: at, length } of entries) {
+      for (const { digest, offset: at, length } of entries.slice(from, from + STEP_CHUNKS)) {
         drop.run(digest, job);
         add.run(digest, pool, job, id, at, length);
       }
     });
     this.#needs.forget();
+    return nextOf(entries, from);
   }
 
   /** Volumes that jobs cannot do without; durable. */
@@ -140,4 +142,8 @@ export class RepairStore {
       for (const { digest, job, length } of chunks) add.run({ digest: asBuffer(digest), job, length });
     });
   }
+}
+
+function nextOf(entries: readonly FrameEntry[], from: number): number | undefined {
+  return from + STEP_CHUNKS < entries.length ? from + STEP_CHUNKS : undefined;
 }

@@ -1,13 +1,16 @@
 /**
  * Gives a finished job another list for the same tree, one that lies over fewer or other lists; on the writing
- * thread. The new list is stored under the negative number of the job until `commit` puts it in the old one's place.
+ * thread. The new list is stored beside the one in force (list-number.ts) until `commit` lets the two change places in
+ * one small step; `clearOld` removes what does not count, before and after. For everybody else it is a job that runs,
+ * with the negative number of its own.
  */
 
 import { BackupError } from "../../common/errors.js";
 import { LayerQueries } from "./layers.js";
+import { listNumber, removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
 import type { JobCounts, JobExtent, LocalJob, VolumeProgress } from "./types.js";
-import { type Contexts, type JobContext, StreamOrder } from "./writer-context.js";
+import { type Contexts, type JobContext, newContext } from "./writer-context.js";
 import type { JobStore } from "./writer-jobs.js";
 import type { Needs } from "./writer-needs.js";
 
@@ -54,18 +57,26 @@ export class RewriteStore {
     this.#layers = new LayerQueries(db);
   }
 
-  /** Takes the next revision and opens an empty list. @throws BackupError NOT_FOUND, JOB_IN_USE */
+  /**
+   * Takes the next revision and opens an empty list. Nothing may be left beside the one in force: see `clearOld`.
+   * @throws BackupError NOT_FOUND, JOB_IN_USE
+   */
   begin(request: RewriteRequest): BegunRewrite {
     const { job, parent, bases, folds } = request;
     const facts = this.#facts(job);
     if (this.#contexts.running.has(-job)) throw inUse(facts.job_id, "its list is being rewritten already");
+    const list = listNumber(this.#db, -job)!;
+    if (this.#db.prepare("SELECT 1 FROM list_block WHERE job = ? LIMIT 1").get(list) !== undefined)
+      throw inUse(facts.job_id, "an older one is still being removed");
     const revision = facts.revision + 1;
     // Whatever becomes of this attempt: an end record of it must never be newer than what a delete record names.
-    durably(this.#db, () => this.#db.prepare("UPDATE job SET revision = ? WHERE id = ?").run(revision, job));
+    durably(this.#db, () => {
+      this.#db.prepare("UPDATE job SET revision = ?, list_old = 1 WHERE id = ?").run(revision, job);
+      this.#db.prepare("DELETE FROM frame WHERE job = ?").run(-job);
+    });
     const wanted = this.#layers.effective(job).jobs;
     const lower = parent === undefined ? [...bases] : this.#layers.effective(parent).jobs;
-    this.clear(-job);
-    this.#contexts.add(this.#context(job, facts, new Set([...wanted, ...lower])));
+    this.#contexts.add(this.#context(job, list, facts, new Set([...wanted, ...lower])));
     const uuids = (jobs: readonly LocalJob[]): string[] => jobs.map((id) => this.#facts(id).uuid);
     const chain = parent === undefined ? [] : [...this.#layers.chainOf(parent), parent];
     const parentUuids = uuids(chain.filter((id) => !folds.includes(id)));
@@ -103,11 +114,17 @@ export class RewriteStore {
     return facts;
   }
 
-  #context(job: LocalJob, facts: { pool: number; client: string }, layers: Set<LocalJob>): JobContext {
+  #context(
+    job: LocalJob,
+    list: number,
+    facts: { pool: number; client: string },
+    layers: Set<LocalJob>,
+  ): JobContext {
     const pools = this.#db.prepare<[], number>("SELECT id FROM pool").pluck().all();
     const client = this.#db.prepare<[number], string>("SELECT client FROM job WHERE id = ?").pluck();
-    return {
+    return newContext({
       id: -job,
+      list,
       pool: facts.pool,
       client: facts.client,
       deduplicate: true,
@@ -119,15 +136,8 @@ export class RewriteStore {
         ...[...layers].map((layer) => client.get(layer) ?? ""),
         ...this.#needs.drawsOf(layers).map((draw) => draw.client),
       ]),
-      draws: new Map(),
       layers,
-      pinned: new Set(),
-      needs: new Map(),
-      rows: new StreamOrder("rows"),
-      states: new StreamOrder("state"),
-      contents: new Map(),
-      counts: { files: 0, deleted: 0, bytes: 0, rows: 0, stateRows: 0, newContent: 0 },
-    };
+    });
   }
 
   counts(list: LocalJob): JobCounts {
@@ -136,6 +146,7 @@ export class RewriteStore {
 
   /**
    * Puts the new list in force, in one durable transaction; its closing frames and end record must have been synced.
+   * The blocks of the old one stay until `clearOld` has removed them.
    * @throws BackupError JOB_IN_USE while a running job reads the old one: call again later; the list stays open
    */
   commit(request: RewriteCommit): void {
@@ -151,13 +162,12 @@ export class RewriteStore {
     }
     durably(this.#db, () => {
       const run = (sql: string, ...values: unknown[]): unknown => this.#db.prepare(sql).run(...values);
-      run("DELETE FROM list_block WHERE job = ?", job);
-      run("UPDATE list_block SET job = ? WHERE job = ?", job, -job);
       run("UPDATE frame SET job = ? WHERE job = ?", job, -job);
       this.#relink(job, parent, bases, folds);
       this.#needs.record(job, context);
       const level = levelOf(this.#facts(job).level, parent);
-      run("UPDATE job SET level = ?, rows = ?, list_state = 0 WHERE id = ?", level, context.counts.rows, job);
+      const { rows } = context.counts;
+      run("UPDATE job SET level = ?, rows = ?, list_turn = list_turn + 1 WHERE id = ?", level, rows, job);
       const last = this.#db
         .prepare<[number], number | null>("SELECT max(ord) FROM job_volume WHERE job = ?")
         .pluck();
@@ -191,20 +201,36 @@ export class RewriteStore {
     for (const id of above) for (const folded of folds) drop.run(id, folded);
   }
 
-  /** Gives the new list up; the old one stays. */
+  /** Gives the new list up; the old one stays in force. `clearOld` removes what was written. */
   abandon(list: LocalJob): void {
     this.#contexts.remove(list);
     this.#contexts.hidden.delete(list);
-    this.clear(list);
+    this.#db.prepare("DELETE FROM frame WHERE job = ?").run(list);
   }
 
-  /** Removes what an attempt left in the catalog; all of them when none is named. */
-  clear(list?: LocalJob): void {
-    this.#db.transaction(() => {
-      for (const table of ["list_block", "frame"]) {
-        if (list === undefined) this.#db.prepare(`DELETE FROM ${table} WHERE job < 0`).run();
-        else this.#db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(list);
-      }
+  /** At start: closing frames of attempts that never ended. */
+  dropFrames(): void {
+    this.#db.prepare("DELETE FROM frame WHERE job < 0").run();
+  }
+
+  /** Jobs beside whose lists blocks may lie that do not count. */
+  oldLists(): LocalJob[] {
+    return this.#db.prepare<[], number>("SELECT id FROM job WHERE list_old = 1 ORDER BY id").pluck().all();
+  }
+
+  /**
+   * Removes a part of what lies beside the list in force, left by a rewrite that ended either way; true when nothing
+   * is left. @throws BackupError JOB_IN_USE while a rewrite writes there
+   */
+  clearOld(job: LocalJob): boolean {
+    if (this.#contexts.running.has(-job))
+      throw inUse(this.#layers.jobIdOf(job), "its list is being rewritten already");
+    return this.#db.transaction(() => {
+      const marked = this.#db.prepare("SELECT 1 FROM job WHERE id = ? AND list_old = 1").get(job);
+      if (marked === undefined) return true;
+      if (!removeBlocks(this.#db, "list_block", listNumber(this.#db, -job)!)) return false;
+      this.#db.prepare("UPDATE job SET list_old = 0 WHERE id = ?").run(job);
+      return true;
     })();
   }
 }

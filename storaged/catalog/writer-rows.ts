@@ -37,7 +37,7 @@ export class RowStore {
     const context = this.#contexts.get(job);
     const rows = decode(block, "rows");
     for (const row of rows) this.#check(context, row);
-    this.#store(this.#insertRows, context, context.rows, rows, block);
+    this.#store(this.#insertRows, context.list, context.rows, rows, block);
     context.counts.rows += rows.length;
     for (const row of rows) {
       if (row.type === EntryType.deleted) context.counts.deleted++;
@@ -51,13 +51,13 @@ export class RowStore {
     const rows = decode(block, "state");
     // Types are neutral in a state stream, so that nothing is known about what lies below what.
     for (const row of rows) context.states.check(row.key, true);
-    this.#store(this.#insertState, context, context.states, rows, block);
+    this.#store(this.#insertState, context.id, context.states, rows, block);
     context.counts.stateRows += rows.length;
   }
 
   #store(
     insert: Statement<unknown[]>,
-    context: JobContext,
+    number: number,
     order: StreamOrder,
     rows: readonly Row[],
     block: Uint8Array,
@@ -66,7 +66,7 @@ export class RowStore {
     const last = rows.at(-1);
     if (first === undefined || last === undefined) return;
     const bytes = (key: string) => Buffer.from(key, "latin1");
-    insert.run(context.id, order.blocks++, bytes(first.key), bytes(last.key), rows.length, asBuffer(block));
+    insert.run(number, order.blocks++, bytes(first.key), bytes(last.key), rows.length, asBuffer(block));
   }
 
   #check(context: JobContext, row: Row): void {

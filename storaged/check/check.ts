@@ -17,6 +17,7 @@ import { volumePath } from "../volume/label.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import type { CheckMethods } from "./check-worker.js";
 import { loadDropped } from "./dropped-lists.js";
+import { markFrame } from "./frame-marks.js";
 import type { WalkStep } from "./list-walk.js";
 import type { CheckOptions, CheckSummary, Finding } from "./types.js";
 import { VolumeCheck } from "./volume-check.js";
@@ -210,7 +211,7 @@ export class CheckRun {
     for (let after = 0; ; ) {
       const frames = await this.thread.badFrames(after, MARK_FRAMES);
       if (frames.length === 0) return;
-      await this.deps.catalog.writer.setDamaged(frames, true);
+      for (const frame of frames) await markFrame(this.deps.catalog, frame, true);
       after = frames.at(-1)!;
       this.signal.throwIfAborted();
     }

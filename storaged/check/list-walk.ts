@@ -7,6 +7,7 @@ import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
 import { decodeBlock, EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
+import { type BlockTable, listNumberSql } from "../catalog/list-number.js";
 import type { Db } from "../catalog/schema.js";
 
 export interface WalkJob {
@@ -34,6 +35,8 @@ interface Block {
   last_key: Buffer;
   rows: number;
   data: Buffer;
+  /** How often the list was put in force anew. */
+  turn: number;
 }
 
 type Copy = [job: number, frame: number, length: number, damaged: number];
@@ -46,7 +49,6 @@ export class ListWalk {
   readonly #db: Db;
   readonly #jobs: WalkJob[];
   readonly #blocks;
-  readonly #states;
   readonly #copies;
   readonly #dirty;
   readonly #frame;
@@ -56,7 +58,8 @@ export class ListWalk {
   readonly #frames = new Map<number, number>();
   readonly #finished = new Map<number, boolean>();
   #at = -1;
-  #after: Buffer | undefined;
+  /** The block that was looked at last. */
+  #after: { first_key: Buffer; turn: number } | undefined;
   #lastKey: string | undefined;
   #inStates = false;
   #known = new Set<number>();
@@ -71,16 +74,16 @@ export class ListWalk {
          AND (@volume = 0 OR id IN (SELECT job FROM job_need WHERE volume = @volume)) ORDER BY id`,
       )
       .all({ volume });
-    const next = (table: string) =>
-      db.prepare<[number, Buffer], Block>(
-        `SELECT seq, first_key, last_key, rows, data FROM ${table} WHERE job = ? AND first_key > ? ORDER BY first_key LIMIT 1`,
+    const query = (table: BlockTable, where: string) =>
+      db.prepare<{ job: number; after?: Buffer }, Block>(
+        `SELECT seq, first_key, last_key, rows, data, (SELECT list_turn FROM job WHERE id = @job) AS turn FROM ${table}
+         WHERE job = ${table === "list_block" ? listNumberSql("@job") : "@job"} ${where} ORDER BY first_key LIMIT 1`,
       );
-    const first = (table: string) =>
-      db.prepare<[number], Block>(
-        `SELECT seq, first_key, last_key, rows, data FROM ${table} WHERE job = ? ORDER BY first_key LIMIT 1`,
-      );
-    this.#blocks = { first: first("list_block"), next: next("list_block") };
-    this.#states = { first: first("state_block"), next: next("state_block") };
+    const queries = (table: BlockTable) => ({
+      first: query(table, ""),
+      next: query(table, "AND first_key > @after"),
+    });
+    this.#blocks = { rows: queries("list_block"), states: queries("state_block") };
     this.#copies = db
       .prepare<[Buffer], Copy>("SELECT job, frame, length, damaged FROM chunk WHERE digest = ?")
       .raw();
@@ -103,10 +106,9 @@ export class ListWalk {
     const job = this.#jobs[this.#at];
     const step: WalkStep = { job, garbled: [], lost: [], needs: [], last: false };
     if (job === undefined) return step;
-    const { first, next } = this.#inStates ? this.#states : this.#blocks;
-    const block = this.#after === undefined ? first.get(job.id) : next.get(job.id, this.#after);
+    const block = this.#next(job.id);
     if (block !== undefined) {
-      this.#after = block.first_key;
+      this.#after = { first_key: block.first_key, turn: block.turn };
       this.#look(block, step);
     } else if (!this.#inStates) {
       this.#inStates = true;
@@ -121,8 +123,22 @@ export class ListWalk {
     return step;
   }
 
+  /** A list that was rewritten meanwhile is walked from its beginning. */
+  #next(job: number): Block | undefined {
+    const { first, next } = this.#blocks[this.#inStates ? "states" : "rows"];
+    if (this.#after === undefined) return first.get({ job });
+    const block = next.get({ job, after: this.#after.first_key });
+    if (this.#inStates || block === undefined || block.turn === this.#after.turn) return block;
+    this.#load();
+    return first.get({ job });
+  }
+
   #begin(): void {
     this.#at++;
+    this.#load();
+  }
+
+  #load(): void {
     this.#lastKey = undefined;
     this.#found = new Map();
     const job = this.#jobs[this.#at];

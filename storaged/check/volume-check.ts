@@ -14,6 +14,7 @@ import { uuidText } from "../volume/json.js";
 import { type VolumeItem, VolumeReader } from "../volume/reader.js";
 import { decodeJobEnd } from "../volume/records.js";
 import type { CheckRun } from "./check.js";
+import { addFrame, markFrame } from "./frame-marks.js";
 import type { CatalogFrame, Finding } from "./types.js";
 
 /** Frames whose digests are being checked. */
@@ -231,7 +232,7 @@ export class VolumeCheck {
     const { offset, end } = item;
     const volume = this.#record.id;
     const found: FoundFrame = { job, volume, offset, bytes: end - offset, rawBytes, entries: plain(entries) };
-    if (options.repair) await deps.catalog.writer.addFoundFrame(found);
+    if (options.repair) await addFrame(deps.catalog, found);
     const text = `${missing} chunks of a good frame of a kept job are not in the catalog`;
     const repaired = options.repair ? "added to the catalog" : "";
     await this.#find({ kind: "catalog", offset, text, jobIds: [], repaired });
@@ -239,7 +240,7 @@ export class VolumeCheck {
 
   async #goodAgain(frame: CatalogFrame): Promise<void> {
     const { options, deps } = this.#run;
-    if (options.repair) await deps.catalog.writer.setDamaged([frame.id], false);
+    if (options.repair) await markFrame(deps.catalog, frame.id, false);
     const text = `a frame of JobId ${frame.jobId} is marked as damaged and is good`;
     const repaired = options.repair ? "the mark was taken back" : "";
     await this.#find({ kind: "catalog", offset: frame.offset, text, jobIds: [frame.jobId], repaired });

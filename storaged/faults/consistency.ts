@@ -11,12 +11,15 @@ const DANGLING: Readonly<Record<string, string>> = {
   "a job still runs": "SELECT id FROM job WHERE status = 'R'",
   "a failed job was not cleaned": "SELECT id FROM job WHERE dirty = 1",
   "a list of no good job":
-    "SELECT DISTINCT job FROM list_block WHERE job NOT IN (SELECT id FROM job WHERE status IN ('T', 'W'))",
+    "SELECT DISTINCT job FROM list_block WHERE abs(job) NOT IN (SELECT id FROM job WHERE status IN ('T', 'W'))",
+  "blocks beside the list in force": `SELECT DISTINCT b.job FROM list_block b JOIN job j ON j.id = abs(b.job)
+    WHERE b.job <> j.id * (1 - 2 * (j.list_turn & 1))`,
+  "a list that was to be cleared": "SELECT id FROM job WHERE list_old <> 0",
   "a list that is neither there nor dropped": "SELECT id FROM job WHERE list_state NOT IN (0, 2)",
   "blocks of a dropped list":
-    "SELECT DISTINCT job FROM list_block WHERE job IN (SELECT id FROM job WHERE list_state <> 0)",
+    "SELECT DISTINCT job FROM list_block WHERE abs(job) IN (SELECT id FROM job WHERE list_state <> 0)",
   "a list that is not whole": `SELECT id FROM job WHERE status IN ('T', 'W') AND list_state = 0
-    AND rows <> (SELECT coalesce(sum(b.rows), 0) FROM list_block b WHERE b.job = job.id)`,
+    AND rows <> (SELECT coalesce(sum(b.rows), 0) FROM list_in_force b WHERE b.job = job.id)`,
   "a state stream of no good job":
     "SELECT DISTINCT job FROM state_block WHERE job NOT IN (SELECT id FROM job WHERE status IN ('T', 'W'))",
   "a frame of a failed job":
@@ -38,7 +41,7 @@ const DANGLING: Readonly<Record<string, string>> = {
 /** One line per fault. Tables that the schema has no more are passed over. */
 export function catalogFaults(db: Db): string[] {
   const tables = new Set(
-    db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all(),
+    db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')").pluck().all(),
   );
   const faults: string[] = [];
   const integrity = db.pragma("quick_check", { simple: true });

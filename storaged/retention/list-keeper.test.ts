@@ -62,7 +62,7 @@ async function dropped({ daemon }: Play): Promise<number[]> {
 function rowsOf({ daemon }: Play, jobId: number): Row[] {
   const blocks = daemon.db
     .prepare<[number], Buffer>(
-      "SELECT b.data FROM list_block b JOIN job j ON j.id = b.job WHERE j.job_id = ? ORDER BY b.first_key",
+      "SELECT b.data FROM list_in_force b JOIN job j ON j.id = b.job WHERE j.job_id = ? ORDER BY b.first_key",
     )
     .pluck();
   return blocks.all(jobId).flatMap((block) => decodeBlock(block));

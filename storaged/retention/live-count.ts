@@ -5,11 +5,12 @@
  */
 
 import Database from "better-sqlite3";
+import { codeOf } from "../../common/errors.js";
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { readEntries } from "../../common/format/frame.js";
 import { decodeBlock, RowFlag } from "../../common/format/row.js";
 import { ByteReader } from "../../common/format/varint.js";
-import { BlockQueries } from "../catalog/block-cursor.js";
+import { BlockQueries, type BlockRow } from "../catalog/block-cursor.js";
 import type { Db } from "../catalog/schema.js";
 import type { LocalJob } from "../catalog/types.js";
 import type { CountedJob } from "../catalog/writer-vacuum.js";
@@ -75,7 +76,7 @@ export class LiveCount {
   readonly #frameVolume = new Map<number, number>();
   readonly #finished = new Map<LocalJob, boolean>();
   readonly #clients = new Map<LocalJob, string>();
-  #job: (ListedJob & { last: Buffer | undefined }) | undefined;
+  #job: (ListedJob & { last: BlockRow | undefined }) | undefined;
   readonly jobs: number;
 
   /** `db` reads; `scratchFile` is made anew; `counted`: from `CountStart`, everything that has to do with the volumes. */
@@ -130,12 +131,12 @@ export class LiveCount {
     this.#job ??= this.#nextJob();
     const job = this.#job;
     if (job === undefined) return true;
-    const block = job.last === undefined ? this.#blocks.first(job.id) : this.#blocks.next(job.id, job.last);
+    const block = this.#nextBlock(job);
     if (block === undefined) {
       this.#job = undefined;
       return this.#todo.length === 0;
     }
-    job.last = block.first_key;
+    job.last = block;
     this.#scratch.transaction(() => {
       for (const { content, flags, size } of decodeBlock(block.data)) {
         if (content === undefined) continue;
@@ -144,6 +145,16 @@ export class LiveCount {
       }
     })();
     return false;
+  }
+
+  /** Undefined as well when the job goes meanwhile, or its list changes: then it goes on needing the volumes it needs. */
+  #nextBlock({ id, last }: ListedJob & { last: BlockRow | undefined }): BlockRow | undefined {
+    try {
+      return last === undefined ? this.#blocks.first(id) : this.#blocks.next(id, last);
+    } catch (error) {
+      if (!["NOT_FOUND", "LIST_CHANGED"].includes(codeOf(error) ?? "")) throw error;
+      return undefined;
+    }
   }
 
   #nextJob() {

@@ -94,6 +94,7 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
   const { catalog, reporter, signal } = options;
   signal.throwIfAborted();
   const request = { job: job.id, parent: rebase.parent, bases: rebase.bases, folds: rebase.folds };
+  await clearOldList(catalog, job.id);
   // From then on none of these lists can be dropped.
   const begun = await catalog.withListsOf([job.jobId], () => catalog.writer.beginRewrite(request), signal);
   const begin = beginRecordOf(job, begun.level);
@@ -123,8 +124,15 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
     await reporter.message("info", rebasedText(job, rebase, counts.rows));
   } finally {
     if (!done) await catalog.writer.abandonRewrite(begun.list).catch(() => undefined);
+    // Nothing of it counts: what cannot be removed now goes before the next rewrite, or at the next start.
+    await clearOldList(catalog, job.id).catch(() => undefined);
     await volumes.release(!done);
   }
+}
+
+/** Removes what a rewrite left beside a job's list, step by step. */
+async function clearOldList({ writer }: Catalog, job: LocalJob): Promise<void> {
+  while (!(await writer.clearOldList(job))) await new Promise(setImmediate);
 }
 
 /** Waits while a running job works with the old list. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codeOf } from "../../common/errors.js";
+import { markFrame } from "../check/frame-marks.js";
 import { filesOf } from "../faults/disk.js";
 import { type NearRetention, nearRetention } from "../faults/near-vacuum.js";
 import { Play } from "../faults/play.js";
@@ -66,7 +67,7 @@ test("damaged content does not keep a list from being rebased; what is left of i
       .all() as number[];
     assert.ok(frames.length > 2);
     const some = [frames[0]!, frames.at(-1)!];
-    await catalog.writer.setDamaged(some, true);
+    for (const frame of some) await markFrame(catalog, frame, true);
     // One chunk is nowhere at all.
     db.prepare("UPDATE chunk SET frame = 0, offset = 0 WHERE frame = ?").run(frames[0]!);
     const order = { client: "", jobName: "", volume: "", dry: false, rebase: true, jobIds: [full] };
@@ -78,7 +79,7 @@ test("damaged content does not keep a list from being rebased; what is left of i
     const needs = db.prepare("SELECT sum(chunks) FROM job_need").pluck().get() as number;
     assert.equal(needs, frames.length - 1);
     // The next run meets the damage and stores the content anew.
-    await catalog.writer.setDamaged([some[1]!], true);
+    await markFrame(catalog, some[1]!, true);
     await play.mustBackUp(tree, { level: "Incremental" });
     await play.verify();
   }));

@@ -36,6 +36,8 @@ interface Pending {
 
 const BATCH_FRAMES = 64;
 const BATCH_BYTES = 16 * 1024 * 1024;
+/** Chunks of repacked frames: other jobs wait for one such call. */
+const BATCH_CHUNKS = 256;
 /** Upper bound of what stands around a JSON record. */
 const RECORD_FIXED_BYTES = 128;
 
@@ -48,6 +50,7 @@ export class VacuumTarget {
   readonly #begun = new Set<LocalJob>();
   #batch: Pending[] = [];
   #batchBytes = 0;
+  #batchChunks = 0;
   /** Of what was appended to the open volume; 0: nothing. */
   #end = 0;
   /** Frames that the catalog has at their new place. */
@@ -87,7 +90,10 @@ export class VacuumTarget {
     };
     this.#batch.push({ moved, data });
     this.#batchBytes += moved.bytes;
-    if (this.#batch.length >= BATCH_FRAMES || this.#batchBytes >= BATCH_BYTES) await this.flush();
+    // Of a frame that moves as a whole only one row changes.
+    if (!whole) this.#batchChunks += entries.length;
+    const full = this.#batch.length >= BATCH_FRAMES || this.#batchBytes >= BATCH_BYTES;
+    if (full || this.#batchChunks >= BATCH_CHUNKS) await this.flush();
   }
 
   /** The volume that a record of at most so many bytes goes to, taken if need be. */
@@ -149,6 +155,7 @@ export class VacuumTarget {
     const moved = new Set(await this.#options.catalog.writer.moveFrames(request));
     this.#batch = [];
     this.#batchBytes = 0;
+    this.#batchChunks = 0;
     for (const { frame, bytes } of frames) {
       if (!moved.has(frame)) this.lateFrames++;
       else {

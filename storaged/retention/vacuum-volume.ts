@@ -47,6 +47,8 @@ export interface VolumeVacuumOptions {
 }
 
 const PAGE_FRAMES = 64;
+/** Jobs that leave the volume in one call. */
+const LEAVE_JOBS = 100;
 
 /** A job that may do without the volume, and the revision of the end record that is in force; 0: none lay here. */
 interface LeavingJob extends CountedJob {
@@ -196,7 +198,11 @@ export class VolumeVacuum {
     await catalog.writer.noteEnds(placed);
     await this.#retire(jobs);
     const counted = jobs.map(({ job, revision }) => ({ job, revision }));
-    const left = await catalog.writer.leaveVolume({ volume, jobs: counted, damaged });
+    let left = 0;
+    for (let at = 0; at < counted.length; at += LEAVE_JOBS) {
+      const some = counted.slice(at, at + LEAVE_JOBS);
+      left += await catalog.writer.leaveVolume({ volume, jobs: some, damaged });
+    }
     return left === all.length;
   }
 

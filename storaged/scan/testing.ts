@@ -179,10 +179,10 @@ export function contents(file: string): unknown {
 function describe(db: Db, job: Record<string, unknown> & { id: number }): unknown {
   const all = (sql: string) => db.prepare<[number]>(sql).raw().all(job.id);
   const blocks = db
-    .prepare<[number], Buffer>("SELECT data FROM list_block WHERE job = ? ORDER BY seq")
+    .prepare<[number], Buffer>("SELECT data FROM list_in_force WHERE job = ? ORDER BY seq")
     .pluck()
     .all(job.id);
-  const { id, pool, has_state, new_content, dirty, totals, ...rest } = job;
+  const { id, pool, has_state, new_content, dirty, totals, list_turn, ...rest } = job;
   // What a job wrote altogether is known only after its end record.
   const { bytesStored, rawBytes, ...counts } = JSON.parse(String(totals));
   const facts = { ...rest, totals: counts };

@@ -4,7 +4,7 @@
  * read any further, and filed slows down.
  */
 
-import { DIGEST_BYTES } from "../../common/format/content.js";
+import { DIGEST_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { type FrameEntry, writeEntries } from "../../common/format/frame.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { monotonicMs } from "../../common/time.js";
@@ -20,6 +20,8 @@ const MAX_STEPS_UNDER_WAY = 64;
 /** Frames whose chunks go to the catalog together, and about how many chunks: other jobs wait for one such call. */
 const BATCH_FRAMES = 64;
 const BATCH_CHUNKS = 256;
+/** Parts that are checked in one call. */
+const STEP_PARTS = 512;
 const CHECKPOINT_MS = 15_000;
 const CHECKPOINT_BYTES = 256 * 1024 * 1024;
 
@@ -109,7 +111,14 @@ export class Ingest {
     const end = last === undefined ? undefined : { size: last.size, identity: detached(last.identity) };
     return this.#step(async () => {
       await this.#flush();
-      await catalog.writer.addParts(job.id, sequence, detached(parts), end);
+      let at = 0;
+      for (; parts.length - at > STEP_PARTS * PART_BYTES; at += STEP_PARTS * PART_BYTES)
+        await catalog.writer.addParts(
+          job.id,
+          sequence,
+          detached(parts.subarray(at, at + STEP_PARTS * PART_BYTES)),
+        );
+      await catalog.writer.addParts(job.id, sequence, detached(parts.subarray(at)), end);
     });
   }
 

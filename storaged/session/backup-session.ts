@@ -225,10 +225,9 @@ export class BackupSession {
     signal.throwIfAborted();
     const rawBytes = this.#ingest?.rawBytes ?? 0;
     const totals = { ...end.totals, bytesStored: volumes.bytesStored, rawBytes };
-    const { extents } = volumes;
+    const { extents, names } = volumes;
     await catalog.writer.commit({ job: job.id, status, endMs, totals, extents, volumes: progress });
     const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
-    const names = volumes.names;
     await this.#afterCommit(volumes);
     await this.#originCommitted();
     return {
@@ -248,6 +247,7 @@ export class BackupSession {
       }
       await volumes.release(false);
       await this.#reporter.setState("committed");
+      while (!(await catalog.writer.dropOldStates())) await new Promise(setImmediate);
     } catch (error) {
       log.warn("after the commit of a job", { job: this.#request.job, err: error });
     }

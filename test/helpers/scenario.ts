@@ -175,7 +175,7 @@ export class Scenario {
   /** Blocks of a job's own file list that are in the catalog: 0 when it was dropped. */
   listBlocks(jobId: number): number {
     const sql =
-      "SELECT count(*) AS blocks FROM list_block WHERE job = (SELECT max(id) FROM job WHERE job_id = ?)";
+      "SELECT count(*) AS blocks FROM list_in_force WHERE job = (SELECT max(id) FROM job WHERE job_id = ?)";
     return this.#query<{ blocks: number }>(sql, jobId)?.blocks ?? 0;
   }
 

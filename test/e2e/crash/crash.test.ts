@@ -100,7 +100,7 @@ describe("crash", () => {
     const left = (table: string): number =>
       queryDatabase<{ n: number }>(
         catalog,
-        `SELECT count(*) AS n FROM ${table} WHERE job NOT IN (SELECT id FROM job WHERE status IN ('T', 'W'))`,
+        `SELECT count(*) AS n FROM ${table} WHERE abs(job) NOT IN (SELECT id FROM job WHERE status IN ('T', 'W'))`,
       )[0]?.n ?? 0;
     const tables = ["list_block", "state_block", "frame", "chunk", "content", "pin"];
     await until("the catalog holds nothing of failed jobs", () => tables.every((table) => left(table) === 0));
