@@ -122,16 +122,23 @@ export function writeEntries(out: ByteWriter, entries: readonly FrameEntry[]): v
   }
 }
 
-/** @throws GarbledInput when an entry reaches outside the frame. */
+/**
+ * Entries are in the order of the frame and do not overlap, so that looking at all of them is never more work than
+ * looking at the frame.
+ * @throws GarbledInput when they do, or when one reaches outside the frame
+ */
 export function readEntries(reader: ByteReader, rawBytes: number): FrameEntry[] {
   const count = reader.uint();
   if (count > rawBytes) throw new GarbledInput("more chunks than bytes");
   const entries: FrameEntry[] = [];
+  let free = 0;
   for (let i = 0; i < count; i++) {
     const digest = reader.raw(DIGEST_BYTES);
     const offset = reader.uint();
     const length = reader.uint();
     if (length === 0 || offset + length > rawBytes) throw new GarbledInput("chunk outside its frame");
+    if (offset < free) throw new GarbledInput("chunks that overlap");
+    free = offset + length;
     entries.push({ digest, offset, length });
   }
   return entries;

@@ -12,7 +12,7 @@ import {
 } from "../../common/format/content.js";
 import { EntryType } from "../../common/format/row.js";
 import { type ByteReader, ByteWriter } from "../../common/format/varint.js";
-import { Advice, advise, closeFd, nextData, nextHole } from "../sys/files.js";
+import { Advice, advise, closeFd, nextData, nextHole } from "../../common/sys/files.js";
 import { newStat, statFd } from "../sys/stat.js";
 import { SLOT_BYTES, WINDOW_BYTES, type WindowReply } from "./protocol.js";
 import { changed, differs, failureText, isVanished, NotAFile, openFile } from "./read-small.js";

@@ -3,8 +3,9 @@ import { readSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
 import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
 import { EntryType } from "../../common/format/row.js";
-import { closeFd } from "../sys/files.js";
-import { newStat, O_NOFOLLOW, O_NONBLOCK, openQuietly, type StatRecord, statFd } from "../sys/stat.js";
+import { closeFd } from "../../common/sys/files.js";
+import { O_NOFOLLOW } from "../../common/sys/native.js";
+import { newStat, O_NONBLOCK, openQuietly, type StatRecord, statFd } from "../sys/stat.js";
 import { RESULT_BYTES, ReadStatus, writeResult } from "./protocol.js";
 import type { FileIdentity, WorkerTask } from "./task.js";
 

@@ -9,7 +9,7 @@ import {
   removeDirectoryAt,
   renameAt,
   unlinkAt,
-} from "../sys/files.js";
+} from "../../common/sys/files.js";
 import { newStat, type StatRecord, statAt, statIfThere } from "../sys/stat.js";
 import { applyToName, type Count } from "./metadata.js";
 import type { Replace } from "./protocol.js";

@@ -5,8 +5,8 @@
  */
 import { codeOf, describeError } from "../../common/errors.js";
 import { decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
-import { modeAt, modeFd, ownAt, ownFd, timeAt, timeFd } from "../sys/files.js";
-import { listXattrs, removeXattr, setXattr } from "../sys/xattr.js";
+import { modeAt, modeFd, ownAt, ownFd, timeAt, timeFd } from "../../common/sys/files.js";
+import { listXattrs, removeXattr, setXattr } from "../../common/sys/xattr.js";
 import type { Tally } from "./protocol.js";
 
 export type Count = (tally: Tally, reason: string) => void;

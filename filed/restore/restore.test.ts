@@ -14,11 +14,11 @@ import {
 } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
 import { EntryType, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
+import { getXattr } from "../../common/sys/xattr.js";
 import { asRoot } from "../../common/test-needs.js";
 import { RestoreKind } from "../../proto/data/restore.js";
 import { DirectoryHandle, newStat } from "../sys/stat.js";
 import { removeTree, testDirectory } from "../sys/test-trees.js";
-import { getXattr } from "../sys/xattr.js";
 import type { RestoreOptions } from "./restore.js";
 
 import {

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { codeOf } from "../../common/errors.js";
 import { baseName } from "../../common/format/path.js";
-import { closeFd, makeDirectoryAt, openAt } from "../sys/files.js";
+import { closeFd, makeDirectoryAt, openAt } from "../../common/sys/files.js";
+import { getXattr } from "../../common/sys/xattr.js";
 import { O_DIRECTORY } from "../sys/stat.js";
-import { getXattr } from "../sys/xattr.js";
 
 /** A failure of one entry, in words for the report. */
 export class EntryError extends Error {}

@@ -1,6 +1,6 @@
 /** CPU and disk priority of the calling thread, for jobs with `Nice` and `IoNice`. */
 import { BackupError } from "../../common/errors.js";
-import { fail, raw } from "./native.js";
+import { fail, raw } from "../../common/sys/native.js";
 
 const PRIO_PROCESS = 0;
 const IOPRIO_WHO_PROCESS = 1;

@@ -6,9 +6,19 @@
  */
 import { readdirSync } from "node:fs";
 import { EntryType, type Xattr } from "../../common/format/row.js";
-import { SysError } from "./error.js";
-import { cName, fail, lastErrno, raw, SCRATCH_BYTES, scratch } from "./native.js";
-import { listXattrs } from "./xattr.js";
+import { SysError } from "../../common/sys/error.js";
+import {
+  AT_FDCWD,
+  cName,
+  fail,
+  lastErrno,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  raw,
+  SCRATCH_BYTES,
+  scratch,
+} from "../../common/sys/native.js";
+import { listXattrs } from "../../common/sys/xattr.js";
 
 export type StatType = EntryType | "socket" | "unknown";
 
@@ -58,7 +68,6 @@ export function newStat(): StatRecord {
   };
 }
 
-export const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
@@ -66,9 +75,7 @@ const STATX_BASIC = 0x7ff;
 
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = 0o200000;
-export const O_NOFOLLOW = 0o400000;
 export const O_NOATIME = 0o1000000;
-export const O_CLOEXEC = 0o2000000;
 const EPERM = 1;
 
 /** Index: file type bits of st_mode shifted right by 12. */

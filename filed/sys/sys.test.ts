@@ -19,13 +19,13 @@ import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { EntryType } from "../../common/format/row.js";
+import { SysError } from "../../common/sys/error.js";
+import * as files from "../../common/sys/files.js";
+import { getXattr, listXattrs, removeXattr, setXattr } from "../../common/sys/xattr.js";
 import { asRoot } from "../../common/test-needs.js";
-import { SysError } from "./error.js";
-import * as files from "./files.js";
 import { parseIoNice, setIoNice, setNice } from "./priority.js";
 import { DirectoryHandle, newStat, O_DIRECTORY, statAt, statIfThere } from "./stat.js";
 import { removeTree, testDirectory } from "./test-trees.js";
-import { getXattr, listXattrs, removeXattr, setXattr } from "./xattr.js";
 
 let top = "";
 let dir: DirectoryHandle;

@@ -2,7 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { EntryType } from "../../common/format/row.js";
-import { removeDirectoryAt, unlinkAt } from "./files.js";
+import { removeDirectoryAt, unlinkAt } from "../../common/sys/files.js";
 import { DirectoryHandle, newStat } from "./stat.js";
 
 /** A new empty directory. */

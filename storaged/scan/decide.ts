@@ -44,9 +44,12 @@ export function decide(db: Db): void {
   const insert = db.prepare(
     "INSERT INTO plan(job, kind, revision, body, volume, start_ms, job_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
-  const jobs = db.prepare<[], { id: number; uuid: string }>("SELECT id, uuid FROM job");
+  const jobs = db.prepare<[number], { id: number; uuid: string }>(
+    "SELECT id, uuid FROM job WHERE id > ? ORDER BY id LIMIT 1",
+  );
   db.transaction(() => {
-    for (const { id, uuid } of jobs.all()) {
+    for (let job = jobs.get(0); job !== undefined; job = jobs.get(job.id)) {
+      const { id, uuid } = job;
       const end = ending.get(id);
       const body = end?.body ?? begin.get(id);
       // Nothing but frames: whose they are is not known.

@@ -2,7 +2,7 @@
  * Second half of a scan: from what all volumes said to a catalog. Content first, then lists, then which of the jobs are
  * whole: a job without its manifest, or without a list that it lies over, is left out, and only its content stays.
  */
-import { BackupError } from "../../common/errors.js";
+import { displayPath } from "../../common/format/path.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Db } from "../catalog/schema.js";
 import type { JobEndRecord } from "../volume/records.js";
@@ -13,7 +13,7 @@ import { ManifestFrames } from "./manifest-frames.js";
 import { loadOlder, olderText } from "./older-lists.js";
 import { Orphans } from "./orphans.js";
 import { PoolTable } from "./pools.js";
-import { directlyBelow, type LoadedJob, linkJob, placeJob, promoteCopies } from "./relations.js";
+import { directlyBelow, type LoadedJob, linkJob, placeJob, promoteCopies, unplaceJob } from "./relations.js";
 import type { ScanOptions, ScanResult } from "./types.js";
 
 /** How often one job may have been migrated. */
@@ -160,7 +160,7 @@ class CatalogLoad {
     this.#db.prepare("UPDATE job SET status = 'W' WHERE id = ?").run(local);
     const absent = found.missing.filter((name) => !this.#scanned.has(name));
     const where = absent.length === 0 ? "" : `; volumes not scanned: ${absent.slice(0, 10).join(", ")}`;
-    const paths = found.examples.map((path) => JSON.stringify(path)).join(", ");
+    const paths = found.examples.map(displayPath).join(", ");
     await this.#options.complain(
       `JobId ${record.jobId} (${record.job}): content of ${found.damaged} files is on none of the volumes: ` +
         `${paths}${found.damaged > found.examples.length ? ", …" : ""}${where}`,
@@ -238,19 +238,21 @@ class CatalogLoad {
   }
 
   async #finishJobs(): Promise<void> {
-    this.#db.transaction(() => {
-      for (const loaded of this.#whole()) {
-        placeJob(this.#scratch, this.#db, loaded);
-        this.#result.jobs++;
-      }
-      this.#linkJobs();
-      promoteCopies(this.#db);
+    const unlinked = this.#db.transaction(() => {
+      for (const loaded of this.#whole()) placeJob(this.#scratch, this.#db, loaded);
+      return this.#linkJobs();
     })();
-    this.#result.jobs += this.#result.present;
+    for (const { job, local, record } of unlinked) {
+      unplaceJob(this.#db, local);
+      await this.#leaveOut(job, local, record, "it lies over itself, or over jobs that do");
+    }
+    promoteCopies(this.#db);
+    this.#result.jobs = this.#result.present;
+    for (const _ of this.#whole()) this.#result.jobs++;
   }
 
-  /** In the order of their starts, which is that of their lines, but for lists that were written anew later. */
-  #linkJobs(): void {
+  /** In the order of their starts, but for lists that were written anew later. Gives those that form a ring. */
+  #linkJobs(): LoadedJob[] {
     this.#scratch.exec("CREATE TEMP TABLE unlinked(local INTEGER PRIMARY KEY)");
     const add = this.#scratch.prepare("INSERT INTO unlinked VALUES (?)");
     for (const { local } of this.#whole()) add.run(local);
@@ -266,8 +268,9 @@ class CatalogLoad {
         progress = true;
       }
     }
-    const left = this.#scratch.prepare<[], number>("SELECT count(*) FROM unlinked").pluck().get() ?? 0;
-    if (left > 0) throw new BackupError("VOLUME_DAMAGED", `${left} jobs lie over each other in a ring`);
+    const left: LoadedJob[] = [];
+    for (const loaded of this.#whole()) if (!isLinked(loaded.local)) left.push(loaded);
+    return left;
   }
 
   /** Counters and dates of volumes, and which of them are not to be written or used again. */

@@ -25,6 +25,7 @@ export class ManifestFrames {
   readonly #store: Store;
   readonly #onDamage: OnDamage;
   readonly #places;
+  readonly #numbers;
   readonly #raw = Buffer.allocUnsafeSlow(MAX_FRAME_RAW_BYTES);
   #reader: VolumeReader | undefined;
 
@@ -36,6 +37,16 @@ export class ManifestFrames {
        JOIN segment s ON s.volume = f.volume AND s.segment = f.segment AND s.trusted = 1
        WHERE f.job = ? AND f.seq = ? AND f.chunks = 0 ORDER BY f.state, v.created_ms DESC`,
     );
+    this.#numbers = scratch
+      .prepare<[number, number, number], number>(
+        "SELECT DISTINCT seq FROM frame WHERE job = ? AND seq BETWEEN ? AND ? AND chunks = 0 ORDER BY seq",
+      )
+      .pluck();
+  }
+
+  /** Numbers of the closing frames of a record, as far as they are there: what it says itself may be anything. */
+  #numbersOf(job: number, [first, count]: readonly [number, number]): number[] {
+    return this.#numbers.all(job, first, count === 0 ? Number.MAX_SAFE_INTEGER : first + count - 1);
   }
 
   /**
@@ -43,9 +54,8 @@ export class ManifestFrames {
    * @throws GarbledInput when one before another is
    */
   async *pieces(job: number, record: JobEndRecord): AsyncGenerator<Buffer, void> {
-    const [first, count] = record.closing;
     let number = 0;
-    for (let seq = first; seq < first + count; seq++) {
+    for (const seq of this.#numbersOf(job, record.closing)) {
       const raw = await this.#frame(job, seq, record.jobUuid);
       // Its members are also in the manifest, and a piece of that would be missed.
       if (raw === undefined) continue;

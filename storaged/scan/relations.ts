@@ -84,6 +84,12 @@ export function placeJob(scratch: Db, db: Db, { job, local, volume }: LoadedJob)
   for (const ending of endings) if (extents.has(ending.volume)) record.run(local, ending.volume);
 }
 
+/** Takes what placeJob wrote back. */
+export function unplaceJob(db: Db, local: number): void {
+  for (const table of ["job_volume", "job_record"])
+    db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(local);
+}
+
 /** A copy stands back only while the job is there that it is a copy of. */
 export function promoteCopies(db: Db): void {
   db.exec(`UPDATE job SET type = 'B' WHERE type = 'C' AND status IN ('T', 'W')

@@ -217,14 +217,15 @@ async function real(path: string): Promise<string> {
 /** Frames whose job was not known when they were met: another place may have told its number since. */
 async function lookAgain(db: Db, options: ScanOptions): Promise<void> {
   type Row = { volume: number; offset: number; path: string; bytes: number; job_id: number };
-  const rows = db.prepare<
-    [],
+  const next = db.prepare<
+    [number, number],
     Row
   >(`SELECT f.volume, f.offset, v.path, f.bytes, j.job_id FROM frame f JOIN volume v ON v.id = f.volume
       JOIN job j ON j.id = f.job WHERE f.state = ${FRAME_UNSEEN} AND j.job_id > 0
-      ORDER BY f.volume, f.offset LIMIT 1`);
+      AND (f.volume, f.offset) > (?, ?) ORDER BY f.volume, f.offset LIMIT 1`);
   const update = db.prepare("UPDATE frame SET state = ? WHERE volume = ? AND offset = ?");
-  for (let row = rows.get(); row !== undefined; row = rows.get()) {
+  for (let row = next.get(0, 0); row !== undefined; row = next.get(row.volume, row.offset)) {
+    options.signal?.throwIfAborted();
     const reader = await VolumeReader.open(options.store, row.path);
     try {
       const { index, frame } = await reader.readFrameAt(row.offset, row.bytes);

@@ -111,6 +111,8 @@ export interface ScratchFrame {
   index: FrameIndex;
 }
 
+const MAX_JOBS = 20_000;
+
 /** Puts down what volumes say. */
 export class ScratchWriter {
   readonly #db: Db;
@@ -121,9 +123,10 @@ export class ScratchWriter {
   readonly #content;
   readonly #segment;
   readonly #job;
+  readonly #find;
   readonly #number;
   readonly #damage;
-  /** A volume holds some thousand jobs at most. */
+  /** Those met last: a volume holds some thousand jobs at most, unless somebody made it up. */
   readonly #jobs = new Map<string, ScratchJob>();
 
   constructor({ db }: Scratch) {
@@ -135,6 +138,7 @@ export class ScratchWriter {
     this.#content = db.prepare("INSERT INTO content VALUES (?, ?, ?)");
     this.#segment = db.prepare("INSERT INTO segment VALUES (?, ?, ?)");
     this.#job = db.prepare("INSERT INTO job(uuid, job_id) VALUES (?, ?)");
+    this.#find = db.prepare<[string], ScratchJob>("SELECT id, job_id AS jobId FROM job WHERE uuid = ?");
     this.#number = db.prepare("UPDATE job SET job_id = ? WHERE id = ?");
     this.#damage = db.prepare("UPDATE volume SET damaged = 1 WHERE id = ?");
   }
@@ -150,14 +154,18 @@ export class ScratchWriter {
   }
 
   job(uuid: string, jobId: number): ScratchJob {
-    let job = this.#jobs.get(uuid);
-    if (job === undefined) {
-      job = { id: Number(this.#job.run(uuid, jobId).lastInsertRowid), jobId };
-      this.#jobs.set(uuid, job);
-    } else if (job.jobId === 0 && jobId !== 0) {
+    const job = this.#jobs.get(uuid) ?? this.#remember(uuid, jobId);
+    if (job.jobId === 0 && jobId !== 0) {
       job.jobId = jobId;
       this.#number.run(jobId, job.id);
     }
+    return job;
+  }
+
+  #remember(uuid: string, jobId: number): ScratchJob {
+    const job = this.#find.get(uuid) ?? { id: Number(this.#job.run(uuid, jobId).lastInsertRowid), jobId };
+    if (this.#jobs.size >= MAX_JOBS) this.#jobs.clear();
+    this.#jobs.set(uuid, job);
     return job;
   }
 

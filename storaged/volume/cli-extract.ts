@@ -3,11 +3,11 @@ import { BackupError, EXIT } from "../../common/errors.js";
 import { bytesOfText, displayPath, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { FileStore } from "../store/file-store.js";
-import type { Print, VolumeCommandOutput } from "./cli.js";
+import { type Print, printableLine, type VolumeCommandOutput } from "./cli.js";
 import { modeText } from "./cli-list.js";
 import { Contents } from "./extract/contents.js";
 import { extractTree, isWanted, missingContent } from "./extract/extract.js";
-import { type FoundJob, Survey } from "./extract/survey.js";
+import { type ListRecord, Survey } from "./extract/survey.js";
 import { layersOf, treeOf } from "./extract/tree.js";
 
 interface ExtractArguments {
@@ -20,25 +20,26 @@ interface ExtractArguments {
   replace: boolean;
 }
 
+/** Jobs named when the one that was asked for is not there. */
+const MAX_NAMED_JOBS = 100;
 /** Files without a name stop at this many lines of metadata that was left out. */
 const MAX_LEFT_LINES = 100;
 
 /** Runs the command. 0: everything, 1: something is missing or was not written, 2: wrong usage. @throws BackupError */
 export async function extractCommand(args: readonly string[], output: VolumeCommandOutput): Promise<number> {
   const wanted = parseArguments(args);
-  const complain = (text: string) => output.err(`basalt volume: ${text}\n`);
+  const complain = (text: string) => output.err(`basalt volume: ${printableLine(text)}\n`);
   let damaged = false;
   const survey = await Survey.of(new FileStore(), wanted.files, async (text) => {
     damaged = true;
     await complain(text);
   });
   try {
-    const jobs = survey.jobs();
-    const job = chooseJob(jobs, wanted.job);
-    const { layers, missing } = layersOf(job, jobs);
+    const job = chooseJob(survey, wanted.job);
+    const { layers, missing } = layersOf(job, survey);
     for (const uuid of missing)
-      await complain(`job ${job.end.jobId} lies over job ${uuid}, whose list is on none of these volumes`);
-    await complain(`state of job ${job.end.jobId} ${displayPath(bytesOfText(job.end.job))}`);
+      await complain(`job ${job.jobId} lies over job ${uuid}, whose list is on none of these volumes`);
+    await complain(`state of job ${job.jobId} ${displayPath(bytesOfText(job.job))}`);
     const good = wanted.list
       ? await listState(survey, layers, wanted.keys, output.out)
       : await extractState(survey, layers, wanted, output);
@@ -88,14 +89,15 @@ function keyOfArgument(text: string): string {
 }
 
 /** The job with that number or UUID, else the newest. @throws BackupError NOT_FOUND */
-function chooseJob(jobs: readonly FoundJob[], wanted: string | undefined): FoundJob {
-  const fits = jobs.filter(
-    ({ end }) => wanted === undefined || String(end.jobId) === wanted || end.jobUuid === wanted,
-  );
-  const job = fits.at(-1);
+function chooseJob(survey: Survey, wanted: string | undefined): ListRecord {
+  const job = survey.job(wanted);
   if (job !== undefined) return job;
-  const ids = jobs.map(({ end }) => end.jobId).join(", ");
-  const there = ids === "" ? "no job has ended on these volumes" : `finished jobs here: ${ids}`;
+  const ids = survey.jobIds(MAX_NAMED_JOBS + 1);
+  const more = ids.length > MAX_NAMED_JOBS ? ", …" : "";
+  const there =
+    ids.length === 0
+      ? "no job has ended on these volumes"
+      : `finished jobs here: ${ids.slice(0, MAX_NAMED_JOBS).join(", ")}${more}`;
   throw new BackupError(
     "NOT_FOUND",
     wanted === undefined ? there : `job ${wanted} has no end record on these volumes; ${there}`,

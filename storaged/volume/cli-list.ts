@@ -9,6 +9,7 @@ import { unpackFrame } from "./frame-check.js";
 import type { VolumeLabel } from "./label.js";
 import { DamagedVolume, type VolumeReader } from "./reader.js";
 import { decodeChange, decodeJobBegin, decodeJobEnd, type JobEndRecord } from "./records.js";
+import { walkMember } from "./tar-walk.js";
 
 /** Prints label, jobs and (unless `jobsOnly`) members; damage throws DamagedVolume behind what was good. */
 export async function listVolume(reader: VolumeReader, print: Print, jobsOnly: boolean): Promise<boolean> {
@@ -79,6 +80,8 @@ function shown(text: string): string {
 }
 
 async function membersText(raw: Buffer): Promise<string> {
+  // Nothing that a general reader of tar would have to be trusted with.
+  for (let at = 0; at < raw.length; ) at = walkMember(raw, at).end;
   // The option is missing from the package's type definitions.
   const options: object = { filenameEncoding: "latin1" };
   const members = extract(options);

@@ -11,7 +11,7 @@ import { loadStoragedConfig } from "../config.js";
 import { scanCatalog } from "../scan/scan.js";
 import type { ScanResult } from "../scan/types.js";
 import { FileStore } from "../store/file-store.js";
-import type { VolumeCommandOutput } from "./cli.js";
+import { printableLine, type VolumeCommandOutput } from "./cli.js";
 import { FrameVerifier } from "./verify.js";
 
 interface ScanArguments {
@@ -48,7 +48,7 @@ export async function scanCommand(args: readonly string[], output: VolumeCommand
       progress: (volume, read, total) => progress.at(volume, read, total),
       complain: async (line) => {
         progress.clear();
-        await output.err(`${line}\n`);
+        await output.err(`${printableLine(line)}\n`);
       },
     });
     progress.clear();

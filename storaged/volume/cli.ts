@@ -39,11 +39,31 @@ const OWN_ARGUMENTS: Readonly<
   scan: async (args, output) => (await import("./cli-scan.js")).scanCommand(args, output),
 };
 
-/** Runs `basalt volume ARGS` and resolves to the exit status. `output` is for tests. */
+/** Control characters but for line breaks, and marks that turn the direction of text. */
+const UNSAFE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Whatever a volume says comes to a terminal without what would control it, as `\ooo`. */
+export function printable(text: string): string {
+  return text.replace(UNSAFE, (mark) =>
+    [...Buffer.from(mark, "utf8")].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join(""),
+  );
+}
+
+/** The same for what is to be a single line. */
+export function printableLine(text: string): string {
+  return printable(text).replaceAll("\n", "\\012");
+}
+
+function guarded(output: VolumeCommandOutput): VolumeCommandOutput {
+  return { out: (text) => output.out(printable(text)), err: (text) => output.err(printable(text)) };
+}
+
+/** Runs `basalt volume ARGS` and resolves to the exit status. `to` is for tests. */
 export async function runVolumeCommand(
   args: readonly string[],
-  output: VolumeCommandOutput = standardOutput,
+  to: VolumeCommandOutput = standardOutput,
 ): Promise<number> {
+  const output = guarded(to);
   const [verb, ...rest] = args;
   if (verb === "--help" || verb === "-h" || verb === "help") {
     await output.out(USAGE);
@@ -78,7 +98,7 @@ async function withOwnArguments(run: () => Promise<number>, output: VolumeComman
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
     const usage = error.code === "USAGE";
-    await output.err(`basalt volume: ${describeError(error)}\n${usage ? USAGE : ""}`);
+    await output.err(`basalt volume: ${printableLine(describeError(error))}\n${usage ? USAGE : ""}`);
     return usage ? EXIT.usage : EXIT.error;
   }
 }
@@ -97,7 +117,7 @@ async function onVolume(
     }
   } catch (error) {
     if (!(error instanceof BackupError)) throw error;
-    await output.err(`basalt volume: ${describeError(error)}\n`);
+    await output.err(`basalt volume: ${printableLine(describeError(error))}\n`);
     return false;
   }
 }

@@ -76,14 +76,12 @@ export async function stateOf(paths: readonly string[], jobId: number): Promise<
     async (text) => void damage.push(text.replace(/^.*\//, "")),
   );
   try {
-    const jobs = survey.jobs();
-    const job = jobs.find(({ end }) => end.jobId === jobId)!;
-    const { layers, missing } = layersOf(job, jobs);
+    const { layers, missing } = layersOf(survey.job(`${jobId}`)!, survey);
     const contents = new Contents(survey);
     const entries: string[] = [];
     for await (const entry of treeOf(contents, layers)) entries.push(await entryText(entry, contents));
     return {
-      jobs: jobs.map(({ end }) => end.jobId),
+      jobs: survey.jobIds(1000),
       layers: layers.map((end) => end.jobId),
       missing,
       damage,

@@ -228,11 +228,10 @@ async function scanned(reader: VolumeReader, recover: boolean): Promise<number> 
 async function readStates(store: BytesStore): Promise<void> {
   const survey = await Survey.of(store, ["/v", "/w"], async () => undefined);
   try {
-    const jobs = survey.jobs();
     const contents = new Contents(survey);
-    for (const job of jobs) {
+    for (const jobId of survey.jobIds(1000)) {
       try {
-        for await (const { row } of treeOf(contents, layersOf(job, jobs).layers))
+        for await (const { row } of treeOf(contents, layersOf(survey.job(`${jobId}`)!, survey).layers))
           if (row.content !== undefined) await contents.chunk(row.content);
       } catch (error) {
         if (!(error instanceof BackupError)) throw error;

@@ -3,7 +3,11 @@ import { GarbledInput } from "../../common/format/varint.js";
 
 export type JsonObject = Record<string, unknown>;
 
+/** Deepest nesting accepted: whoever writes a record on (JSON.stringify, SQLite) goes down by recursion. */
+const MAX_DEPTH = 64;
+
 export function parseObject(body: Buffer, what: string): JsonObject {
+  if (isDeep(body)) throw new GarbledInput(`${what} is nested too deeply`);
   let value: unknown;
   try {
     value = JSON.parse(body.toString("utf8"));
@@ -14,6 +18,19 @@ export function parseObject(body: Buffer, what: string): JsonObject {
     throw new GarbledInput(`${what} is not a JSON object`);
   }
   return value as JsonObject;
+}
+
+function isDeep(body: Buffer): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]!;
+    if (byte === 0x22) quoted = !quoted;
+    else if (quoted) at += byte === 0x5c ? 1 : 0;
+    else if ((byte === 0x5b || byte === 0x7b) && ++depth > MAX_DEPTH) return true;
+    else if (byte === 0x5d || byte === 0x7d) depth--;
+  }
+  return false;
 }
 
 export function textOf(fields: JsonObject, key: string, what: string): string {

@@ -71,13 +71,23 @@ export class ManifestParser {
 
   /** Items that `piece` completes. Pieces may be cut anywhere. @throws GarbledInput while it is read */
   *push(piece: Buffer): Generator<ManifestItem, void> {
-    const text = this.#carry + piece.latin1Slice();
     let at = 0;
+    if (!piece.includes(0x0a)) {
+      // Looked through once, not again with every further piece.
+      this.#carry += piece.latin1Slice();
+      this.#checkCarry();
+      return;
+    }
+    const text = this.#carry + piece.latin1Slice();
     for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", at)) {
       yield* this.#line(text.slice(at, end));
       at = end + 1;
     }
     this.#carry = text.slice(at);
+    this.#checkCarry();
+  }
+
+  #checkCarry(): void {
     if (this.#carry.length > MAX_LINE_BYTES)
       throw new GarbledInput("manifest with a line of impossible length");
   }

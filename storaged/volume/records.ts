@@ -69,7 +69,7 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
     }
     return value as string[];
   };
-  const { closing = [0, 0], revision = 1 } = fields;
+  const { closing = [0, Number.MAX_SAFE_INTEGER], revision = 1 } = fields;
   if (!isRange(closing) || !Number.isSafeInteger(revision) || (revision as number) < 1) {
     throw new GarbledInput("job end record with an impossible revision");
   }
@@ -77,12 +77,14 @@ export function decodeJobEnd(body: Buffer): JobEndRecord {
   if (manifest !== undefined && (!Number.isSafeInteger(manifest) || (manifest as number) < 1)) {
     throw new GarbledInput("job end record with an impossible manifest");
   }
+  const status = textOf(fields, "status", "job end record");
+  if (status !== "T" && status !== "W") throw new GarbledInput("job end record with an impossible status");
   return {
     ...jobFields(fields),
     revision: revision as number,
     closing,
     ...(manifest === undefined ? {} : { manifest: manifest as number }),
-    status: textOf(fields, "status", "job end record"),
+    status,
     endMs: numberOf(fields, "endMs", "job end record"),
     rows: numberOf(fields, "rows", "job end record"),
     files: numberOf(fields, "files", "job end record"),

@@ -3,8 +3,7 @@ import { MAX_FRAME_RAW_BYTES, sha256 } from "../../../common/format/content.js";
 import { GarbledInput } from "../../../common/format/varint.js";
 import { unpackFrame } from "../frame-check.js";
 import { DamagedVolume } from "../reader.js";
-import type { JobEndRecord } from "../records.js";
-import type { FramePlace, Survey } from "./survey.js";
+import type { FramePlace, ListRecord, Survey } from "./survey.js";
 
 /** Decompressed frames that are kept: neighbours in a list mostly lie in the same ones. */
 const KEPT_FRAMES = 4;
@@ -35,7 +34,7 @@ export class Contents {
   }
 
   /** See Survey.closing. */
-  closingFrames(end: JobEndRecord): number[] {
+  closingFrames(end: ListRecord): number[] {
     return this.#survey.closing(end);
   }
 

@@ -3,12 +3,12 @@ import { BackupError, codeOf, describeError } from "../../../common/errors.js";
 import { DIGEST_BYTES, PART_BYTES, ZERO_DIGEST } from "../../../common/format/content.js";
 import { isWithin } from "../../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../../common/format/row.js";
-import type { JobEndRecord } from "../records.js";
 import { Contents } from "./contents.js";
-import { CallFailed } from "./native.js";
-import type { Survey } from "./survey.js";
+import type { FileSink } from "./file-sink.js";
+import { isFull } from "./metadata.js";
+import type { ListRecord, Survey } from "./survey.js";
 import { type TreeEntry, treeOf } from "./tree.js";
-import { type FileSink, TreeWriter } from "./writer.js";
+import { TreeWriter } from "./writer.js";
 
 export interface ExtractOptions {
   /** Keys; what lies at or below one of them is extracted. Empty: everything. */
@@ -37,7 +37,7 @@ export function isWanted(row: Row, keys: readonly string[]): boolean {
  */
 export async function extractTree(
   survey: Survey,
-  layers: readonly JobEndRecord[],
+  layers: readonly ListRecord[],
   options: ExtractOptions,
 ): Promise<ExtractCounts> {
   const contents = new Contents(survey);
@@ -71,14 +71,20 @@ interface Sources {
 async function extractEntry({ row, parts }: TreeEntry, sources: Sources): Promise<void> {
   const { survey, contents, writer } = sources;
   if (row.type === EntryType.directory) return writer.directory(row);
+  const same = row.group === undefined ? "" : entryOf(row);
   if (row.group !== undefined) {
     // The first member that was extracted stands for the group: the first of all may not have been asked for.
-    const first = survey.firstName(row.group);
+    const first = survey.firstName(row.group, same);
     if (first !== undefined) return writer.link(row, first);
   }
   if (row.type !== EntryType.file) writer.special(row);
   else await writer.file(row, (sink) => fill(sink, row, parts, contents));
-  if (row.group !== undefined) survey.setFirstName(row.group, row.key);
+  if (row.group !== undefined) survey.setFirstName(row.group, row.key, same);
+}
+
+/** What names of one file have in common, apart from metadata. */
+function entryOf({ type, size, content, target, major, minor }: Row): string {
+  return JSON.stringify([type, size, content?.toString("hex") ?? "", target, major, minor]);
 }
 
 async function fill(
@@ -89,21 +95,26 @@ async function fill(
 ): Promise<void> {
   if (row.content === undefined) return;
   if ((row.flags & RowFlag.parts) === 0) {
-    sink.write(await needed(contents, row.content));
+    sink.write(await needed(contents, row.content, row.size));
     return;
   }
   for await (const piece of parts) {
     for (let at = 0; at < piece.length; at += PART_BYTES) {
       const digest = piece.subarray(at + PART_BYTES - DIGEST_BYTES, at + PART_BYTES);
-      if (digest.equals(ZERO_DIGEST)) sink.zeros(piece.readUInt32LE(at));
-      else sink.write(await needed(contents, digest));
+      const length = piece.readUInt32LE(at);
+      if (digest.equals(ZERO_DIGEST)) sink.zeros(length);
+      else sink.write(await needed(contents, digest, length));
     }
   }
 }
 
-async function needed(contents: Contents, digest: Buffer): Promise<Buffer> {
+async function needed(contents: Contents, digest: Buffer, length: number): Promise<Buffer> {
   const bytes = await contents.chunk(digest);
-  if (bytes !== undefined) return bytes;
+  if (bytes?.length === length) return bytes;
+  if (bytes !== undefined) {
+    const text = `content ${digest.toString("hex")} has ${bytes.length} bytes, not ${length}`;
+    throw new BackupError("CONTENT_MISSING", text);
+  }
   const what = contents.has(digest) ? "is damaged" : "is on none of these volumes";
   throw new BackupError("CONTENT_MISSING", `content ${digest.toString("hex")} ${what}`);
 }
@@ -124,9 +135,7 @@ export async function missingContent(entry: TreeEntry, contents: Contents): Prom
 
 /** Nothing after this can be written, or read, either. */
 function isFatal(error: unknown): boolean {
-  if (error instanceof CallFailed) return error.full;
-  const code = codeOf(error) ?? "";
-  return ["ENOSPC", "EDQUOT", "EROFS", "LIST_DAMAGED"].includes(code) || !isExpected(error);
+  return isFull(error) || codeOf(error) === "LIST_DAMAGED" || !isExpected(error);
 }
 
 /** Whatever is neither ours nor the system's is a defect and must be seen. */

@@ -31,19 +31,29 @@ export interface ChunkPlace extends FramePlace {
   size: number;
 }
 
-/** A job with an end record in force. */
-export interface FoundJob {
-  end: JobEndRecord;
-}
+type FrameItem = Pick<Extract<VolumeItem, { type: "frame" }>, "index" | "offset" | "end">;
+
+/** What an extraction asks of an end record; of the parents the last alone is there. */
+export type ListRecord = Pick<
+  JobEndRecord,
+  "jobUuid" | "jobId" | "job" | "revision" | "closing" | "manifest" | "rows" | "parents" | "bases"
+>;
 
 const SCHEMA = `
   CREATE TABLE frame (job BLOB, sequence INTEGER, volume INTEGER, offset INTEGER, length INTEGER, entries INTEGER);
   CREATE TABLE chunk (digest BLOB, at INTEGER, size INTEGER, volume INTEGER, offset INTEGER, length INTEGER);
-  CREATE TABLE name (first BLOB PRIMARY KEY, made BLOB) WITHOUT ROWID;
+  CREATE TABLE name (first BLOB PRIMARY KEY, made BLOB, entry TEXT) WITHOUT ROWID;
+  CREATE TABLE ending (uuid TEXT PRIMARY KEY, revision INTEGER, end_ms INTEGER, job_id INTEGER, copy_of TEXT, body TEXT)
+    WITHOUT ROWID;
+  CREATE TABLE deleted (uuid TEXT PRIMARY KEY, revision INTEGER) WITHOUT ROWID;
+  CREATE VIEW job AS SELECT * FROM ending e
+    WHERE NOT EXISTS (SELECT 1 FROM deleted d WHERE d.uuid = e.uuid AND d.revision >= e.revision);
 `;
 const INDEXES = `
   CREATE INDEX frame_of_job ON frame (job, sequence);
   CREATE INDEX chunk_by_digest ON chunk (digest);
+  CREATE INDEX ending_by_end ON ending (end_ms, job_id);
+  CREATE INDEX ending_by_copy ON ending (copy_of) WHERE copy_of IS NOT NULL;
 `;
 
 /** Volumes that are open together, and the index of what they hold. The caller closes it. */
@@ -51,9 +61,6 @@ export class Survey {
   readonly readers: readonly VolumeReader[];
   readonly #directory: string;
   readonly #db: Database.Database;
-  readonly #ends = new Map<string, JobEndRecord>();
-  /** Highest revision that a delete record names, by UUID. */
-  readonly #deleted = new Map<string, number>();
 
   private constructor(readers: readonly VolumeReader[]) {
     this.readers = readers;
@@ -95,16 +102,37 @@ export class Survey {
     for (const reader of this.readers) await reader.close();
   }
 
-  /** Jobs that were committed and not deleted since, oldest first. */
-  jobs(): FoundJob[] {
-    return [...this.#ends.values()]
-      .filter((end) => end.revision > (this.#deleted.get(end.jobUuid) ?? 0))
-      .sort((a, b) => a.endMs - b.endMs || a.jobId - b.jobId)
-      .map((end) => ({ end }));
+  /** The newest of the committed jobs that were not deleted since, or of those with this number or UUID. */
+  job(wanted: string | undefined): ListRecord | undefined {
+    const which = wanted === undefined ? "" : "WHERE uuid = @wanted OR CAST(job_id AS TEXT) = @wanted";
+    return this.#one(`SELECT body FROM job ${which} ORDER BY end_ms DESC, job_id DESC LIMIT 1`, { wanted });
+  }
+
+  /** The job with that UUID, or the copy that stands for it when it is gone. */
+  jobOrCopy(uuid: string): ListRecord | undefined {
+    return (
+      this.#one("SELECT body FROM job WHERE uuid = @uuid", { uuid }) ??
+      this.#one("SELECT body FROM job WHERE copy_of = @uuid ORDER BY end_ms DESC, job_id DESC LIMIT 1", {
+        uuid,
+      })
+    );
+  }
+
+  /** Numbers of the jobs that `job` finds, oldest first, but no more than `limit`. */
+  jobIds(limit: number): number[] {
+    return this.#db
+      .prepare<[number], number>("SELECT job_id FROM job ORDER BY end_ms, job_id LIMIT ?")
+      .pluck()
+      .all(limit);
+  }
+
+  #one(query: string, values: object): ListRecord | undefined {
+    const body = this.#db.prepare<[object], string>(query).pluck().get(values);
+    return body === undefined ? undefined : (JSON.parse(body) as ListRecord);
   }
 
   /** Numbers of the frames that hold the list of this end record, as far as they are on these volumes. */
-  closing({ jobUuid, closing: [first, count] }: JobEndRecord): number[] {
+  closing({ jobUuid, closing: [first, count] }: ListRecord): number[] {
     return this.#db
       .prepare<[Buffer, number, number], number>(
         "SELECT DISTINCT sequence FROM frame WHERE job = ? AND sequence BETWEEN ? AND ? AND entries = 0 ORDER BY 1",
@@ -131,18 +159,21 @@ export class Survey {
   }
   #findChunk: Database.Statement<[Buffer], ChunkPlace> | undefined;
 
-  /** Key under which the first member of a hard link group was extracted; undefined when none was yet. */
-  firstName(group: string): string | undefined {
+  /**
+   * Key under which the first member of a hard link group was extracted; undefined when none was yet, or when it was
+   * not `entry`: a list that says so is not followed.
+   */
+  firstName(group: string, entry: string): string | undefined {
     return this.#db
-      .prepare<[Buffer], Buffer>("SELECT made FROM name WHERE first = ?")
+      .prepare<[Buffer, string], Buffer>("SELECT made FROM name WHERE first = ? AND entry = ?")
       .pluck()
-      .get(Buffer.from(group, "latin1"))
+      .get(Buffer.from(group, "latin1"), entry)
       ?.latin1Slice();
   }
 
-  setFirstName(group: string, key: string): void {
+  setFirstName(group: string, key: string, entry: string): void {
     const bytes = [group, key].map((text) => Buffer.from(text, "latin1"));
-    this.#db.prepare("INSERT OR IGNORE INTO name VALUES (?, ?)").run(...bytes);
+    this.#db.prepare("INSERT OR IGNORE INTO name VALUES (?, ?, ?)").run(...bytes, entry);
   }
 
   async #read(volume: number, damage: (text: string) => Promise<void>): Promise<void> {
@@ -152,8 +183,9 @@ export class Survey {
     for await (const item of reader.scan({ recover: true, frames: false })) {
       let reason = item.type === "damage" ? item.reason : undefined;
       try {
-        if (item.type === "record") run.record(() => this.#record(item.kind, item.body));
-        else if (item.type === "frame") this.#frame(volume, item);
+        if (item.type === "record") run.record(item.body, this.#recordTaker(item.kind));
+        else if (item.type === "frame" && item.index.entries.length > 0) this.#frame(volume, item);
+        else if (item.type === "frame") run.record(item.index.jobUuid, this.#frameTaker(volume, item));
         run.passed(item);
       } catch (error) {
         if (!(error instanceof GarbledInput)) throw error;
@@ -165,7 +197,22 @@ export class Survey {
     this.#db.exec("COMMIT");
   }
 
-  #frame(volume: number, { index, offset, end }: Extract<VolumeItem, { type: "frame" }>): void {
+  // In functions of their own: what they give must not hold on to the item, whose bytes lie in a large buffer.
+  #recordTaker(kind: RecordKind): (body: Buffer) => void {
+    return (body) => this.#record(kind, body);
+  }
+
+  #frameTaker(volume: number, { index, offset, end }: FrameItem): (jobUuid: Buffer) => void {
+    const { sequence, compressedBytes, rawBytes } = index;
+    return (jobUuid) =>
+      this.#frame(volume, {
+        index: { jobUuid, sequence, compressedBytes, rawBytes, entries: [] },
+        offset,
+        end,
+      });
+  }
+
+  #frame(volume: number, { index, offset, end }: FrameItem): void {
     const length = end - offset;
     this.#addFrame ??= this.#db.prepare("INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?)");
     this.#addFrame.run(index.jobUuid, index.sequence, volume, offset, length, index.entries.length);
@@ -182,28 +229,49 @@ export class Survey {
     else if (kind === RecordKind.catalog) {
       const change = decodeChange(body);
       if (change?.op !== "delete") return;
-      for (const { jobUuid, revision } of change.jobs)
-        this.#deleted.set(jobUuid, Math.max(revision, this.#deleted.get(jobUuid) ?? 0));
+      this.#addDeleted ??= this.#db.prepare(`INSERT INTO deleted VALUES (?, ?)
+        ON CONFLICT DO UPDATE SET revision = max(revision, excluded.revision)`);
+      for (const { jobUuid, revision } of change.jobs) this.#addDeleted.run(jobUuid, revision);
     }
   }
+  #addDeleted: Database.Statement | undefined;
 
   #end(end: JobEndRecord): void {
-    if (end.revision >= (this.#ends.get(end.jobUuid)?.revision ?? 0)) this.#ends.set(end.jobUuid, end);
+    this.#addEnd ??= this.#db.prepare(`INSERT INTO ending VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+      revision = excluded.revision, end_ms = excluded.end_ms, job_id = excluded.job_id, copy_of = excluded.copy_of,
+      body = excluded.body WHERE excluded.revision >= revision`);
+    const { jobUuid, revision, endMs, jobId, copyOf } = end;
+    const original = typeof copyOf === "string" ? copyOf : null;
+    this.#addEnd.run(jobUuid, revision, endMs, jobId, original, JSON.stringify(inShort(end)));
   }
+  #addEnd: Database.Statement | undefined;
+}
+
+/** Many of them may be in memory at once. */
+function inShort(end: JobEndRecord): ListRecord {
+  const { jobUuid, jobId, job, revision, closing, manifest, rows, parents, bases } = end;
+  const over = { parents: parents.slice(-1), bases: parents.length > 0 ? [] : bases };
+  const short = { jobUuid, jobId, job: job.slice(0, 1000), revision, closing, rows, ...over };
+  return manifest === undefined ? short : { ...short, manifest };
 }
 
 /**
  * Holds records back that were found by searching behind damage: they may be the content of a file, which ends with
  * the frame that it lies in. They count when what follows goes on for longer than that, or to the end of the volume.
+ * Bodies are copied: those of small records lie in much larger buffers.
  */
 class Run {
   #held: (() => void)[] = [];
   /** Where a searched run began; undefined when everything is believed. */
   #start: number | undefined;
 
-  record(take: () => void): void {
-    if (this.#start === undefined) take();
-    else this.#held.push(take);
+  record(body: Buffer, take: (body: Buffer) => void): void {
+    if (this.#start === undefined) {
+      take(body);
+      return;
+    }
+    const copy = Buffer.from(body);
+    this.#held.push(() => take(copy));
   }
 
   passed(item: VolumeItem): void {

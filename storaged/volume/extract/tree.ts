@@ -10,10 +10,14 @@ import { GarbledInput } from "../../../common/format/varint.js";
 import { plainName } from "../frame-check.js";
 import { uuidBytes } from "../json.js";
 import { type ManifestItem, ManifestParser } from "../manifest-parse.js";
-import { type JobEndRecord, manifestRevision } from "../records.js";
+import { manifestRevision } from "../records.js";
 import { walkMember } from "../tar-walk.js";
 import type { Contents } from "./contents.js";
-import type { FoundJob } from "./survey.js";
+import type { ListRecord, Survey } from "./survey.js";
+
+/** Frames of lists in memory, one of each: some thousand lists of usual frames. */
+const MAX_HELD_BYTES = 2 * 1024 * 1024 * 1024;
+const STEP_BYTES = 64 * 1024;
 
 /** An entry; `parts` gives its encoded parts and is to be read, if at all, before the next entry is asked for. */
 export interface TreeEntry {
@@ -23,32 +27,35 @@ export interface TreeEntry {
 
 /** The lists that make up a state, topmost first. */
 export interface TreeLayers {
-  layers: JobEndRecord[];
+  layers: ListRecord[];
   /** UUIDs of jobs that belong to it and whose lists are on none of the volumes. */
   missing: string[];
 }
 
 /** Which lists the state of a job consists of (docs/volume-format.md, section 6). */
-export function layersOf(job: FoundJob, jobs: readonly FoundJob[]): TreeLayers {
-  const byUuid = new Map<string, JobEndRecord>();
-  // A copy stands for an original that is gone.
-  for (const { end } of jobs) if (typeof end.copyOf === "string") byUuid.set(end.copyOf, end);
-  for (const { end } of jobs) byUuid.set(end.jobUuid, end);
-  const layers = [job.end];
+export function layersOf(job: ListRecord, survey: Survey): TreeLayers {
+  const layers = [job];
+  const seen = new Set([job.jobUuid]);
   const missing: string[] = [];
-  for (let parent = job.end.parents.at(-1); parent !== undefined; ) {
-    const end = byUuid.get(parent);
-    if (end === undefined || layers.includes(end)) {
+  let last = job;
+  for (let parent = job.parents.at(-1); parent !== undefined; parent = last.parents.at(-1)) {
+    const end = survey.jobOrCopy(parent);
+    // One that was met before: lists that lie over themselves.
+    if (end === undefined || seen.has(end.jobUuid)) {
       missing.push(parent);
       return { layers, missing };
     }
+    seen.add(end.jobUuid);
     layers.push(end);
-    parent = end.parents.at(-1);
+    last = end;
   }
-  for (const base of layers.at(-1)!.bases) {
-    const end = byUuid.get(base);
-    if (end === undefined) missing.push(base);
-    else layers.push(end);
+  for (const base of last.bases) {
+    const end = survey.jobOrCopy(base);
+    if (end === undefined || seen.has(end.jobUuid)) missing.push(base);
+    else {
+      seen.add(end.jobUuid);
+      layers.push(end);
+    }
   }
   return { layers, missing };
 }
@@ -56,10 +63,11 @@ export function layersOf(job: FoundJob, jobs: readonly FoundJob[]): TreeLayers {
 /** Entries of the state, without deletions. @throws BackupError LIST_DAMAGED when a list cannot be read */
 export async function* treeOf(
   contents: Contents,
-  layers: readonly JobEndRecord[],
+  layers: readonly ListRecord[],
 ): AsyncGenerator<TreeEntry, void, undefined> {
   const cursors: ListCursor[] = [];
-  for (const end of layers) cursors.push(await ListCursor.open(contents, end));
+  const memory = { held: 0 };
+  for (const end of layers) cursors.push(await ListCursor.open(contents, end, memory));
   /** Nested paths that are no directories in some list: what lies below them counts in higher lists only. */
   let hides: { key: string; layer: number }[] = [];
   for (;;) {
@@ -88,8 +96,8 @@ class ListCursor {
     this.#items = items;
   }
 
-  static async open(contents: Contents, end: JobEndRecord): Promise<ListCursor> {
-    const cursor = new ListCursor(manifestItems(contents, end));
+  static async open(contents: Contents, end: ListRecord, memory: { held: number }): Promise<ListCursor> {
+    const cursor = new ListCursor(manifestItems(contents, end, memory));
     await cursor.#step();
     await cursor.advance();
     return cursor;
@@ -115,9 +123,11 @@ class ListCursor {
   }
 }
 
+/** `memory.held`: bytes of the frames that all lists hold. */
 async function* manifestItems(
   contents: Contents,
-  end: JobEndRecord,
+  end: ListRecord,
+  memory: { held: number },
 ): AsyncGenerator<ManifestItem, void, undefined> {
   const parser = new ManifestParser();
   try {
@@ -125,8 +135,11 @@ async function* manifestItems(
       const raw = await contents.closing(uuidBytes(end.jobUuid), sequence);
       // A closing frame without a piece of the manifest is no loss here; a missing piece shows in the manifest.
       if (raw === undefined) continue;
-      // What is parsed must not change while the reader goes on with other frames.
-      for (const piece of piecesIn(raw, end)) for (const item of [...parser.push(piece)]) yield item;
+      memory.held += raw.length;
+      if (memory.held > MAX_HELD_BYTES) throw new GarbledInput("too many lists lie over each other");
+      for (const piece of piecesIn(raw, end))
+        for (const item of parser.push(piece)) yield checkedItem(item, end);
+      memory.held -= raw.length;
     }
     parser.finish();
   } catch (error) {
@@ -138,14 +151,24 @@ async function* manifestItems(
   }
 }
 
+function checkedItem(item: ManifestItem, end: ListRecord): ManifestItem {
+  if (item.type === "head" && item.facts.get("uuid") !== end.jobUuid)
+    throw new GarbledInput("the manifest is another job's");
+  if (item.type === "end" && item.rows !== end.rows)
+    throw new GarbledInput("the manifest has another number of rows than the job");
+  return item;
+}
+
 /** Pieces of the manifest in a closing frame. */
-function* piecesIn(raw: Buffer, end: JobEndRecord): Generator<Buffer, void> {
+function* piecesIn(raw: Buffer, end: ListRecord): Generator<Buffer, void> {
   for (let at = 0; at < raw.length; ) {
     const member = walkMember(raw, at);
     at = member.end;
     if (member.size === 0) continue;
     const name = parseMemberName(end.jobId, plainName(member));
-    if (name.kind === "manifest" && name.revision === manifestRevision(end))
-      yield raw.subarray(member.dataAt, member.dataAt + member.size);
+    if (name.kind !== "manifest" || name.revision !== manifestRevision(end)) continue;
+    // In short steps: the parser makes text of each, and there may be many lists.
+    for (let from = member.dataAt; from < member.dataAt + member.size; from += STEP_BYTES)
+      yield raw.subarray(from, Math.min(from + STEP_BYTES, member.dataAt + member.size));
   }
 }

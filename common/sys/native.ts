@@ -1,12 +1,12 @@
 /**
- * libc calls that Node lacks, bound by koffi. Only `sys/` imports this: callers use the wrappers beside it.
+ * libc calls that Node lacks, bound by koffi. Only rooms called `sys` call these: others use the wrappers beside it.
  *
  * Pointers are passed as plain numbers (addresses of buffers that live as long as the module), which is faster
  * than letting koffi look into a Buffer at every call. Each thread has its own copy of this module and so its
  * own scratch memory; a call's arguments are dead when it returns.
  */
 import { createRequire } from "node:module";
-import { BackupError, describeError } from "../../common/errors.js";
+import { BackupError, describeError } from "../errors.js";
 import { SysError } from "./error.js";
 
 type Native = (...args: number[]) => number;
@@ -23,10 +23,14 @@ function loadKoffi(): Koffi {
     const platform = `${process.platform}-${process.arch}`;
     throw new BackupError(
       "SYS_UNAVAILABLE",
-      `the npm package koffi has no binary for ${platform}: filed cannot run here (${describeError(cause)})`,
+      `the npm package koffi has no binary for ${platform}: this cannot run here (${describeError(cause)})`,
     );
   }
 }
+
+export const AT_FDCWD = -100;
+export const O_NOFOLLOW = 0o400000;
+export const O_CLOEXEC = 0o2000000;
 
 const koffi = loadKoffi();
 const libc = koffi.load(null);
@@ -52,6 +56,7 @@ export const raw = {
   llistxattr: libc.func("llistxattr", "int64_t", [P, P, P]),
   lgetxattr: libc.func("lgetxattr", "int64_t", [P, P, P, P]),
   lsetxattr: libc.func("lsetxattr", "int", [P, P, P, P, "int"]),
+  setxattr: libc.func("setxattr", "int", [P, P, P, P, "int"]),
   lremovexattr: libc.func("lremovexattr", "int", [P, P]),
   flistxattr: libc.func("flistxattr", "int64_t", ["int", P, P]),
   fgetxattr: libc.func("fgetxattr", "int64_t", ["int", P, P, P]),

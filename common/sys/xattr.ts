@@ -1,5 +1,5 @@
 /** Extended attributes, POSIX ACLs among them (`system.posix_acl_access`, `system.posix_acl_default`). */
-import type { Xattr } from "../../common/format/row.js";
+import type { Xattr } from "../format/row.js";
 import { SysError } from "./error.js";
 import { cName, cSecondName, fail, raw, scratch } from "./native.js";
 
@@ -59,6 +59,14 @@ export function setXattr(where: number | string, name: string, bytes: Uint8Array
       ? raw.fsetxattr(where, nameAddress, value.address, bytes.length, 0)
       : raw.lsetxattr(cName(where), nameAddress, value.address, bytes.length, 0);
   if (result !== 0) throw fail("setxattr");
+}
+
+/** The same for a descriptor that was opened for its path alone (O_PATH). @throws SysError */
+export function setXattrPathFd(fd: number, name: string, bytes: Uint8Array): void {
+  if (bytes.length > MEMORY_BYTES) throw new SysError("E2BIG", "setxattr", 7);
+  value.bytes.set(bytes);
+  const path = cName(`/proc/self/fd/${fd}`);
+  if (raw.setxattr(path, cSecondName(name), value.address, bytes.length, 0) !== 0) throw fail("setxattr");
 }
 
 /** Removes one attribute; it is no error if there is none. @throws SysError */

@@ -3,8 +3,7 @@
  * directory's descriptor and a single name (latin1 carrier) and never follow a symlink. All throw SysError.
  */
 import { SysError } from "./error.js";
-import { cName, cSecondName, fail, raw, scratch } from "./native.js";
-import { O_CLOEXEC, O_NOFOLLOW } from "./stat.js";
+import { AT_FDCWD, cName, cSecondName, fail, O_CLOEXEC, O_NOFOLLOW, raw, scratch } from "./native.js";
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
@@ -73,13 +72,23 @@ export function removeDirectoryAt(fd: number, name: string): void {
   if (raw.unlinkat(fd, cName(name), AT_REMOVEDIR) !== 0) throw fail("rmdir");
 }
 
+/** Linux takes this for "leave the owner as it is", which would pass for success. */
+const NO_ID = 0xffff_ffff;
+
+function checkOwner(uid: number, gid: number): void {
+  if (uid === NO_ID || gid === NO_ID) throw new SysError("EINVAL", "fchownat", 22);
+}
+
 export function ownAt(fd: number, name: string, uid: number, gid: number): void {
+  checkOwner(uid, gid);
   if (raw.fchownat(fd, cName(name), uid, gid, AT_SYMLINK_NOFOLLOW) !== 0) throw fail("fchownat");
 }
 
 const AT_EMPTY_PATH = 0x1000;
 
+/** Also of a descriptor that was opened for its path alone. */
 export function ownFd(fd: number, uid: number, gid: number): void {
+  checkOwner(uid, gid);
   if (raw.fchownat(fd, cName(""), uid, gid, AT_EMPTY_PATH) !== 0) throw fail("fchown");
 }
 
@@ -110,6 +119,12 @@ function putTimes(sec: number, nsec: number): number {
 /** Sets the modification time. */
 export function timeAt(fd: number, name: string, sec: number, nsec: number): void {
   if (raw.utimensat(fd, cName(name), putTimes(sec, nsec), AT_SYMLINK_NOFOLLOW) !== 0) throw fail("utimensat");
+}
+
+/** The same for a descriptor that was opened for its path alone (O_PATH), of a symlink too. */
+export function timePathFd(fd: number, sec: number, nsec: number): void {
+  const address = putTimes(sec, nsec);
+  if (raw.utimensat(AT_FDCWD, cName(`/proc/self/fd/${fd}`), address, 0) !== 0) throw fail("utimensat");
 }
 
 export function timeFd(fd: number, sec: number, nsec: number): void {
