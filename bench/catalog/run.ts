@@ -13,7 +13,8 @@ import { Catalog } from "../../storaged/catalog/catalog.js";
 import { writerMethods } from "../../storaged/catalog/catalog-worker.js";
 import { openForWriting } from "../../storaged/catalog/schema.js";
 import { type Fleet, FleetWriter } from "./generate.js";
-import { type Figure, measureAlone, measureTogether } from "./measure.js";
+import { type Figure, measureAlone } from "./measure.js";
+import { measureTogether } from "./together.js";
 
 const { values } = parseArgs({
   options: {

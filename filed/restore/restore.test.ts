@@ -109,6 +109,16 @@ test("owners, devices, ACLs and capabilities as root", async (t) => {
   assert.deepEqual([statSync(`${where}/null`).rdev, statSync(`${where}/null`).mode & 0o777], [0x103, 0o666]);
 });
 
+test("attributes that the file system has no room for keep no other file back", async () => {
+  // More than a block of ext4, which says ENOSPC then.
+  const xattrs = encodeXattrs([{ name: "user.large", value: Buffer.alloc(16_000, 1) }])!;
+  const content = noise(100, 1);
+  const first = file("a", content, { xattrs });
+  const { errors } = await restore([data([first, content]), data([file("b", content), content]), end()]);
+  assert.deepEqual(errors, []);
+  for (const name of ["a", "b"]) assert.ok(readFileSync(`${where}/${name}`).equals(content));
+});
+
 test("files in pieces: out of order, sparse, of zeros only", async () => {
   const parts = { flags: RowFlag.parts, content: Buffer.alloc(32, 9) };
   const first = noise(300_000, 1);

@@ -104,6 +104,8 @@ const statMemory = scratch(256);
 const words = new Uint32Array(statMemory.bytes.buffer, statMemory.bytes.byteOffset, 64);
 const signedWords = new Int32Array(statMemory.bytes.buffer, statMemory.bytes.byteOffset, 64);
 const HIGH = 0x1_0000_0000;
+/** Of a modification time: more fits in no list. Some file systems take any number, from any user. */
+const MAX_SECONDS = 2 ** 52 - 1;
 
 function fill(into: StatRecord): void {
   const modeAndPad = words[7]!;
@@ -117,7 +119,7 @@ function fill(into: StatRecord): void {
   into.blocks = words[13]! * HIGH + words[12]!;
   into.ctimeSec = signedWords[25]! * HIGH + words[24]!;
   into.ctimeNsec = words[26]!;
-  into.mtimeSec = signedWords[29]! * HIGH + words[28]!;
+  into.mtimeSec = Math.max(-MAX_SECONDS, Math.min(MAX_SECONDS, signedWords[29]! * HIGH + words[28]!));
   into.mtimeNsec = words[30]!;
   into.major = words[32]!;
   into.minor = words[33]!;

@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -281,4 +282,18 @@ test("descriptors are closed", () => {
   for (let i = 0; i < 50; i++) DirectoryHandle.open(undefined, top).close();
   assert.equal(count(), first);
   assert.equal(readlinkSync(`/proc/self/fd/${dir.fd}`), top);
+});
+
+test("times beyond what a list can hold are the last that it can hold", (t) => {
+  // tmpfs takes any number, ext4 does not.
+  const base = mkdtempSync("/dev/shm/basalt-sys-");
+  const there = DirectoryHandle.open(undefined, base);
+  t.after(() => removeTree(base));
+  const st = newStat();
+  for (const sign of [1, -1]) {
+    files.timeAt(there.fd, ".", sign * 5_000_000_000_000_000, 0);
+    there.statSelf(st);
+    assert.equal(st.mtimeSec, sign * (2 ** 52 - 1));
+  }
+  there.close();
 });

@@ -61,7 +61,7 @@ export class BlockQueries {
     return block;
   }
 
-  /** The block behind `after`. @throws BackupError LIST_CHANGED when another list has been put in force since */
+  /** The block behind `after`. @throws BackupError LIST_REWRITTEN when another list has been put in force since */
   next(job: LocalJob, after: BlockRow): BlockRow | undefined {
     const block = this.#next.get({ job, key: after.first_key });
     this.#check(job, after.turn);
@@ -84,7 +84,7 @@ export class BlockQueries {
     }
     if (turn !== undefined && turn !== facts.turn) {
       const text = `${list} was rewritten (rebase) while it was read; do it again`;
-      throw new BackupError("LIST_CHANGED", text, { retry: "now" });
+      throw new BackupError("LIST_REWRITTEN", text, { retry: "now" });
     }
   }
 

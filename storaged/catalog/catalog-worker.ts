@@ -121,8 +121,11 @@ export function writerMethods(db: Db) {
 }
 export type WriterMethods = ReturnType<typeof writerMethods>;
 
-/** So long a log means that the thread which copies it (checkpoints.ts) does not keep up. */
-const OWN_CHECKPOINT_PAGES = 32_000;
+/**
+ * So long a log (half a gigabyte) means that the thread which copies it (checkpoints.ts) does not keep up. It gets some
+ * way beyond that thread's limit when lists are read without a pause, since a log begins anew only while nobody reads it.
+ */
+const OWN_CHECKPOINT_PAGES = 128_000;
 
 if (parentPort !== null && (workerData as { catalog?: string } | null)?.catalog !== undefined) {
   const { catalog } = workerData as { catalog: string };

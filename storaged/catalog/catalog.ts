@@ -77,9 +77,17 @@ export class Catalog {
     return catalog;
   }
 
-  /** List blocks one by one; leaving the loop closes the handle. */
-  async *blocks(layers: readonly LocalJob[], stateOf?: LocalJob): AsyncGenerator<Buffer, void> {
-    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf));
+  /**
+   * List blocks one by one; leaving the loop closes the handle. `effective`: layers of a list, looked up before, that
+   * no running job keeps from being rewritten.
+   * @throws BackupError LIST_REWRITTEN when they are others by now, or become others meanwhile
+   */
+  async *blocks(
+    layers: readonly LocalJob[],
+    stateOf?: LocalJob,
+    effective: readonly LocalJob[] = [],
+  ): AsyncGenerator<Buffer, void> {
+    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf, [...effective]));
   }
 
   /** Blocks of the rows that make the list of `wanted` out of that of `lower` (layers, top first). */
@@ -143,15 +151,16 @@ export class Catalog {
     }
   }
 
-  /** Ends both threads after the calls already sent. */
+  /** Ends all threads after the calls already sent. */
   async close(): Promise<void> {
     await this.reader.close().catch(() => undefined);
     await this.#reading.close();
     await this.#checkpoints.close();
-    await this.#copying.call("close", []).catch(() => undefined);
-    await this.#copying.close();
     await this.writer.close().catch(() => undefined);
     await this.#writing.close();
+    // The last one: see Syncer.
+    await this.#copying.call("close", []).catch(() => undefined);
+    await this.#copying.close();
   }
 }
 

@@ -18,11 +18,11 @@ export interface CheckpointOptions {
 /** Between what is written and the first look at the log. */
 const DELAY_MS = 250;
 /** A log that is shorter than this may grow (4 KiB pages). */
-const SHORT_LOG = 2000;
-/** So few pages do not hold up the writing thread. */
-const FEW_PAGES = 256;
-/** Rounds of copying what came in while the round before copied. */
-const MAX_ROUNDS = 8;
+const SHORT_LOG = 4000;
+/** After a round that found so few new pages, what came in during it does not hold up the writing thread. */
+const FEW_PAGES = 512;
+/** Rounds of copying what came in while the round before copied. After them little is left even if all jobs write. */
+const MAX_ROUNDS = 4;
 
 export class Checkpoints {
   readonly #options: CheckpointOptions;
@@ -56,10 +56,13 @@ export class Checkpoints {
   }
 
   async #run(): Promise<void> {
-    for (let round = 0; round < MAX_ROUNDS && !this.#closed; round++) {
+    let before = 0;
+    for (let round = 1; !this.#closed; round++) {
       const { log, copied } = await this.#options.copier.copy();
       if (log < SHORT_LOG) return;
-      if (log - copied > FEW_PAGES) continue;
+      const came = log - before;
+      before = copied;
+      if (round < MAX_ROUNDS && (came > FEW_PAGES || copied < log)) continue;
       await this.#options.finish();
       return;
     }

@@ -38,16 +38,18 @@ export interface BlockSource {
 export class VerbatimBlocks implements BlockSource {
   readonly #queries: BlockQueries;
   readonly #job: LocalJob;
+  readonly #first: BlockRow | undefined;
   #last: BlockRow | undefined;
 
+  /** Reads the first block at once: from then on another list is told from this one. */
   constructor(queries: BlockQueries, job: LocalJob) {
     this.#queries = queries;
     this.#job = job;
+    this.#first = queries.first(job);
   }
 
   next(): Buffer | undefined {
-    const block =
-      this.#last === undefined ? this.#queries.first(this.#job) : this.#queries.next(this.#job, this.#last);
+    const block = this.#last === undefined ? this.#first : this.#queries.next(this.#job, this.#last);
     this.#last = block;
     return block?.data;
   }

@@ -84,6 +84,19 @@ export function readerMethods(db: Db) {
     );
   }
 
+  /** What is looked up and the first blocks of what is opened are of one moment; cursors watch over the rest. */
+  function opened(open: () => unknown): number {
+    return handles.add(db.transaction(open)());
+  }
+
+  /** @throws BackupError LIST_REWRITTEN when a job does not lie over the same lists any more */
+  function checkEffective(expected: readonly LocalJob[]): void {
+    const [top] = expected;
+    if (top === undefined || String(layers.effective(top).jobs) === String(expected)) return;
+    const text = `the file list of JobId ${layers.jobIdOf(top)}, or one that it lay over, was rewritten (rebase) or deleted; do it again`;
+    throw new BackupError("LIST_REWRITTEN", text, { retry: "now" });
+  }
+
   return {
     open: () => undefined,
     resolve: resolver.resolve.bind(resolver),
@@ -108,30 +121,38 @@ export function readerMethods(db: Db) {
     listPools: (name: string) => listPools(db, name),
     listVolumes: (pool: string, volume: string) => listVolumes(db, pool, volume),
 
-    /** Blocks of an overlay (`layers` top first); with `stateOf` the rows carry that run's state. */
-    openBlocks: (ids: LocalJob[], stateOf?: LocalJob): number => {
-      const plain = ids.length === 1 && stateOf === undefined;
-      const source = plain ? new VerbatimBlocks(lists.rows, ids[0]!) : new OverlayBlocks(lists, ids, stateOf);
-      return handles.add(damage.any ? new MarkedBlocks(source, damage) : source);
-    },
+    /**
+     * Blocks of an overlay (`layers` top first); with `stateOf` the rows carry that run's state. `effective`: what the
+     * first of these must still lie over, for callers whose job does not keep lists as they are.
+     */
+    openBlocks: (ids: LocalJob[], stateOf?: LocalJob, effective: LocalJob[] = []): number =>
+      opened(() => {
+        checkEffective(effective);
+        const plain = ids.length === 1 && stateOf === undefined;
+        const source = plain
+          ? new VerbatimBlocks(lists.rows, ids[0]!)
+          : new OverlayBlocks(lists, ids, stateOf);
+        return damage.any ? new MarkedBlocks(source, damage) : source;
+      }),
     /** The rows that make `wanted` out of `lower` (layers, top first), as blocks. */
     openDifference: (wanted: LocalJob[], lower: LocalJob[]): number =>
-      handles.add(new DifferenceBlocks(lists.overlay(wanted), lists.overlay(lower))),
+      opened(() => new DifferenceBlocks(lists.overlay(wanted), lists.overlay(lower))),
     /** A run's state stream as it is. */
     openStates: (job: LocalJob): number => handles.add(new VerbatimBlocks(lists.states, job)),
     nextBlock: (handle: number) => handles.get<BlockSource>(handle).next(),
 
-    openEntries: (query: EntryQuery): number => {
-      const { jobs: ids, firstBase } = query.ownRows
-        ? { jobs: [layers.local(query.jobIds[0] ?? 0)], firstBase: 1 }
-        : layersOf(query.jobIds);
-      const numbers = ids.map((id) => layers.jobIdOf(id));
-      return handles.add(new EntryPages(lists, ids, numbers, firstBase, query));
-    },
+    openEntries: (query: EntryQuery): number =>
+      opened(() => {
+        const { jobs: ids, firstBase } = query.ownRows
+          ? { jobs: [layers.local(query.jobIds[0] ?? 0)], firstBase: 1 }
+          : layersOf(query.jobIds);
+        const numbers = ids.map((id) => layers.jobIdOf(id));
+        return new EntryPages(lists, ids, numbers, firstBase, query);
+      }),
     nextEntries: (handle: number) => handles.get<EntryPages>(handle).next(),
 
     openCount: (jobIds: number[], rules: SelectionRule[]): number =>
-      handles.add(new SelectionCounter(lists, layers.selection(jobIds).jobs, new RuleMatcher(rules))),
+      opened(() => new SelectionCounter(lists, layers.selection(jobIds).jobs, new RuleMatcher(rules))),
     stepCount: (handle: number): SelectionCount => {
       const counter = handles.get<SelectionCounter>(handle);
       const done = counter.step(COUNT_STEP_ROWS);

@@ -88,6 +88,12 @@ export class ContentStore {
         const { digest, offset, length } = entry;
         const { changes } = this.#insertChunk.run(digest, context.pool, job, frame, offset, length);
         context.counts.newContent += changes;
+        if (changes > 0)
+          context.recent.note(this.#needs.epoch, digest, {
+            volume: this.#needs.volumeOf(frame),
+            length,
+            owner: job,
+          });
       }
     })();
   }
@@ -98,20 +104,24 @@ export class ContentStore {
     const all = asBuffer(digests);
     const answer = new Uint8Array(all.length / DIGEST_BYTES);
     if (context.selfContained || !context.deduplicate) return answer;
-    for (let i = 0; i < answer.length; i++) {
-      const digest = all.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
-      if (this.#knowsChunk(context, digest) || this.#knowsContent(context, digest)) answer[i] = 1;
-    }
+    // One transaction: SQLite takes and gives back its locks once, not for every question.
+    this.#db.transaction(() => {
+      for (let i = 0; i < answer.length; i++) {
+        const digest = all.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
+        if (this.#knowsChunk(context, digest) || this.#knowsContent(context, digest)) answer[i] = 1;
+      }
+    })();
     return answer;
   }
 
   #knowsChunk(context: JobContext, digest: Buffer): boolean {
     const copies = this.#copiesInPool.all(digest, context.pool);
-    for (const [, owner, , damaged, frame] of copies) {
+    for (const [, owner, length, damaged, frame] of copies) {
       if (damaged !== 0 || !this.#contexts.mayKnow(context, owner)) continue;
       const volume = this.#needs.volumeOf(frame);
       if (this.#contexts.purging.has(volume)) continue;
       context.pinned.add(volume);
+      context.recent.note(this.#needs.epoch, digest, { volume, length, owner });
       return true;
     }
     return false;
@@ -152,6 +162,11 @@ export class ContentStore {
     length: number,
     draws: DrawMap = context.draws,
   ): number | undefined {
+    const recent = context.recent.get(this.#needs.epoch, digest);
+    if (recent?.length === length && !this.#contexts.purging.has(recent.volume)) {
+      this.#contexts.noteDraw(draws, context, context.pool, recent.owner);
+      return recent.volume;
+    }
     let found: { volume: number; pool: number; owner: LocalJob; rank: number } | undefined;
     for (const [pool, owner, stored, damaged, frame] of this.#copies.all(digest)) {
       if (stored !== length || !this.#contexts.mayName(context, pool, owner)) continue;

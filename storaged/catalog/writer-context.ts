@@ -2,6 +2,7 @@
 
 import { BackupError } from "../../common/errors.js";
 import { isBelow } from "../../common/format/path.js";
+import { RecentChunks } from "./recent-chunks.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
 import type { DrawMap, NeedMap } from "./writer-needs.js";
@@ -58,6 +59,7 @@ export interface JobContext {
   layers: Set<LocalJob>;
   /** Volumes of all content that it was told is known, or stored itself: they stay until it has ended. */
   pinned: Set<number>;
+  recent: RecentChunks;
   /** What its rows name, by volume. */
   needs: NeedMap;
   /** Of whom that is, where it is neither its own pool nor its own client. */
@@ -89,6 +91,7 @@ export function newContext(facts: ContextFacts): JobContext {
     ...facts,
     draws: new Map(),
     pinned: new Set(),
+    recent: new RecentChunks(),
     needs: new Map(),
     rows: new StreamOrder("rows"),
     states: new StreamOrder("state"),

@@ -44,6 +44,8 @@ export class Needs {
   readonly #frameVolume;
   readonly #frames = new Map<number, number>();
   readonly #contents = new Map<number, ContentNeeds>();
+  /** Another one after each `forget`. */
+  epoch = 0;
 
   constructor(db: Db) {
     this.#db = db;
@@ -74,6 +76,7 @@ export class Needs {
 
   /** Frames were moved or removed, or content was found damaged. */
   forget(): void {
+    this.epoch++;
     this.#frames.clear();
     this.#contents.clear();
   }

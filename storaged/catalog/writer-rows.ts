@@ -36,8 +36,11 @@ export class RowStore {
   addRows(job: LocalJob, block: Uint8Array): void {
     const context = this.#contexts.get(job);
     const rows = decode(block, "rows");
-    for (const row of rows) this.#check(context, row);
-    this.#store(this.#insertRows, context.list, context.rows, rows, block);
+    // One transaction: SQLite takes and gives back its locks once, not for every row.
+    this.#db.transaction(() => {
+      for (const row of rows) this.#check(context, row);
+      this.#store(this.#insertRows, context.list, context.rows, rows, block);
+    })();
     context.counts.rows += rows.length;
     for (const row of rows) {
       if (row.type === EntryType.deleted) context.counts.deleted++;

@@ -49,6 +49,7 @@ export class ListWalk {
   readonly #db: Db;
   readonly #jobs: WalkJob[];
   readonly #blocks;
+  readonly #turn;
   readonly #copies;
   readonly #dirty;
   readonly #frame;
@@ -84,6 +85,7 @@ export class ListWalk {
       next: query(table, "AND first_key > @after"),
     });
     this.#blocks = { rows: queries("list_block"), states: queries("state_block") };
+    this.#turn = db.prepare<[number], number>("SELECT list_turn FROM job WHERE id = ?").pluck();
     this.#copies = db
       .prepare<[Buffer], Copy>("SELECT job, frame, length, damaged FROM chunk WHERE digest = ?")
       .raw();
@@ -128,7 +130,8 @@ export class ListWalk {
     const { first, next } = this.#blocks[this.#inStates ? "states" : "rows"];
     if (this.#after === undefined) return first.get({ job });
     const block = next.get({ job, after: this.#after.first_key });
-    if (this.#inStates || block === undefined || block.turn === this.#after.turn) return block;
+    // Where the old list ended the new one may end as well, with rows before that.
+    if (this.#inStates || (block?.turn ?? this.#turn.get(job)) === this.#after.turn) return block;
     this.#load();
     return first.get({ job });
   }

@@ -143,4 +143,4 @@ export class ListKeeper implements ListsKept {
 
 const IN_USE = "its list is being read";
 /** Codes of what keeps one list, and not the whole prune, from going. */
-const STAYS: readonly string[] = ["LIST_UNREADABLE", "LIST_NEEDED", "LIST_CHANGED", "NOT_FOUND"];
+const STAYS: readonly string[] = ["LIST_UNREADABLE", "LIST_NEEDED", "LIST_REWRITTEN", "NOT_FOUND"];

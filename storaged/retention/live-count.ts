@@ -152,7 +152,7 @@ export class LiveCount {
     try {
       return last === undefined ? this.#blocks.first(id) : this.#blocks.next(id, last);
     } catch (error) {
-      if (!["NOT_FOUND", "LIST_CHANGED"].includes(codeOf(error) ?? "")) throw error;
+      if (!["NOT_FOUND", "LIST_REWRITTEN"].includes(codeOf(error) ?? "")) throw error;
       return undefined;
     }
   }

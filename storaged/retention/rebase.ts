@@ -98,9 +98,10 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
   // From then on none of these lists can be dropped.
   const begun = await catalog.withListsOf([job.jobId], () => catalog.writer.beginRewrite(request), signal);
   const begin = beginRecordOf(job, begun.level);
-  const volumes = await openVolumes(options, job, begun, begin);
+  let volumes: JobVolumes | undefined;
   let done = false;
   try {
+    volumes = await openVolumes(options, job, begun, begin);
     for await (const block of catalog.difference(begun.wanted, begun.lower)) {
       signal.throwIfAborted();
       await catalog.writer.addRows(begun.list, detached(block));
@@ -126,7 +127,7 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
     if (!done) await catalog.writer.abandonRewrite(begun.list).catch(() => undefined);
     // Nothing of it counts: what cannot be removed now goes before the next rewrite, or at the next start.
     await clearOldList(catalog, job.id).catch(() => undefined);
-    await volumes.release(!done);
+    await volumes?.release(!done);
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openForReading } from "../catalog/schema.js";
+import { ListWalk } from "../check/list-walk.js";
 import { catalogFaults } from "../faults/consistency.js";
 import { Disk } from "../faults/disk.js";
 import { NearDaemon } from "../faults/near-daemon.js";
@@ -138,7 +140,7 @@ test("whoever reads a list while another one takes its place, or its job goes, i
     const untouched = await open(full);
     // As a second rewrite would.
     daemon.db.prepare("UPDATE job SET list_turn = list_turn + 2 WHERE id = ?").run(newest);
-    await assert.rejects(reads(handle), { code: "LIST_CHANGED", message: /JobId 3 was rewritten/ });
+    await assert.rejects(reads(handle), { code: "LIST_REWRITTEN", message: /JobId 3 was rewritten/ });
     await reads(untouched);
     const gone = await open(full);
     const found = await reader.openFind({ client: "", pattern: "d/*", limit: 0, jobIds: [1], exact: false });
@@ -147,3 +149,46 @@ test("whoever reads a list while another one takes its place, or its job goes, i
     // A search passes over what went meanwhile.
     assert.deepEqual(await reader.nextFind(found), undefined);
   }, TWO_BLOCKS));
+
+test("layers that were looked up before a rewrite do not make a list with what came of it", () =>
+  chained(async ({ daemon, jobs: [full, second, newest] }) => {
+    const { catalog } = daemon;
+    const { layers } = await catalog.reader.verified(3);
+    assert.deepEqual(layers, [newest, second, full]);
+    const read = async (ids: number[], effective: number[]) => {
+      for await (const _ of catalog.blocks(ids, undefined, effective));
+    };
+    await read(layers, layers);
+    // The list of the one in the middle becomes a whole one: what it lacks of the Full would come back.
+    await rebase(daemon, [full]);
+    await assert.rejects(read(layers, layers), {
+      code: "LIST_REWRITTEN",
+      message: /JobId 3.* was rewritten/,
+    });
+    await assert.rejects(read([newest], layers), { code: "LIST_REWRITTEN" });
+    const now = (await catalog.reader.verified(3)).layers;
+    assert.deepEqual(now, [newest, second]);
+    await read(now, now);
+  }));
+
+test("a check that stood at the end of a list when it was rewritten looks at the new one", () =>
+  chained(async ({ daemon, jobs: [full, second, newest] }) => {
+    const db = openForReading(daemon.catalog.file);
+    try {
+      db.exec("CREATE TEMP TABLE bad(id INTEGER PRIMARY KEY)");
+      const stepsOf = async (meanwhile: () => Promise<unknown>): Promise<number> => {
+        const walk = new ListWalk(db, 0);
+        while (walk.step().job?.id !== newest);
+        await meanwhile();
+        let steps = 1;
+        while (walk.step().job !== undefined) steps++;
+        return steps;
+      };
+      const before = await stepsOf(async () => undefined);
+      const rewritten = await stepsOf(() => rebase(daemon, [full, second]));
+      // The old list and the new one are a block each.
+      assert.equal(rewritten, before + 1);
+    } finally {
+      db.close();
+    }
+  }));

@@ -122,6 +122,12 @@ export class JobLoader {
     return Number(lastInsertRowid);
   }
 
+  /** A deleted job is kept again. Its list is stored under its own number, wherever the one that went lay. */
+  revive(local: number, status: string): void {
+    const facts = "status = ?, list_turn = 0, list_old = 0, list_state = 0";
+    this.#db.prepare(`UPDATE job SET ${facts} WHERE id = ?`).run(status, local);
+  }
+
   /**
    * Frames of a job, each once though it may lie at several places: of those the one on the newest volume, to which
    * it was moved. `closing`: numbers of its closing frames in force. `volumes`: only there (scratch numbers).

@@ -95,9 +95,7 @@ class CatalogLoad {
     const reason = plan.kind === "failed" ? NOT_COMMITTED : "";
     let local = there?.id;
     if (local === undefined) local = this.#jobs.addJob(plan, pool, status, reason);
-    else if (revive) {
-      this.#db.prepare("UPDATE job SET status = ? WHERE id = ?").run(status, local);
-    }
+    else if (revive) this.#jobs.revive(local, status);
     if (there === undefined || revive) this.#note(plan.job, local, "");
     if (plan.kind === "failed") {
       this.#result.failed++;

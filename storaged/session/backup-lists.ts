@@ -9,7 +9,8 @@ import { violation } from "../catalog/writer-context.js";
 /** What is announced to filed, and where each list comes from. */
 export interface ListPlan {
   lists: ListInfo[];
-  sources: { layers: number[]; stateOf: number | undefined }[];
+  /** `effective`: what must still be the layers when the list is opened; left out for what the job itself holds. */
+  sources: { layers: number[]; stateOf: number | undefined; effective?: number[] }[];
   ownIsParent: boolean;
 }
 
@@ -52,8 +53,8 @@ export class ListSender {
   constructor(catalog: Catalog, plan: ListPlan, stream: DataStream, onError: (error: unknown) => void) {
     this.#stream = stream;
     this.#onError = onError;
-    this.#lists = plan.sources.map(({ layers, stateOf }) => ({
-      blocks: catalog.blocks(layers, stateOf),
+    this.#lists = plan.sources.map(({ layers, stateOf, effective }) => ({
+      blocks: catalog.blocks(layers, stateOf, effective),
       credits: 0,
       running: false,
       done: false,

@@ -55,7 +55,11 @@ async function exchange(work: VerifyWork, list: VerifiedList | undefined, init: 
     setTimeout(() => fail(signal.reason), 100).unref();
   };
   signal.addEventListener("abort", abort, { once: true });
-  const sources = list === undefined ? [] : [{ layers: list.layers, stateOf: list.stateOf || undefined }];
+  // The machine may let itself be waited for: nobody keeps the list as it is meanwhile.
+  const sources =
+    list === undefined
+      ? []
+      : [{ layers: list.layers, stateOf: list.stateOf || undefined, effective: list.layers }];
   const lists = list === undefined ? [] : [{ role: "verified" as const, jobId: list.jobId }];
   const sender = new ListSender(deps.catalog, { lists, sources, ownIsParent: false }, stream, fail);
   try {

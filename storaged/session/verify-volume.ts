@@ -3,7 +3,7 @@
  * against what the catalog says. Content itself is not read; level Data does that.
  */
 
-import { BackupError, describeError } from "../../common/errors.js";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import { RecordKind, writeEntries } from "../../common/format/frame.js";
 import { parseMemberName } from "../../common/format/member.js";
@@ -26,6 +26,8 @@ import { Differences } from "./verify-told.js";
 const PAGE = 200;
 /** Missing entries named; the rest are counted. */
 const MAX_MISSING = 1000;
+/** Codes of what keeps the catalog's list from being read to its end. */
+const LIST_GONE: readonly string[] = ["LIST_REWRITTEN", "LIST_DROPPED", "NOT_FOUND"];
 const ALL = verifyLetters("pugsm5");
 
 /** @throws BackupError when the check as a whole cannot be made */
@@ -221,12 +223,15 @@ class VolumeToCatalog {
   }
 
   async *#catalogRows(): AsyncGenerator<Row, void> {
-    for await (const block of this.#work.deps.catalog.blocks([this.#list.id]))
+    const { id, layers } = this.#list;
+    for await (const block of this.#work.deps.catalog.blocks([id], undefined, layers))
       yield* decodeBlock(asBuffer(block));
   }
 
   async #wrong(what: string, error: unknown): Promise<void> {
     if (!(error instanceof BackupError) && !(error instanceof GarbledInput)) throw error;
+    // The catalog's list went from under it: that says nothing about the volume.
+    if (LIST_GONE.includes(codeOf(error) ?? "")) throw error;
     this.#work.signal.throwIfAborted();
     await this.#differences.tell(`${what}: ${describeError(error)}`);
   }

@@ -124,8 +124,8 @@ test("JSON: depth is bounded, brackets in text are none, keys of prototypes are 
 
 test("times that a list block cannot hold are refused where they are read", () => {
   const line = (time: number) => parseRowLine(`f\t/a\t0644\t0\t0\t0\t${time}\t-\t-\t-\t-\t-`).row.mtimeSec;
-  for (const time of [2 ** 52 - 1, 1 - 2 ** 52]) assert.equal(line(time), time);
-  for (const time of [2 ** 52, -(2 ** 52), 2 ** 53 - 1]) assert.throws(() => line(time), GarbledInput);
+  for (const time of [2 ** 52 - 1, -(2 ** 52)]) assert.equal(line(time), time);
+  for (const time of [2 ** 52, -(2 ** 52) - 1, 2 ** 53 - 1]) assert.throws(() => line(time), GarbledInput);
 });
 
 test("text is printed without what controls a terminal", () => {

@@ -8,7 +8,9 @@ import type { ContentPlace } from "./manifest.js";
 /** Owners and device numbers are 32 bits. */
 const MAX_ID = 0xffff_ffff;
 
+/** What list blocks hold (ByteWriter.int): one more below zero than above. */
 const MAX_SECONDS = 2 ** 52 - 1;
+const MIN_SECONDS = -(2 ** 52);
 
 const LETTERS: ReadonlyMap<string, EntryType> = new Map([
   ["f", EntryType.file],
@@ -68,8 +70,8 @@ function parseTime(row: Row, text: string): void {
   const nsec = Number(fraction ?? "0");
   row.mtimeSec = negative ? -Number(whole) - (nsec > 0 ? 1 : 0) : Number(whole);
   row.mtimeNsec = negative && nsec > 0 ? 1_000_000_000 - nsec : nsec;
-  // Beyond this list blocks cannot hold it (ByteWriter.int).
-  if (Math.abs(row.mtimeSec) > MAX_SECONDS) throw new GarbledInput("manifest with a bad time");
+  if (row.mtimeSec > MAX_SECONDS || row.mtimeSec < MIN_SECONDS)
+    throw new GarbledInput("manifest with a bad time");
 }
 
 function parseTarget(row: Row, text: string): void {

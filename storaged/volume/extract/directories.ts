@@ -108,16 +108,16 @@ export class Directories {
   #leave(): void {
     const level = this.#levels.pop()!;
     const { fd, row, made } = level;
+    // Before the metadata, which may take the right away to go up from here.
+    this.#findAgain(fd < 0 ? undefined : fd);
     if (fd < 0) {
       if (row !== undefined) this.#options.left(row, "metadata", "the directory was moved away meanwhile");
-      this.#findAgain(undefined);
       return;
     }
     try {
       if (row !== undefined) describeDirectory(fd, row, this.#options.left);
       else if (made && level.key !== "") fchmodSync(fd, PLAIN_MODE);
     } finally {
-      this.#findAgain(fd);
       closeSync(fd);
     }
   }

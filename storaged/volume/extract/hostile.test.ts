@@ -1,15 +1,16 @@
 /** Lists that no backup makes: what they say is done inside of the target, or not at all. */
 import assert from "node:assert/strict";
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { sha256 } from "../../../common/format/content.js";
-import { EntryType, emptyRow, type Row } from "../../../common/format/row.js";
+import { EntryType, emptyRow, encodeXattrs, type Row } from "../../../common/format/row.js";
 import { FileStore } from "../../store/file-store.js";
 import { runVolumeCommand } from "../cli.js";
 import { writeVolume } from "../fixture.js";
 import { Directories } from "./directories.js";
+import { TreeWriter } from "./writer.js";
 
 async function extract(
   t: TestContext,
@@ -117,4 +118,52 @@ test("names and targets that are too long fail alone", async (t) => {
   assert.match(text, /not extracted: \/l: .*name too long/);
   assert.match(text, /not extracted: \/nnn.*name too long/);
   assert.deepEqual(readdirSync(to), ["f"]);
+});
+
+test("attributes that the file system has no room for keep no other entry back", async (t) => {
+  const data = Buffer.from("content");
+  // More than a block of ext4, which says ENOSPC then.
+  const xattrs = encodeXattrs([{ name: "user.large", value: Buffer.alloc(16_000, 1) }])!;
+  const rows = [file("a", data, { xattrs }), file("b", data)];
+  const { text, to } = await extract(t, rows, new Map([["a", data]]));
+  for (const name of ["a", "b"]) assert.equal(readFileSync(join(to, name), "utf8"), "content", text);
+});
+
+test("directories that nobody may go through are still left upwards, far below the root", async (t) => {
+  const base = mkdtempSync(join(tmpdir(), "basalt-extract-hostile-"));
+  const isRoot = process.geteuid?.() === 0;
+  t.after(() => {
+    if (isRoot) process.seteuid?.(0);
+    rmSync(base, { recursive: true });
+  });
+  chmodSync(base, 0o777);
+  // Root may go through any.
+  if (isRoot) process.seteuid?.(65_534);
+  const left: string[] = [];
+  const writer = new TreeWriter(join(base, "to"), {
+    replace: false,
+    left: (_row, what, why) => void (what === "owner" || left.push(`${what}: ${why}`)),
+  });
+  const names = Array.from({ length: 200 }, () => "d");
+  for (let level = 1; level <= names.length; level++)
+    writer.directory({ ...emptyRow(names.slice(0, level).join("\0"), EntryType.directory), mode: 0o600 });
+  for (let level = names.length - 1; level > 0; level--)
+    await writer.file(emptyRow(`${names.slice(0, level).join("\0")}\0f`, EntryType.file), async () => {});
+  writer.finish();
+  assert.deepEqual(left, []);
+});
+
+test("a symbolic link, fifo or device that fails leaves no temporary name behind", async (t) => {
+  const base = mkdtempSync(join(tmpdir(), "basalt-extract-hostile-"));
+  t.after(() => rmSync(base, { recursive: true }));
+  const left = (): void => {
+    throw Object.assign(new Error("no room"), { code: "ENOSPC", syscall: "x" });
+  };
+  const writer = new TreeWriter(base, { replace: true, left });
+  const xattrs = encodeXattrs([{ name: "user.no", value: Buffer.alloc(1) }])!;
+  const link = { ...emptyRow("link", EntryType.symlink), ...owner, target: "x", xattrs };
+  // Linux takes no user attributes on a symbolic link.
+  assert.throws(() => writer.special(link), /no room/);
+  writer.abort();
+  assert.deepEqual(readdirSync(base), []);
 });

@@ -61,16 +61,18 @@ function safeMode(row: Row, owned: boolean): number {
 
 function eachXattr(row: Row, left: Left, set: (name: string, value: Buffer) => void): void {
   if (row.xattrs === undefined) return;
+  // ENOSPC may mean here that the file system has no room for attributes of that size (ext4: one block for all of
+  // an entry). A disk that is full shows with the next entry.
   for (const { name, value } of decodeXattrs(row.xattrs))
-    attempt(row, `attribute ${name}`, left, () => set(name, value));
+    attempt(row, `attribute ${name}`, left, () => set(name, value), false);
 }
 
-function attempt(row: Row, what: string, left: Left, set: () => void): boolean {
+function attempt(row: Row, what: string, left: Left, set: () => void, mayBeFull = true): boolean {
   try {
     set();
     return true;
   } catch (error) {
-    if (isFull(error)) throw error;
+    if (mayBeFull && isFull(error)) throw error;
     left(row, what, error instanceof Error ? error.message : String(error));
     return false;
   }

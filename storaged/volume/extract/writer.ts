@@ -4,7 +4,7 @@
  * directory gets its metadata when all that lies in it is there. Closes what it opened on `finish` or `abort`.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { BackupError } from "../../../common/errors.js";
 import { baseName, parentKey } from "../../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../../common/format/row.js";
@@ -57,6 +57,7 @@ export class TreeWriter {
       // From here on by descriptor: in a directory that exists somebody else may exchange the name.
       const made = files.openAt(fd, name, O_PATH);
       try {
+        checkMade(made, row.type);
         describePath(made, row, this.#options.left);
       } finally {
         closeSync(made);
@@ -119,8 +120,8 @@ export class TreeWriter {
       return;
     }
     const temporary = this.#temporary;
-    make(fd, temporary);
     try {
+      make(fd, temporary);
       files.renameAt(fd, temporary, fd, name);
     } finally {
       // Renaming one name of a file over another one of it does nothing.
@@ -134,6 +135,18 @@ export class TreeWriter {
     if (key === "") throw new BackupError("EXTRACT_FAILED", "the root of a list is no directory");
     return { fd: this.#directories.enter(parentKey(key)!, undefined), name: baseName(key) };
   }
+}
+
+/** In a directory that others may write to, a name may stand for something else before it can be opened. */
+function checkMade(fd: number, type: EntryType): void {
+  const found = fstatSync(fd);
+  const isType =
+    (type === EntryType.symlink && found.isSymbolicLink()) ||
+    (type === EntryType.fifo && found.isFIFO()) ||
+    (type === EntryType.charDevice && found.isCharacterDevice()) ||
+    (type === EntryType.blockDevice && found.isBlockDevice());
+  if (!isType || found.nlink > 1)
+    throw new BackupError("EXTRACT_FAILED", "somebody put something else in its place meanwhile");
 }
 
 function removeIfThere(fd: number, name: string): void {
