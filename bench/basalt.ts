@@ -1,23 +1,65 @@
 /** Basalt in the benchmark: an installation on loopback, one job for each machine, Base for the reference. */
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConsoleSession } from "../test/helpers/console-session.js";
-import { DAEMONS, Installation } from "../test/helpers/installation.js";
+import { DAEMONS, type Daemon, Installation } from "../test/helpers/installation.js";
 import { findReport, reportSeconds } from "../test/helpers/job-report.js";
+import { type LatencyProxy, startLatencyProxy } from "./latency-proxy.js";
 import { bytesBelow, measureDaemons, programVersion } from "./measure.js";
-import type { BackupStep, Cost, Peer, PeerKind, Stored } from "./peer.js";
+import {
+  type BackupStep,
+  type Cost,
+  IMAGE_NAME,
+  type Machine,
+  type Peer,
+  type PeerKind,
+  type Stored,
+} from "./peer.js";
 
 const LEVELS = { base: "Base", full: "Full", incremental: "Incremental" } as const;
 const DONE = "the-step-is-over";
+/** The machine of this name is what the others are based on. */
+const REFERENCE = "reference";
+/** A job of a million files or a limited one may take long. */
+const PATIENCE_MS = 3 * 3600_000;
 
-class Basalt implements Peer {
-  readonly name = "basalt";
+/** What is special about an installation. */
+export interface BasaltOptions {
+  /** (Default: basalt) */
+  name?: string;
+  /** All connections between the daemons go through a proxy that adds half of this each way. (Default: no proxy) */
+  roundTripMs?: number;
+  /** Further directives of all jobs. */
+  job?: Record<string, unknown>;
+}
+
+let profileDir: string | undefined;
+
+/** From now on the daemons are started anew for each step and leave their CPU profiles in `DIR/STEP/DAEMON`. */
+export function profileDaemons(dir: string): void {
+  profileDir = dir;
+}
+
+let currentStep = "";
+
+/** Names the step that is measured next. */
+export function announceStep(step: string): void {
+  currentStep = step;
+}
+
+/** See the head of this file. */
+export class Basalt implements Peer {
+  readonly name: string;
   readonly #dir: string;
-  #machines: string[] = [];
-  readonly #configured = new Map<string, string>();
+  readonly #options: BasaltOptions;
+  #reference: string | undefined;
+  readonly #proxies: LatencyProxy[] = [];
   #installation: Installation | undefined;
 
-  constructor(dir: string) {
+  constructor(dir: string, options: BasaltOptions = {}) {
     this.#dir = join(dir, "installation");
+    this.#options = options;
+    this.name = options.name ?? "basalt";
   }
 
   get #running(): Installation {
@@ -25,44 +67,97 @@ class Basalt implements Peer {
     return this.#installation;
   }
 
-  async prepare(machines: string[]): Promise<void> {
-    this.#machines = machines;
-    this.#installation = await Installation.create(this.#dir, { name: "bench" });
-    await this.#installation.startAll();
+  /** Process id of a daemon. */
+  pid(daemon: Daemon): number {
+    return this.#running.pid(daemon);
   }
 
-  /** A machine's job is known once its tree is: then the director reads its configuration again. */
-  async #configure(machine: string, tree: string): Promise<void> {
-    if (this.#configured.get(machine) === tree) return;
-    const [reference] = this.#machines;
+  async prepare(machines: readonly Machine[]): Promise<void> {
+    this.#reference = machines.find(({ name }) => name === REFERENCE)?.name;
+    this.#installation = await Installation.create(this.#dir, { name: "bench" });
+    if (this.#options.roundTripMs !== undefined) await this.#addProxies(this.#options.roundTripMs / 2);
+    await this.#installation.startAll();
+    for (const machine of machines) await this.#configure(machine);
+  }
+
+  /** The director tells everybody addresses at which the proxies listen: those of filed and of storaged. */
+  async #addProxies(delayMs: number): Promise<void> {
+    const { portBase } = this.#running;
+    for (const port of [portBase + 1, portBase + 2]) {
+      const proxy = await startLatencyProxy(port, delayMs);
+      this.#proxies.push(proxy);
+      await this.#running.editConfig("director", (text) =>
+        text.replace(new RegExp(`Port: ${port}\\b`), `Port: ${proxy.port}`),
+      );
+    }
+  }
+
+  #level({ name, kind }: Machine): Record<string, unknown> {
+    if (kind === "image" || this.#reference === undefined) return { Level: "Full" };
+    return name === this.#reference ? { Level: "Base" } : { Base: [name, this.#reference], Accurate: "yes" };
+  }
+
+  async #configure(machine: Machine): Promise<void> {
+    const { name, kind, tree } = machine;
     const job = {
-      Name: machine,
-      JobDefs: "DefaultJob",
-      Client: this.#running.client,
-      FileSet: machine,
-      Schedule: undefined,
+      ...{
+        Name: name,
+        JobDefs: "DefaultJob",
+        Client: this.#running.client,
+        FileSet: name,
+        Schedule: undefined,
+      },
+      ...this.#options.job,
     };
-    const rest = machine === reference ? { Level: "Base" } : { Base: [machine, reference], Accurate: "yes" };
+    const level = this.#level(machine);
     const options = { Compression: "fast", OneFS: "no", Sparse: "yes" };
-    await this.#running.writeResources(machine, {
-      Job: [{ ...job, ...rest }],
-      FileSet: [{ Name: machine, Include: [{ Root: tree, File: ["/"], Options: [options] }] }],
+    const include =
+      kind === "tree"
+        ? { Root: tree, File: ["/"], Options: [options] }
+        : { Image: [join(tree, IMAGE_NAME)], Options: [{ Compression: "fast" }] };
+    await this.#running.writeResources(name, {
+      Job: [{ ...job, ...level }],
+      FileSet: [{ Name: name, Include: [include] }],
     });
     await this.#running.console(["reload"]);
-    this.#configured.set(machine, tree);
   }
 
-  async backup(step: BackupStep): Promise<Cost> {
-    await this.#configure(step.machine, step.tree);
-    return this.#run(`run job=${step.machine} level=${LEVELS[step.level]} yes`, /^Backup OK$/);
+  /** Starts the daemons anew under the profiler, through a `node` that comes first in their PATH. */
+  async #profile(into: string): Promise<void> {
+    const bin = join(this.#dir, "profiled");
+    mkdirSync(bin, { recursive: true });
+    const flags = '--cpu-prof --cpu-prof-interval=500 --cpu-prof-dir="$PROFILE_INTO"';
+    writeFileSync(join(bin, "node"), `#!/bin/sh\nexec "${process.execPath}" ${flags} "$@"\n`);
+    chmodSync(join(bin, "node"), 0o755);
+    await this.#running.stop();
+    for (const daemon of DAEMONS) {
+      const env = [`PATH=${bin}:${process.env.PATH}`, `PROFILE_INTO=${join(into, daemon)}`];
+      await this.#running.start(daemon, ["env", ...env]);
+    }
+    await this.#running.waitReady();
   }
 
-  async restore(step: { machine: string; tree: string }, dest: string): Promise<Cost & { restored: string }> {
-    const order = `restore client=${this.#running.client} fileset=${step.machine} where=${dest} select all done yes`;
+  backup({ machine, level }: BackupStep): Promise<Cost> {
+    return this.#run(`run job=${machine.name} level=${LEVELS[level]} yes`, /^Backup OK$/);
+  }
+
+  async restore(machine: Machine, dest: string): Promise<Cost & { restored: string }> {
+    const order = `restore client=${this.#running.client} fileset=${machine.name} where=${dest} select all done yes`;
     return { ...(await this.#run(order, /^Restore OK$/)), restored: dest };
   }
 
   async #run(order: string, good: RegExp): Promise<Cost> {
+    if (profileDir === undefined) return this.#measured(order, good);
+    await this.#profile(join(profileDir, currentStep.replace(/[^\w]+/g, "-")));
+    try {
+      return await this.#measured(order, good);
+    } finally {
+      await this.#running.stop();
+      await this.#running.startAll();
+    }
+  }
+
+  async #measured(order: string, good: RegExp): Promise<Cost> {
     const session = new ConsoleSession(join(this.#dir, "console.yaml"));
     try {
       session.send("messages", `@echo ${DONE}`);
@@ -72,7 +167,7 @@ class Basalt implements Peer {
         const from = session.output.length;
         const start = performance.now();
         session.send(order, "wait", `@echo ${DONE}`);
-        await session.waitFor(new RegExp(`^${DONE}`, "m"), { from });
+        await session.waitFor(new RegExp(`^${DONE}`, "m"), { from, timeoutMs: PATIENCE_MS });
         const wallSeconds = (performance.now() - start) / 1000;
         const reportedSeconds = await this.#checkReport(session, from, good);
         return { wallSeconds, reportedSeconds, cpuSeconds: 0, peakRssBytes: 0 };
@@ -101,15 +196,21 @@ class Basalt implements Peer {
 
   async close(): Promise<void> {
     await this.#installation?.stop();
+    for (const proxy of this.#proxies.splice(0)) await proxy.close();
   }
 }
 
-/** See the head of this file. */
-export const BASALT: PeerKind = {
-  name: "basalt",
-  async describe() {
-    const version = await programVersion("node", ["--version"]);
-    return `basalt on node ${version}; zstd fast, Base jobs, mutual TLS`;
-  },
-  create: (dir) => new Basalt(dir),
-};
+/** A kind of Basalt; see BasaltOptions. */
+export function basaltKind(options: BasaltOptions = {}): PeerKind {
+  return {
+    name: options.name ?? "basalt",
+    async describe() {
+      const version = await programVersion("node", ["--version"]);
+      return `basalt on node ${version}; zstd fast, Base jobs, mutual TLS`;
+    },
+    create: (dir) => new Basalt(dir, options),
+  };
+}
+
+/** As an operator would set it up. */
+export const BASALT: PeerKind = basaltKind();

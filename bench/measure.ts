@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { REPOSITORY } from "../test/helpers/root.js";
 import { runProgram } from "../test/helpers/tree-ops.js";
 import type { Cost, DaemonCost } from "./peer.js";
+import type { MemoryTrace } from "./trace.js";
 
 /** Linux reports processor time in ticks of 10 ms on every platform Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -78,6 +79,13 @@ function resetPeak(pid: number): void {
   }
 }
 
+let trace: MemoryTrace | undefined;
+
+/** From now on every measurement of daemons is traced. */
+export function traceDaemons(to: MemoryTrace): void {
+  trace = to;
+}
+
 /** Measures what running daemons spend while `action` runs, and adds it to the cost that it returns itself. */
 export async function measureDaemons<T extends Cost>(
   pids: Record<string, number>,
@@ -85,7 +93,8 @@ export async function measureDaemons<T extends Cost>(
 ): Promise<T & { daemons: Record<string, DaemonCost> }> {
   for (const pid of Object.values(pids)) resetPeak(pid);
   const before = Object.values(pids).map(cpuSeconds);
-  const own = await action();
+  const unfollow = trace?.follow(pids);
+  const own = await action().finally(unfollow);
   const daemons: Record<string, DaemonCost> = {};
   const sum = { cpuSeconds: own.cpuSeconds, peakRssBytes: own.peakRssBytes };
   for (const [index, [name, pid]] of Object.entries(pids).entries()) {

@@ -20,13 +20,22 @@ export interface DaemonCost {
   peakRssBytes: number;
 }
 
+/** A machine whose backups are measured: its files, or a directory that holds nothing but the image of its disk. */
+export interface Machine {
+  /** Such as `vm1`; `reference` is what others are based on, and comes first. */
+  name: string;
+  kind: "tree" | "image";
+  /** Directory that holds its files, or its IMAGE_NAME. */
+  tree: string;
+}
+
+/** Name of the one file of a machine of kind image. */
+export const IMAGE_NAME = "disk.raw";
+
 /** One backup: the reference machine first, then each virtual machine. */
 export interface BackupStep {
   level: "base" | "full" | "incremental";
-  /** Name of the machine, such as `vm1`. */
-  machine: string;
-  /** Directory that holds its files. */
-  tree: string;
+  machine: Machine;
 }
 
 /** What lies on the disk afterwards. */
@@ -40,10 +49,11 @@ export interface Stored {
 export interface Peer {
   readonly name: string;
   /** Makes the installation in the peer's directory, which is empty, for these machines. */
-  prepare(machines: string[]): Promise<void>;
-  backup(step: BackupStep): Promise<Cost>;
-  /** Restores the newest state of a machine below `dest`; `restored` is the directory equal to the source. */
-  restore(step: { machine: string; tree: string }, dest: string): Promise<Cost & { restored: string }>;
+  prepare(machines: readonly Machine[]): Promise<void>;
+  /** Undefined: the tool has nothing to do with this step. */
+  backup(step: BackupStep): Promise<Cost | undefined>;
+  /** Restores the newest state of a machine below `dest`; a tree then lies in the directory `restored`. */
+  restore(machine: Machine, dest: string): Promise<(Cost & { restored: string }) | undefined>;
   storedBytes(): Promise<Stored>;
   /** Ends all its processes and undoes what lies outside of its directory. Idempotent. */
   close(): Promise<void>;
@@ -52,6 +62,10 @@ export interface Peer {
 /** Makes a peer that works in the given directory. */
 export interface PeerKind {
   readonly name: string;
+  /** A yardstick, not a backup system: nobody needs to be faster. (Default: false) */
+  readonly floor?: boolean;
+  /** What it can take part in. (Default: both) */
+  readonly only?: Machine["kind"];
   /** What it is and how it is set up, with its version; undefined when it is not installed or cannot run here. */
   describe(): Promise<string | undefined>;
   create(dir: string): Peer;

@@ -3,7 +3,16 @@ import { test } from "node:test";
 import { formatTable, type Measurement, median, summarize } from "./table.js";
 
 function measured(tool: string, wallSeconds: number, repetition: number): Measurement {
-  return { tool, step: "full", repetition, wallSeconds, cpuSeconds: 2, peakRssBytes: 3e6, storedBytes: 4e6 };
+  return {
+    tool,
+    step: "full",
+    repetition,
+    wallSeconds,
+    cpuSeconds: 2,
+    peakRssBytes: 3e6,
+    storedBytes: 4e6,
+    catalogBytes: 0,
+  };
 }
 
 test("median is the middle, or the mean of the middle two", () => {
@@ -28,7 +37,8 @@ test("a summary puts Basalt first and gives ratios against it", () => {
       ["restic", 8, [6, 9], "2.67"],
     ],
   );
-  const lines = formatTable(rows).split("\n");
+  const lines = formatTable(rows, ({ tool }) => (tool === "basalt" ? "wall <= 4 s: met" : "")).split("\n");
   assert.equal(lines.length, 3);
+  assert.match(lines[1] ?? "", /^full +basalt +3\.00 +2\.0-4\.0 +1\.00 .* wall <= 4 s: met$/);
   assert.match(lines[2] ?? "", /^ +restic +8\.00 +6\.0-9\.0 +2\.67 /);
 });

@@ -9,6 +9,8 @@ export interface Measurement extends Cost {
   step: string;
   /** By how much data and catalog grew. */
   storedBytes: number;
+  /** The catalog's part of it, where it does not lie among the data. */
+  catalogBytes: number;
   /** Restores: how many entries or attributes differ from the source; a number cut at the comparison's limit. */
   differences?: number;
 }
@@ -23,6 +25,7 @@ export interface Summary {
   cpuSeconds: number;
   peakRssBytes: number;
   storedBytes: number;
+  catalogBytes: number;
   differences: number | undefined;
   /** Against Basalt, or against the first tool where Basalt did not run; above 1 is slower. */
   wallRatio: number;
@@ -74,6 +77,7 @@ function summarizeOne(runs: Measurement[]): Summary {
     cpuSeconds: median(runs.map((run) => run.cpuSeconds)),
     peakRssBytes: median(runs.map((run) => run.peakRssBytes)),
     storedBytes: median(runs.map((run) => run.storedBytes)),
+    catalogBytes: median(runs.map((run) => run.catalogBytes)),
     differences: differences.length > 0 ? Math.max(...differences) : undefined,
     wallRatio: 1,
     cpuRatio: 1,
@@ -91,11 +95,13 @@ const HEAD = [
   "ratio",
   "peak MB",
   "stored MB",
+  "(catalog)",
   "differences",
+  "goal",
 ];
 
-/** Columns aligned with blanks, the first two to the left. */
-export function formatTable(rows: Summary[]): string {
+/** Columns aligned with blanks, the first two and the last to the left; `goal` fills the last. */
+export function formatTable(rows: Summary[], goal: (row: Summary) => string): string {
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
   const cells = rows.map((row, index) => [
     rows[index - 1]?.step === row.step ? "" : row.step,
@@ -108,11 +114,17 @@ export function formatTable(rows: Summary[]): string {
     row.cpuRatio.toFixed(2),
     (row.peakRssBytes / 1e6).toFixed(0),
     megabytes(row.storedBytes),
+    row.catalogBytes === 0 ? "" : megabytes(row.catalogBytes),
     row.differences === undefined ? "" : String(row.differences),
+    goal(row),
   ]);
-  const all = [HEAD, ...cells];
-  const widths = HEAD.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
+  return align([HEAD, ...cells], [0, 1, HEAD.length - 1]);
+}
+
+/** Cells as columns aligned to the right with blanks, those in `left` to the left. The first line is the longest. */
+export function align(all: string[][], left: readonly number[]): string {
+  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
   const pad = (cell: string, column: number): string =>
-    column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+    left.includes(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
   return all.map((line) => line.map(pad).join("  ").trimEnd()).join("\n");
 }

@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import type { Machine } from "../peer.js";
 
 const TABLES = "/usr/share/dbconfig-common/data/bacula-director-sqlite3/install/sqlite3";
 
@@ -10,7 +11,7 @@ export interface BaculaSetup {
   dir: string;
   /** Director, client, storage: three ports in a row. */
   portBase: number;
-  machines: string[];
+  machines: readonly Machine[];
   /** Directory where the machine that is backed up is found, the same for all of them. */
   root: string;
 }
@@ -24,9 +25,9 @@ const OPTIONS = `signature = MD5; compression = LZO; onefs = yes; sparse = yes; 
 
 function jobs(setup: BaculaSetup): string {
   return setup.machines
-    .map((machine, index) => {
-      const level =
-        index === 0 ? "Level = Base" : `Level = Incremental\n  Base = ${setup.machines[0]}\n  Accurate = yes`;
+    .map(({ name: machine, kind }, index) => {
+      const base = `Level = Incremental\n  Base = ${setup.machines[0]?.name}\n  Accurate = yes`;
+      const level = kind === "image" ? "Level = Full" : index === 0 ? "Level = Base" : base;
       return `Client {
   Name = ${machine}-fd; Address = 127.0.0.1; FDPort = ${setup.portBase + 1}; Catalog = Catalog; Password = bench
   AutoPrune = no
@@ -67,7 +68,7 @@ FileSet {
   }
 }
 ${jobs(setup)}Job {
-  Name = Restore; Type = Restore; Client = ${setup.machines[0]}-fd; FileSet = Tree; Storage = File; Pool = Default
+  Name = Restore; Type = Restore; Client = ${setup.machines[0]?.name}-fd; FileSet = Tree; Storage = File; Pool = Default
   Messages = Standard; Where = /nonexistent
 }
 `;

@@ -12,7 +12,7 @@ import { findReport, type JobReport, reportSeconds } from "../../test/helpers/jo
 import { freePortBase, portAnswers } from "../../test/helpers/ports.js";
 import { runProgram } from "../../test/helpers/tree-ops.js";
 import { bytesBelow, measureCommand, measureDaemons, programVersion } from "../measure.js";
-import type { BackupStep, Cost, Peer, PeerKind, Stored } from "../peer.js";
+import type { BackupStep, Cost, Machine, Peer, PeerKind, Stored } from "../peer.js";
 import { writeBaculaConfig } from "./bacula-config.js";
 
 const LEVELS = { base: "Base", full: "Full", incremental: "Incremental" } as const;
@@ -29,7 +29,7 @@ class Bacula implements Peer {
     this.#root = join(dir, "root");
   }
 
-  async prepare(machines: string[]): Promise<void> {
+  async prepare(machines: readonly Machine[]): Promise<void> {
     const portBase = await freePortBase(3);
     await writeBaculaConfig({ dir: this.#dir, portBase, machines, root: this.#root });
     const log = openSync(join(this.#dir, "daemons.log"), "a");
@@ -54,12 +54,12 @@ class Bacula implements Peer {
   }
 
   async backup(step: BackupStep): Promise<Cost> {
-    await this.#mount(step.tree);
-    return this.#run(`run job=${step.machine} level=${LEVELS[step.level]} yes`, "Backup OK");
+    await this.#mount(step.machine.tree);
+    return this.#run(`run job=${step.machine.name} level=${LEVELS[step.level]} yes`, "Backup OK");
   }
 
-  async restore(step: { machine: string; tree: string }, dest: string): Promise<Cost & { restored: string }> {
-    const order = `restore client=${step.machine}-fd fileset=Tree where=${dest} current select all done yes`;
+  async restore(machine: Machine, dest: string): Promise<Cost & { restored: string }> {
+    const order = `restore client=${machine.name}-fd fileset=Tree where=${dest} current select all done yes`;
     return { ...(await this.#run(order, "Restore OK")), restored: join(dest, this.#root) };
   }
 

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesBelow, measureCommand, programVersion } from "../measure.js";
-import type { BackupStep, Cost, Peer, PeerKind, Stored } from "../peer.js";
+import type { BackupStep, Cost, Machine, Peer, PeerKind, Stored } from "../peer.js";
 
 class Restic implements Peer {
   readonly name = "restic";
@@ -24,13 +24,13 @@ class Restic implements Peer {
   }
 
   backup(step: BackupStep): Promise<Cost> {
-    const command = ["restic", "backup", "--quiet", "--host", step.machine, "."];
-    return measureCommand(command, { env: this.#env, cwd: step.tree });
+    const command = ["restic", "backup", "--quiet", "--host", step.machine.name, "."];
+    return measureCommand(command, { env: this.#env, cwd: step.machine.tree });
   }
 
-  async restore(step: { machine: string; tree: string }, dest: string): Promise<Cost & { restored: string }> {
+  async restore(machine: Machine, dest: string): Promise<Cost & { restored: string }> {
     await mkdir(dest, { recursive: true });
-    const command = ["restic", "restore", "--quiet", "latest", "--host", step.machine, "--target", dest];
+    const command = ["restic", "restore", "--quiet", "latest", "--host", machine.name, "--target", dest];
     const cost = await measureCommand(command, { env: this.#env });
     return { ...cost, restored: dest };
   }

@@ -1,11 +1,19 @@
 /**
  * Not a backup system but what the machine needs at least: GNU tar and zstd in a pipe to pack a tree (all of it, then
- * what changed), and in place of a restore a plain copy.
+ * what changed), zstd alone for an image, reading alone for an image that changed, and a copy in place of a restore.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesBelow, measureCommand, programVersion } from "../measure.js";
-import type { BackupStep, Cost, Peer, PeerKind, Stored } from "../peer.js";
+import {
+  type BackupStep,
+  type Cost,
+  IMAGE_NAME,
+  type Machine,
+  type Peer,
+  type PeerKind,
+  type Stored,
+} from "../peer.js";
 
 const METADATA = "--xattrs --xattrs-include='*' --acls --numeric-owner";
 
@@ -22,26 +30,34 @@ class TarZstd implements Peer {
     await mkdir(this.#dir, { recursive: true });
   }
 
-  async backup(step: BackupStep): Promise<Cost> {
-    const earlier = step.level === "incremental" ? (this.#archives.get(step.machine) ?? []) : [];
-    const archive = join(this.#dir, `${step.machine}-${earlier.length}.tar.zst`);
-    const snapshot = join(this.#dir, `${step.machine}.snapshot`);
+  backup(step: BackupStep): Promise<Cost> {
+    return step.machine.kind === "image" ? this.#packImage(step) : this.#packTree(step);
+  }
+
+  #packImage({ machine, level }: BackupStep): Promise<Cost> {
+    const image = join(machine.tree, IMAGE_NAME);
+    if (level === "incremental") return measureCommand(["dd", `if=${image}`, "of=/dev/null", "bs=4M"]);
+    const archive = join(this.#dir, `${machine.name}.zst`);
+    return measureCommand(["zstd", "-1", "-T2", "-q", "-f", image, "-o", archive]);
+  }
+
+  async #packTree({ machine: { name, tree }, level }: BackupStep): Promise<Cost> {
+    const earlier = level === "incremental" ? (this.#archives.get(name) ?? []) : [];
+    const archive = join(this.#dir, `${name}-${earlier.length}.tar.zst`);
+    const snapshot = join(this.#dir, `${name}.snapshot`);
     const list = `${earlier.length === 0 ? `rm -f ${snapshot}; ` : ""}`;
-    const tar = `tar ${METADATA} --format=posix --listed-incremental=${snapshot} -C ${step.tree} -cf - .`;
-    const cost = await measureCommand([
-      "bash",
-      "-o",
-      "pipefail",
-      "-c",
-      `${list}${tar} | zstd -1 -T2 -q -o ${archive}`,
-    ]);
-    this.#archives.set(step.machine, [...earlier, archive]);
+    const tar = `tar ${METADATA} --format=posix --listed-incremental=${snapshot} -C ${tree} -cf - .`;
+    const script = `${list}${tar} | zstd -1 -T2 -q -o ${archive}`;
+    const cost = await measureCommand(["bash", "-o", "pipefail", "-c", script]);
+    this.#archives.set(name, [...earlier, archive]);
     return cost;
   }
 
-  async restore(step: { machine: string; tree: string }, dest: string): Promise<Cost & { restored: string }> {
-    const cost = await measureCommand(["cp", "-a", step.tree, dest]);
-    return { ...cost, restored: dest };
+  async restore({ kind, tree }: Machine, dest: string): Promise<Cost & { restored: string }> {
+    if (kind === "tree") return { ...(await measureCommand(["cp", "-a", tree, dest])), restored: dest };
+    await mkdir(dest, { recursive: true });
+    const files = [join(tree, IMAGE_NAME), join(dest, IMAGE_NAME)];
+    return { ...(await measureCommand(["cp", "--sparse=always", ...files])), restored: dest };
   }
 
   async storedBytes(): Promise<Stored> {
@@ -54,16 +70,15 @@ class TarZstd implements Peer {
 /** See the head of this file. */
 export const TAR_ZSTD: PeerKind = {
   name: "floor",
+  floor: true,
   async describe() {
     const [tar, zstd] = [
       await programVersion("tar", ["--version"]),
       await programVersion("zstd", ["--version"]),
     ];
-    return (
-      tar &&
-      zstd &&
-      `${tar}, zstd -1 -T2; a full archive of each machine, then --listed-incremental; restore: cp -a`
-    );
+    const trees = "a full archive of each machine, then --listed-incremental; restore: cp -a";
+    const images = "images: zstd -1 -T2, a changed one read by dd, cp --sparse=always";
+    return tar && zstd && `${tar}, zstd -1 -T2; ${trees}; ${images}`;
   },
   create: (dir) => new TarZstd(dir),
 };

@@ -2,6 +2,7 @@
  * System calls on entries of an open directory: creating, linking, renaming, metadata, holes. All take the
  * directory's descriptor and a single name (latin1 carrier) and never follow a symlink. All throw SysError.
  */
+import { constants } from "node:fs";
 import { SysError } from "./error.js";
 import { AT_FDCWD, cName, cSecondName, fail, O_CLOEXEC, O_NOFOLLOW, raw, scratch } from "./native.js";
 
@@ -158,6 +159,24 @@ export function nextHole(fd: number, from: number): number {
   throw error;
 }
 
+const SEEK_END = 2;
+
+/** Length of an open file or block device. Moves the descriptor's position. */
+export function endOf(fd: number): number {
+  const at = raw.lseek(fd, 0, SEEK_END);
+  if (at < 0) throw fail("lseek");
+  return at;
+}
+
+const F_GETFL = 3;
+const F_SETFL = 4;
+
+/** From now on reads of this open file go through the page cache (the opposite of O_DIRECT), in all threads. */
+export function readThroughCache(fd: number): void {
+  const flags = raw.fcntl(fd, F_GETFL, 0);
+  if (flags < 0 || raw.fcntl(fd, F_SETFL, flags & ~constants.O_DIRECT) !== 0) throw fail("fcntl");
+}
+
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 
@@ -165,6 +184,29 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 export function punchHole(fd: number, offset: number, length: number): void {
   if (raw.fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length) !== 0)
     throw fail("fallocate");
+}
+
+/** linux/fs.h: _IO(0x12, 127), the same on every architecture that Node runs on but ppc64. */
+const BLKZEROOUT = process.arch === "ppc64" ? 0x2000_127f : 0x127f;
+const zeroed = scratch(16);
+/** So much at once: a call cannot be interrupted. */
+const ZERO_STEP_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Makes a range of a block device read as zeros: by giving its space back where the device promises zeros for that,
+ * else by writing them. Both ends at multiples of the device's sectors. `mayGoOn` is asked from time to time and throws.
+ */
+export function zeroDevice(fd: number, offset: number, length: number, mayGoOn: () => void): void {
+  const mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+  if (raw.fallocate(fd, mode, offset, length) === 0) return;
+  const error = fail("fallocate");
+  if (error.code !== "EOPNOTSUPP" && error.code !== "ENOTSUP" && error.code !== "ENOSYS") throw error;
+  for (let at = 0; at < length; at += ZERO_STEP_BYTES) {
+    mayGoOn();
+    zeroed.bytes.writeBigUInt64LE(BigInt(offset + at), 0);
+    zeroed.bytes.writeBigUInt64LE(BigInt(Math.min(ZERO_STEP_BYTES, length - at)), 8);
+    if (raw.ioctl(fd, BLKZEROOUT, zeroed.address) !== 0) throw fail("ioctl");
+  }
 }
 
 /** Reserves space for a range, whose holes read as zeros from then on without being holes. */

@@ -62,6 +62,8 @@ export const raw = {
   fgetxattr: libc.func("fgetxattr", "int64_t", ["int", P, P, P]),
   fsetxattr: libc.func("fsetxattr", "int", ["int", P, P, P, "int"]),
   fremovexattr: libc.func("fremovexattr", "int", ["int", P]),
+  fcntl: libc.func("fcntl", "int", ["int", "int", "int"]),
+  ioctl: libc.func("ioctl", "int", ["int", "uint64_t", P]),
   lseek: libc.func("lseek", "int64_t", ["int", "int64_t", "int"]),
   fallocate: libc.func("fallocate", "int", ["int", "int", "int64_t", "int64_t"]),
   fadvise: libc.func("posix_fadvise", "int", ["int", "int64_t", "int64_t", "int"]),
@@ -83,6 +85,11 @@ export function scratch(size: number): Scratch {
   // allocUnsafeSlow has memory of its own outside the JavaScript heap, which therefore never moves.
   const bytes = Buffer.allocUnsafeSlow(size);
   return { bytes, address: Number(koffi.address(bytes)) };
+}
+
+/** Where the bytes lie. They must not be in the JavaScript heap, which moves: memory of a SharedArrayBuffer, say. */
+export function addressOf(bytes: Uint8Array): number {
+  return Number(koffi.address(bytes));
 }
 
 const firstName = scratch(SCRATCH_BYTES);

@@ -15,10 +15,10 @@ import {
   oneOf,
   parsedBy,
   scalar,
-  size,
   text,
   yesNo,
 } from "../../common/config/spec.js";
+import { parseSize } from "../../common/units.js";
 import type { Compression, FileSetResource, IncludeBlock, OptionsBlock } from "./types.js";
 
 const COMPRESSION_WORDS: Readonly<Record<string, Compression>> = {
@@ -73,7 +73,27 @@ function parseFileEntry(value: string): string {
   return value === "/" ? value : value.replace(/\/+$/, "");
 }
 
+/** An absolute path; `*`, `?`, `[…]` in any of its components, a backslash takes the next character as it is. */
+function parseImageEntry(value: string): string {
+  const wrong = !value.startsWith("/") || value.includes("\0") || /(^|\/)\.{1,2}(\/|$)/.test(value);
+  const path = value.replace(/\/+$/, "");
+  if (wrong || path === "") throw new Error(`${quoted(value)} is not an absolute path of devices or files`);
+  return path;
+}
+
+const MIN_BLOCK_BYTES = 4096;
+const MAX_BLOCK_BYTES = 1024 * 1024;
+
+function parseBlockSize(value: string): number {
+  const bytes = parseSize(value);
+  const isPowerOfTwo = Math.log2(bytes) % 1 === 0;
+  if (bytes >= MIN_BLOCK_BYTES && bytes <= MAX_BLOCK_BYTES && isPowerOfTwo) return bytes;
+  throw new Error(`${quoted(value)} is not a power of two from 4k to 1M`);
+}
+
 const patterns = () => listOf(text());
+const images = () => listOf(scalar(parsedBy(parseImageEntry)));
+const blockSize = () => scalar(parsedBy(parseBlockSize));
 const regexes = () => listOf(scalar(parsedBy(parseRegex)));
 const letters = () => scalar(parsedBy(parseLetters));
 const files = () => listOf(scalar(parsedBy(parseFileEntry)));
@@ -111,7 +131,8 @@ const optionDirectives = {
   mtimeOnly: yesNo(),
   signature: oneOf<OptionsBlock["signature"]>(SIGNATURES),
   stripPath: integer(0, 100),
-  blockSize: size(),
+  blockSize: blockSize(),
+  skipFree: yesNo(),
   baseJob: letters(),
   accurate: letters(),
   verify: letters(),
@@ -131,6 +152,7 @@ const OPTIONS_SPEC: BlockSpec<typeof optionDirectives> = {
 
 const includeDirectives = {
   file: files(),
+  image: images(),
   root: absolutePath(),
   options: listOf(block(OPTIONS_SPEC)),
   excludeDirContaining: patterns(),
@@ -138,7 +160,7 @@ const includeDirectives = {
 
 const INCLUDE_SPEC: BlockSpec<typeof includeDirectives> = {
   directives: includeDirectives,
-  aliases: { Files: "file", Option: "options" },
+  aliases: { Files: "file", Images: "image", Option: "options" },
 };
 
 const excludeDirectives = { file: listOf(text()) };
@@ -188,12 +210,21 @@ export function toFileSet(raw: ResourceOf<typeof FILE_SET_SPEC>, diagnostics: Di
 }
 
 function toInclude(raw: BlockOf<typeof INCLUDE_SPEC>, diagnostics: Diagnostics): IncludeBlock {
-  const { file = [], root, excludeDirContaining = [] } = raw.values;
-  if (!raw.positions.has("file")) diagnostics.error(raw.at, `${raw.place} names no File`);
+  const { file = [], image = [], root, excludeDirContaining = [] } = raw.values;
+  if (!raw.positions.has("file") && !raw.positions.has("image")) {
+    diagnostics.error(raw.at, `${raw.place} names no File and no Image`);
+  }
   const options = (raw.values.options ?? []).map(toOptions);
   const last = options.at(-1);
   if (last === undefined || hasPatterns(last)) options.push(toOptions({ values: {} }));
-  return { files: file, ...(root === undefined ? {} : { root }), options, excludeDirContaining };
+  // What is not set does not count in the FileSet's digest, which an upgrade must not change.
+  return {
+    files: file,
+    ...(image.length === 0 ? {} : { images: image }),
+    ...(root === undefined ? {} : { root }),
+    options,
+    excludeDirContaining,
+  };
 }
 
 function hasPatterns(options: OptionsBlock): boolean {
@@ -227,6 +258,7 @@ function toOptions({ values }: Pick<Block<typeof optionDirectives>, "values">): 
     signature: values.signature ?? "sha256",
     stripPath: values.stripPath ?? 0,
     blockSizeBytes: values.blockSize ?? 0,
+    ...(values.skipFree === true ? { skipFree: true } : {}),
     ...(values.baseJob === undefined ? {} : { baseJob: values.baseJob }),
     ...(values.accurate === undefined ? {} : { accurate: values.accurate }),
     ...(values.verify === undefined ? {} : { verify: values.verify }),

@@ -121,12 +121,39 @@ test("FileSet values", () => {
   );
 });
 
+test("a FileSet of disk images", () => {
+  const include = (text: string) =>
+    load(`FileSet: [{Name: f, Include: {${text}}}]\n`).fileSets.get("f")!.include[0]!;
+  const images = include(
+    "Image: [/dev/vg/snap_vm1-disk*, /images/*.raw], Options: {Block Size: 128k, SkipFree: yes}",
+  );
+  assert.deepEqual(images.images, ["/dev/vg/snap_vm1-disk*", "/images/*.raw"]);
+  assert.deepEqual(images.files, []);
+  const [options] = images.options;
+  assert.deepEqual([options!.blockSizeBytes, options!.skipFree], [131_072, true]);
+  const fails = (text: string) => problems(`FileSet: [{Name: f, Include: {${text}}}]\n`)[0]!;
+  assert.match(
+    fails("Image: [images/*.raw]"),
+    /"images\/\*\.raw" is not an absolute path of devices or files/,
+  );
+  assert.match(fails("Image: [/dev/../x]"), /is not an absolute path of devices or files/);
+  for (const size of ["2k", "2M", "100000", "x"])
+    assert.match(
+      fails(`Image: [/a], Options: {BlockSize: ${size}}`),
+      /is not a (power of two from 4k to 1M|size)/,
+    );
+  assert.match(fails("Root: /a"), /names no File and no Image/);
+});
+
 test("a FileSet's digest follows its content, not its form", () => {
   const digest = (text: string) => load(`FileSet: [{Name: f, ${text}}]\n`).fileSets.get("f")!.digest;
   const plain = digest("Include: {File: [/etc]}");
   assert.equal(digest("include: {files: /etc/}, Ignore FileSet Changes: yes"), plain);
   assert.notEqual(digest("Include: {File: [/etc, /var]}"), plain);
   assert.notEqual(digest("Include: {File: [/etc], Options: {Compression: none}}"), plain);
+  // Directives that are not used must not make a Full of every job when the director learns them.
+  assert.equal(digest("Include: {File: [/etc], Options: {SkipFree: no}}"), plain);
+  assert.equal(plain, "7f6f5596d5d8ada37b13edda447c81db9068dd8d7d587311be6d943ba8de7231");
 });
 
 test("messages and schedules", () => {

@@ -226,8 +226,10 @@ export interface OptionsBlock {
   readonly signature: "none" | "md5" | "sha1" | "sha256" | "sha512";
   /** Leading path components left out of stored names. */
   readonly stripPath: number;
-  /** Block size of devices and disk images, bytes; 0 = the format's own. */
+  /** Disk images are cut in blocks of this size: a power of two, 4 KiB to 1 MiB; 0 = 64 KiB. */
   readonly blockSizeBytes: number;
+  /** Blocks of disk images that the file systems in them call free become zeros. (Default: no, and then not set) */
+  readonly skipFree?: boolean | undefined;
   /** Attributes compared with a Base, the last run, a Verify: Bacula's letters. */
   readonly baseJob?: string | undefined;
   readonly accurate?: string | undefined;
@@ -237,7 +239,9 @@ export interface OptionsBlock {
 export interface IncludeBlock {
   /** Absolute paths; `|command` and `\<file` as in Bacula. */
   readonly files: readonly string[];
-  /** Host path that becomes `/` in stored names, such as where a snapshot is mounted. */
+  /** Absolute host paths, with wildcards, of devices and files to be stored as disk images. Not set when empty. */
+  readonly images?: readonly string[] | undefined;
+  /** Host path that becomes `/` in stored names, such as where a snapshot is mounted. Not for images. */
   readonly root?: string | undefined;
   /** First match decides; the last block, when it has no patterns, is the default. Never empty. */
   readonly options: readonly OptionsBlock[];

@@ -12,6 +12,7 @@ export function toSentFileSet(fileSet: FileSetResource): FileSet {
     name: fileSet.name,
     include: fileSet.include.map((block) => ({
       files: readLists(block.files, fileSet.name),
+      images: [...(block.images ?? [])],
       root: block.root ?? "",
       options: block.options.map(toSentOptions),
       excludeDirContaining: [...block.excludeDirContaining],
@@ -67,5 +68,7 @@ function toSentOptions(options: OptionsBlock): SentOptions {
     accurateLetters: options.accurate ?? "",
     verifyLetters: options.verify ?? "",
     digestAlways: DIGEST_LETTER.test(letters),
+    blockSize: options.blockSizeBytes,
+    skipFree: options.skipFree === true,
   };
 }

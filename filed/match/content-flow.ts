@@ -12,7 +12,8 @@ import {
   sameContent,
   sameRow,
 } from "../../common/format/row.js";
-import type { FileIdentity, PackResult, PackTask } from "../pack/task.js";
+import type { ImageEntry } from "../image/image-root.js";
+import { type FileIdentity, imageTask, type PackResult, type PackTask } from "../pack/task.js";
 import type { DirectoryHandle } from "../sys/stat.js";
 import type { EntryOptions } from "../walk/file-set.js";
 import type { ClaimBatch } from "./claims.js";
@@ -41,6 +42,7 @@ export interface Work {
   blocks: number;
   identity: FileIdentity;
   options: EntryOptions;
+  image: ImageEntry | undefined;
   group: LinkGroup | undefined;
   /** Content that an unread match would have named: it is read to see whether that is true. */
   expected: Buffer | undefined;
@@ -183,7 +185,7 @@ export class ContentFlow {
   }
 
   #submit(work: Work): Promise<void> {
-    const { row, blocks, dir, name, identity, options } = work;
+    const { row, blocks, dir, name, identity, options, image } = work;
     const onDone = (result: PackResult): void => {
       try {
         this.#onRead(work, result);
@@ -199,6 +201,8 @@ export class ContentFlow {
       name,
       identity,
       compression: options.compression,
+      image: imageTask(image, options),
+      onNote: (text) => this.#options.tally.report("info", `"${pathOf(work)}": ${text}`),
       onDone,
     });
   }
@@ -237,6 +241,7 @@ export class ContentFlow {
         `SampleVerify: "${pathOf(work)}" has other content than its unchanged metadata promised; stored`,
       );
     }
+    if (work.image?.isDevice === true) keepTime(work);
     this.settle(work);
   }
 
@@ -254,6 +259,13 @@ export class ContentFlow {
 
 function pathOf(work: Work): string {
   return displayPath(keyToPath(work.row.key));
+}
+
+/** A device has no time of its own: its content is as old as it has been known. */
+function keepTime({ row, effective }: Work): void {
+  if (effective === undefined || !sameContent(effective, row)) return;
+  row.mtimeSec = effective.mtimeSec;
+  row.mtimeNsec = effective.mtimeNsec;
 }
 
 const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable;

@@ -80,7 +80,8 @@ export class Decider {
       return undefined;
     }
     const voucher = this.#voucher(work, entry);
-    if (voucher === undefined || options.digestAlways) return content.read(work);
+    if (voucher === undefined || options.digestAlways || entry.image?.isDevice === true)
+      return content.read(work);
     if (this.#sampled()) {
       work.expected = Buffer.from(voucher.content!);
       return content.read(work);
@@ -134,6 +135,7 @@ export class Decider {
       // A copy: the walk's record is used again for the next entry.
       identity: { size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec, inode },
       options,
+      image: entry.image,
       group,
       expected: undefined,
       slot: undefined,

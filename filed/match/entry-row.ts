@@ -34,13 +34,17 @@ export function rowOfEntry(entry: WalkEntry, known: Row | undefined, warn: (text
   row.mtimeNsec = stat.mtimeNsec;
   if (stat.type === EntryType.file) {
     row.size = stat.size;
-    if (stat.blocks * 512 < stat.size && stat.size > SPARSE_FROM_BYTES) row.flags = RowFlag.sparse;
+    // Zeros of a disk image come back as holes, whether or not they were any.
+    const isSparse = stat.blocks * 512 < stat.size || entry.image !== undefined;
+    if (isSparse && stat.size > SPARSE_FROM_BYTES) row.flags = RowFlag.sparse;
   } else if (stat.type === EntryType.symlink) {
     row.target = known === undefined ? entry.dir.readlink(entry.name) : known.target;
   } else if (stat.type === EntryType.charDevice || stat.type === EntryType.blockDevice) {
     row.major = stat.major;
     row.minor = stat.minor;
   }
+  // Those of a device's node say nothing about what is on it.
+  if (entry.image?.isDevice === true) return row;
   row.xattrs = known === undefined ? xattrsOf(entry, warn) : known.xattrs;
   return row;
 }

@@ -54,6 +54,8 @@ export const TEST_OPTIONS: OptionsBlock__Output = {
   accurateLetters: "",
   verifyLetters: "",
   digestAlways: false,
+  blockSize: 0,
+  skipFree: false,
 };
 
 /** `root` stands for the virtual "/". */
@@ -62,7 +64,13 @@ export function treeFileSet(
   options: Partial<OptionsBlock__Output> = {},
   files = ["/"],
 ): FileSet__Output {
-  const include = { files, root, options: [{ ...TEST_OPTIONS, ...options }], excludeDirContaining: [] };
+  const include = {
+    files,
+    root,
+    options: [{ ...TEST_OPTIONS, ...options }],
+    excludeDirContaining: [],
+    images: [],
+  };
   return { name: "test", include: [include], exclude: [] };
 }
 

@@ -12,6 +12,8 @@ export interface Pending {
   release: () => void;
   compression: PackTask["compression"];
   size: number;
+  image: PackTask["image"];
+  onNote: PackTask["onNote"];
 }
 
 const encoder = new ByteWriter(4096);
@@ -20,11 +22,12 @@ const encoder = new ByteWriter(4096);
 export function pendingOf(task: PackTask): Pending {
   encoder.clear();
   writeTask(encoder, task);
-  const { dir, onDone, compression, identity } = task;
+  const { dir, onDone, compression, identity, image, onNote } = task;
   if (!("path" in dir)) dir.retain();
   const release = "path" in dir ? (): void => undefined : (): void => dir.close();
   // Buffers from Node's small-object pool: an allocation per task of its own would cost more than the copy.
-  return { encoded: Buffer.from(encoder.bytes()), onDone, release, compression, size: identity.size };
+  const { size } = identity;
+  return { encoded: Buffer.from(encoder.bytes()), onDone, release, compression, size, image, onNote };
 }
 
 export class Batch {
@@ -33,6 +36,12 @@ export class Batch {
   ticks = 0;
   results: Buffer = Buffer.alloc(0);
   errors: readonly string[] = [];
+  readonly #maxBytes: number;
+
+  /** `maxBytes`: at most BATCH_BYTES; a last file may exceed it. */
+  constructor(maxBytes = BATCH_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   add(task: Pending): void {
     this.tasks.push(task);
@@ -40,7 +49,7 @@ export class Batch {
   }
 
   get full(): boolean {
-    return this.bytes >= BATCH_BYTES || this.tasks.length >= BATCH_FILES;
+    return this.bytes >= this.#maxBytes || this.tasks.length >= BATCH_FILES;
   }
 
   /** All tasks in one piece of memory of its own, so that posting copies no more than that. */

@@ -14,20 +14,14 @@ import { encodeParts, MAX_PARTS_PER_SEGMENT } from "../../proto/data/backup.js";
 import type { Pending } from "./batch.js";
 import type { WindowReply } from "./protocol.js";
 import { readPart, type WindowPart } from "./read-large.js";
-import type { PackThread } from "./threads.js";
+import type { PackThread, Threads } from "./threads.js";
 
 export interface Window {
   parts: WindowPart[];
-  reply: WindowReply;
+  /** Undefined while it is being read. */
+  reply: WindowReply | undefined;
   /** All its unknown chunks were sent. */
   sent: boolean;
-}
-
-export function windowOf(reply: WindowReply): Window {
-  const reader = new ByteReader(Buffer.from(reply.parts.buffer, reply.parts.byteOffset, reply.parts.length));
-  const parts: WindowPart[] = [];
-  for (let i = 0; i < reply.count; i++) parts.push(readPart(reader));
-  return { parts, reply, sent: false };
 }
 
 /** Digests of a window's chunks, each once, and where to find them. */
@@ -63,7 +57,7 @@ export class LargeFile {
   /** Number of the content in the stream, given with its first parts. */
   readonly sequence: number;
   opened = false;
-  /** A window is being read. */
+  /** A window is being read, or many of a disk image. */
   reading = false;
   /** No further window is to be read. */
   ended = false;
@@ -95,10 +89,31 @@ export class LargeFile {
     this.#send = options.send;
   }
 
-  push(window: Window): void {
+  /** The thread that reads its next window now; undefined when there is none. */
+  readerOf(threads: Threads): PackThread | undefined {
+    const isReady = !this.reading && !this.ended && threads.takesRead(this.thread);
+    return isReady ? this.thread : undefined;
+  }
+
+  /** The next window's place among the others. */
+  reserve(): Window {
+    const window: Window = { parts: [], reply: undefined, sent: false };
     this.#windows.push(window);
-    this.#bytesRead += window.reply.bytesRead;
-    if (window.reply.state !== "more") this.ended = true;
+    return window;
+  }
+
+  fill(window: Window, reply: WindowReply): void {
+    const { parts } = reply;
+    const reader = new ByteReader(Buffer.from(parts.buffer, parts.byteOffset, parts.length));
+    for (let i = 0; i < reply.count; i++) window.parts.push(readPart(reader));
+    window.reply = reply;
+    this.#bytesRead += reply.bytesRead;
+    if (reply.state !== "more") this.ended = true;
+  }
+
+  /** The pool has ended: nothing will be read any more. */
+  dispose(): void {
+    if (!this.opened) this.pending.release();
   }
 
   /** Sends parts as far as windows were sent, in order. True when with this the file is done and its owner told. */
@@ -111,7 +126,9 @@ export class LargeFile {
 
   async #advance(): Promise<boolean> {
     while (this.#windows[0]?.sent === true) {
-      const { parts, reply } = this.#windows.shift()!;
+      const window = this.#windows.shift()!;
+      const { parts } = window;
+      const reply = window.reply!;
       const messages: Buffer[] = [];
       for (const part of parts) this.#addPart(part, messages);
       if (reply.state !== "more") this.#finish(reply, messages);

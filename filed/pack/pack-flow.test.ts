@@ -130,23 +130,29 @@ test("incompressible data is recognized, text is not taken for it", () => {
   assert.equal(looksIncompressible(Buffer.from(noise(700_000, "b").toString("base64"))), false);
 });
 
-test("a read limit is asked for every byte, one unit at a time", async () => {
+test("a read limit is asked for every byte, in units of its size, one after the other", async () => {
   let asked = 0;
+  let largest = 0;
   let waiting = 0;
-  const throttle = async (bytes: number): Promise<void> => {
+  const take = async (bytes: number): Promise<void> => {
     assert.equal(waiting++, 0);
+    largest = Math.max(largest, bytes);
     await new Promise((resolve) => setImmediate(resolve));
     waiting--;
     asked += bytes;
   };
   writeFileSync(`${top}/limited`, noise(10 << 20, "limited"));
   writeFileSync(`${top}/limited2`, noise(1000, "limited2"));
-  const { pool, submit } = start({ throttle });
+  const correct = (bytes: number): void => {
+    asked += bytes;
+  };
+  const { pool, submit } = start({ throttle: { unitBytes: 100_000, take, correct } });
   await submit("limited");
   await submit("limited2");
   await pool.flush();
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(asked, (10 << 20) + 1000);
+  assert.equal(largest, 100_000);
   await pool.close();
 });
 

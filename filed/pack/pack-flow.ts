@@ -3,10 +3,11 @@
  * small files or one window of a large file; it holds a slot from read to packed.
  */
 import { BackupError } from "../../common/errors.js";
+import { ImageFile } from "../image/image-file.js";
 import type { Batch, Pending } from "./batch.js";
 import { levelCode } from "./compression.js";
-import { chunksOf, encodeChunks, type LargeFile, type Window, windowOf } from "./large-file.js";
-import { type FromWorker, WINDOW_BYTES } from "./protocol.js";
+import { chunksOf, encodeChunks, type LargeFile, type Window } from "./large-file.js";
+import { type FromWorker, WINDOW_BYTES, type WindowReply } from "./protocol.js";
 import type { PackThread, Threads } from "./threads.js";
 
 /** What the pool does for its units. */
@@ -14,8 +15,8 @@ export interface FlowOwner {
   selfContained: boolean;
   send: (message: Buffer) => Promise<void>;
   claim: (digests: Buffer) => Promise<Buffer>;
-  /** A read unit is back: pay for its bytes, start others. */
-  readDone: (bytesRead: number) => void;
+  /** A read unit is back, start others. `expected`: what was paid for it. (Default: a window's) */
+  readDone: (bytesRead: number, expected?: number) => void;
   /** A slot was returned or a unit packed. */
   changed: () => void;
   /** Tasks were told their result. */
@@ -45,11 +46,11 @@ export class PackFlow {
   readonly #threads: Threads;
   readonly #owner: FlowOwner;
   readonly #units = new Map<number, Unit>();
+  /** Images of which a plan was asked for. */
+  readonly #planning = new Map<number, ImageFile>();
   #nextUnit = 1;
   /** Units whose bytes are not in a frame yet. */
   busy = 0;
-  /** Read units not answered. */
-  reading = 0;
   /** Slots held by windows. */
   largeSlots = 0;
 
@@ -66,7 +67,7 @@ export class PackFlow {
   }
 
   readWindow(file: LargeFile): void {
-    const unit = this.#begin(file.thread, WINDOW_BYTES, { file });
+    const unit = this.#begin(file.thread, WINDOW_BYTES, { file, window: file.reserve() });
     const { slot } = this.#units.get(unit)!;
     file.reading = true;
     this.largeSlots++;
@@ -76,11 +77,25 @@ export class PackFlow {
     this.#threads.post(file.thread, { kind: "window", unit, slot, file: file.id, ...open });
   }
 
-  #begin(thread: PackThread, cost: number, rest: Pick<Unit, "batch" | "file">): number {
+  planImage(file: ImageFile): void {
+    file.planning = true;
+    const task = file.opened ? {} : { task: new Uint8Array(file.pending.encoded) };
+    this.#threads.post(file.thread, { kind: "imagePlan", file: file.id, ...task });
+    this.#planning.set(file.id, file);
+  }
+
+  /** Reads the next planned window in this thread. */
+  readImage(file: ImageFile, thread: PackThread): void {
+    const unit = this.#begin(thread, WINDOW_BYTES, { file, window: file.reserve() });
+    const { slot } = this.#units.get(unit)!;
+    this.largeSlots++;
+    this.#threads.post(thread, { kind: "imageWindow", unit, slot, image: file.takeWindow() });
+  }
+
+  #begin(thread: PackThread, cost: number, rest: Pick<Unit, "batch" | "file" | "window">): number {
     const id = this.#nextUnit++;
     this.#units.set(id, { thread, slot: this.#threads.takeSlot(), cost, ...rest });
     this.busy++;
-    this.reading++;
     thread.reads++;
     thread.load += cost;
     return id;
@@ -92,7 +107,14 @@ export class PackFlow {
       case "batchRead":
         return this.#batchRead(message.unit, message);
       case "windowRead":
-        return this.#windowRead(message.unit, windowOf(message.window));
+        return this.#windowRead(message.unit, message.window);
+      case "imagePlanned": {
+        const file = this.#planning.get(message.file)!;
+        this.#planning.delete(message.file);
+        file.planned(message.plan);
+        await this.#endImage(file);
+        return this.#owner.changed();
+      }
       case "packed": {
         thread.open = true;
         const unit = this.#units.get(message.unit)!;
@@ -118,7 +140,6 @@ export class PackFlow {
     const unit = this.#units.get(id)!;
     unit.thread.reads--;
     unit.thread.load -= unit.cost;
-    this.reading--;
     return unit;
   }
 
@@ -135,7 +156,7 @@ export class PackFlow {
     const { large, again, bytesRead } = batch.read(answer.results, answer.errors);
     for (const pending of large) this.#owner.requeue(pending, "large");
     for (const pending of again) this.#owner.requeue(pending, "small");
-    this.#owner.readDone(bytesRead);
+    this.#owner.readDone(bytesRead, batch.bytes);
     const { selfContained } = this.#owner;
     const { wanted, digests, indexes } = batch.candidates(!selfContained);
     let unknown = indexes.length;
@@ -156,10 +177,25 @@ export class PackFlow {
     this.#threads.post(unit.thread, { kind: "packBatch", unit: id, wanted });
   }
 
-  async #windowRead(id: number, window: Window): Promise<void> {
+  /** The last window of an image is read: its end follows. */
+  async #endImage(file: ImageFile): Promise<void> {
+    if (!file.isRead) return;
+    file.finish();
+    this.#owner.fileRead(file);
+    if (await file.advance()) this.#owner.tasksDone(1);
+  }
+
+  async #windowRead(id: number, reply: WindowReply): Promise<void> {
     const unit = this.#answered(id);
     const file = unit.file!;
-    const { state, bytesRead } = window.reply;
+    const window = unit.window!;
+    const { state, bytesRead } = reply;
+    if (file instanceof ImageFile) {
+      file.fill(window, file.windowRead(reply));
+      this.#owner.readDone(bytesRead);
+      await this.#endImage(file);
+      return this.#claimWindow(id, unit, window);
+    }
     file.reading = false;
     if (!file.opened && state !== "small") file.pending.release();
     file.opened = true;
@@ -170,10 +206,13 @@ export class PackFlow {
       this.#owner.requeue(file.pending, "small");
       return this.#owner.readDone(0);
     }
-    unit.window = window;
-    file.push(window);
+    file.fill(window, reply);
     if (file.ended) this.#owner.fileRead(file);
     this.#owner.readDone(bytesRead);
+    return this.#claimWindow(id, unit, window);
+  }
+
+  async #claimWindow(id: number, unit: Unit, window: Window): Promise<void> {
     const { digests, chunks } = chunksOf(window);
     const known = digests.length === 0 ? digests : await this.#claim(digests);
     const unknown = chunks.filter((_, i) => known[i] !== 1);
@@ -182,7 +221,7 @@ export class PackFlow {
     unit.thread = this.#threads.leastLoaded();
     unit.cost = unknown.reduce((sum, { length }) => sum + length, 0) * PACK_WEIGHT;
     unit.thread.load += unit.cost;
-    const code = levelCode(file.pending.compression);
+    const code = levelCode(unit.file!.pending.compression);
     const packed = { chunks: encodeChunks(unknown), count: unknown.length, code };
     this.#threads.post(unit.thread, { kind: "packChunks", unit: id, slot: unit.slot, ...packed });
   }
@@ -212,6 +251,12 @@ export class PackFlow {
       window!.sent = true;
       if (await file!.advance()) this.#owner.tasksDone(1);
     }
+  }
+
+  /** A message that nobody waits for any more. */
+  discard(message: FromWorker): void {
+    if (message.kind !== "imagePlanned" || message.plan.opened === undefined) return;
+    this.#planning.get(message.file)!.planned(message.plan);
   }
 
   /** After the threads have ended: lets go of directories whose files were about to be opened. */

@@ -4,17 +4,27 @@ import { keyToPath } from "../../common/format/path.js";
 import { decodeXattrs } from "../../common/format/row.js";
 import type { TarMember } from "../../common/format/tar.js";
 import { ByteReader } from "../../common/format/varint.js";
+import { aligned, ImageSource } from "../image/image-source.js";
+import { readImageWindow } from "../image/read-window.js";
 import { parseIoNice, setIoNice, setNice } from "../sys/priority.js";
 import { levelCode } from "./compression.js";
 import { Framer } from "./framer.js";
-import { FRAMES_IN_FLIGHT, type FromWorker, readResult, type ToWorker, type WorkerData } from "./protocol.js";
+import {
+  FRAMES_IN_FLIGHT,
+  type FromWorker,
+  readResult,
+  SLOT_BYTES,
+  type ToWorker,
+  type WorkerData,
+} from "./protocol.js";
 import { LargeReader } from "./read-large.js";
 import { readBatch } from "./read-small.js";
 import { readTask, type WorkerTask } from "./task.js";
 
 const port = parentPort!;
-const { slots, jobId, nice, ioNice } = workerData as WorkerData;
-const memory = slots.map((slot) => Buffer.from(slot));
+const { slots, jobId, windowBytes, nice, ioNice } = workerData as WorkerData;
+// Every thread finds the same beginning: the memory is the same.
+const memory = slots.map((slot) => aligned(slot, SLOT_BYTES));
 
 interface HeldBatch {
   slot: number;
@@ -23,6 +33,7 @@ interface HeldBatch {
 }
 const batches = new Map<number, HeldBatch>();
 const files = new Map<number, LargeReader>();
+const images = new Map<number, ImageSource>();
 
 let frameCredits = FRAMES_IN_FLIGHT;
 let creditWaiter: (() => void) | undefined;
@@ -91,11 +102,21 @@ function readWindow(request: Extract<ToWorker, { kind: "window" }>): void {
   const { file, open } = request;
   if (open !== undefined) {
     const encoded = Buffer.from(open.task.buffer, open.task.byteOffset, open.task.length);
-    files.set(file, new LargeReader(readTask(new ByteReader(encoded)), open.force));
+    files.set(file, new LargeReader(readTask(new ByteReader(encoded)), open.force, windowBytes));
   }
   const window = files.get(file)!.next(memory[request.slot]!);
   if (window.state !== "more") files.delete(file);
   post({ kind: "windowRead", unit: request.unit, window });
+}
+
+function planImage({ file, task }: Extract<ToWorker, { kind: "imagePlan" }>): void {
+  if (task !== undefined) {
+    const encoded = Buffer.from(task.buffer, task.byteOffset, task.length);
+    images.set(file, new ImageSource(readTask(new ByteReader(encoded)), windowBytes));
+  }
+  const plan = images.get(file)!.plan();
+  if (plan.done) images.delete(file);
+  post({ kind: "imagePlanned", file, plan });
 }
 
 async function packChunks(request: Extract<ToWorker, { kind: "packChunks" }>): Promise<void> {
@@ -128,6 +149,12 @@ async function handle(message: ToWorker): Promise<void> {
       return;
     case "window":
       return readWindow(message);
+    case "imagePlan":
+      return planImage(message);
+    case "imageWindow": {
+      const { unit, slot, image } = message;
+      return post({ kind: "windowRead", unit, window: readImageWindow(image, memory[slot]!) });
+    }
     case "packChunks":
       return packChunks(message);
     case "flush":
@@ -161,7 +188,7 @@ port.on("message", (message: ToWorker) => {
   }
   if (message.kind === "exit") {
     leaving = true;
-    for (const reader of files.values()) reader.close();
+    for (const reader of [...files.values(), ...images.values()]) reader.close();
     port.close();
     return;
   }

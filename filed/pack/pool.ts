@@ -7,11 +7,22 @@
  */
 import { pendingOf } from "./batch.js";
 import { PackFlow } from "./pack-flow.js";
+import { WINDOW_BYTES } from "./protocol.js";
 import { ReadQueue } from "./read-queue.js";
 import type { PackTask } from "./task.js";
 import { defaultWorkers, type PackThread, Threads } from "./threads.js";
 
 export type { Compression, FileIdentity, PackResult, PackTask } from "./task.js";
+
+/** Slows reading down. */
+export interface Throttle {
+  /** How much is read at once. */
+  unitBytes: number;
+  /** These bytes begin to be read; resolves when more may be read after them. */
+  take: (bytes: number) => Promise<void>;
+  /** So many more (below 0: fewer) were read than was said when it began. */
+  correct: (bytes: number) => void;
+}
 
 export interface PackPoolOptions {
   /** Worker threads. (Default: one per CPU, 2 to 4) */
@@ -23,8 +34,8 @@ export interface PackPoolOptions {
   send: (message: Buffer) => Promise<void>;
   /** Asks storaged about digests (32 bytes each); one byte per digest comes back, 1 for known. */
   claim: (digests: Buffer) => Promise<Buffer>;
-  /** Resolves when `bytes` more may be read. (Default: no limit) */
-  throttle?: ((bytes: number) => Promise<void>) | undefined;
+  /** A limit on reading, see ReadLimit. (Default: none) */
+  throttle?: Throttle | undefined;
   signal: AbortSignal;
   /** CPU priority of the worker threads. (Default: 0, unchanged) */
   nice?: number;
@@ -111,21 +122,24 @@ export class PackPool {
     const { jobId, workers = defaultWorkers(), nice = 0, ioNice = "", send, claim, throttle } = this.#options;
     const onMessage = (thread: PackThread, message: Parameters<PackFlow["onMessage"]>[1]): void => {
       if (this.#failure === undefined) this.#guard(flow.onMessage(thread, message));
+      else flow.discard(message);
     };
     const onError = (error: Error): void => this.#fail(error);
-    const threads = new Threads({ count: workers, jobId, nice, ioNice, onMessage, onError });
+    const windowBytes = Math.min(throttle?.unitBytes ?? WINDOW_BYTES, WINDOW_BYTES);
+    const threads = new Threads({ count: workers, jobId, windowBytes, nice, ioNice, onMessage, onError });
     const flow = new PackFlow(threads, {
       selfContained: this.#options.selfContained,
       send,
       claim,
-      readDone: (bytesRead) => this.#readDone(bytesRead),
+      readDone: (bytesRead, expected = windowBytes) => this.#readDone(bytesRead - expected),
       changed: () => this.#pump(),
       tasksDone: (count) => this.#tasksDone(count),
       requeue: (pending, as) => (as === "large" ? void queue.add(pending, true) : queue.addSmall(pending)),
       fileRead: (file) => queue.fileRead(file),
       remark: (text) => this.#options.onRemark?.(text),
     });
-    const queue = new ReadQueue(threads, flow, send, throttle !== undefined);
+    const limit = throttle && { unitBytes: windowBytes, pay: (bytes: number) => this.#pay(throttle, bytes) };
+    const queue = new ReadQueue(threads, flow, send, limit);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     return { threads, flow, queue };
   }
@@ -149,19 +163,20 @@ export class PackPool {
     });
   }
 
-  #readDone(bytesRead: number): void {
-    const { throttle } = this.#options;
-    const { queue } = this.#engine!;
-    if (throttle !== undefined && bytesRead > 0) {
-      queue.paying = true;
-      this.#guard(
-        throttle(bytesRead).then(() => {
-          queue.paying = false;
-          this.#pump();
-        }),
-      );
-    }
+  /** `surplus`: bytes read beyond what was paid for. */
+  #readDone(surplus: number): void {
+    this.#options.throttle?.correct(surplus);
     this.#pump();
+  }
+
+  #pay(throttle: Throttle, bytes: number): void {
+    const { queue } = this.#engine!;
+    queue.paying++;
+    const paid = throttle.take(bytes).then(() => {
+      queue.paying--;
+      this.#pump();
+    });
+    this.#guard(paid);
   }
 
   #tasksDone(count: number): void {

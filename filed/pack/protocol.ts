@@ -7,11 +7,15 @@
  * FRAMES_IN_FLIGHT of them outstanding.
  */
 import { CHUNK_MAX_BYTES } from "../../common/format/content.js";
+import type { ImagePlan } from "../image/image-source.js";
+import type { WindowRequest } from "../image/read-window.js";
 
 /** Bytes newly read from one large file by one unit. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 /** A window is preceded by what the window before left uncut. */
 export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
+/** Direct reads want memory at a multiple of this; a slot's memory has so much more to begin there. */
+export const SLOT_ALIGN_BYTES = 4096;
 export const SLOTS_PER_WORKER = 3;
 export const FRAMES_IN_FLIGHT = 3;
 
@@ -22,6 +26,8 @@ export const BATCH_FILES = 512;
 export interface WorkerData {
   slots: SharedArrayBuffer[];
   jobId: number;
+  /** Bytes newly read per window, at most WINDOW_BYTES: fewer under a read limit. */
+  windowBytes: number;
   nice: number;
   ioNice: string;
 }
@@ -37,6 +43,10 @@ export type ToWorker =
   | { kind: "window"; unit: number; slot: number; file: number; open?: { task: Uint8Array; force: boolean } }
   /** Pack chunks of a window (uint offset, uint length, digest each); answered by packed, later frame. */
   | { kind: "packChunks"; unit: number; slot: number; chunks: Uint8Array; count: number; code: number }
+  /** Plan further windows of a disk image, opening it when `task` is given; answered by imagePlanned. */
+  | { kind: "imagePlan"; file: number; task?: Uint8Array }
+  /** Read a planned window, in any thread; answered by windowRead, with the state more or failed. */
+  | { kind: "imageWindow"; unit: number; slot: number; image: WindowRequest }
   /** Emit the frame begun, however small. */
   | { kind: "flush" }
   /** Drop what is waiting and end. */
@@ -49,6 +59,7 @@ export type FromWorker =
   | { kind: "remark"; text: string }
   | { kind: "batchRead"; unit: number; results: Uint8Array; errors: string[] }
   | { kind: "windowRead"; unit: number; window: WindowReply }
+  | { kind: "imagePlanned"; file: number; plan: ImagePlan }
   /** The slot's bytes are copied into a frame that is not emitted yet. */
   | { kind: "packed"; unit: number }
   /** A complete `frame` message of the backup stream; `completes` lists the units that are wholly out with it. */

@@ -14,7 +14,7 @@ import { EntryType } from "../../common/format/row.js";
 import { type ByteReader, ByteWriter } from "../../common/format/varint.js";
 import { Advice, advise, closeFd, nextData, nextHole } from "../../common/sys/files.js";
 import { newStat, statFd } from "../sys/stat.js";
-import { SLOT_BYTES, WINDOW_BYTES, type WindowReply } from "./protocol.js";
+import { SLOT_BYTES, type WindowReply } from "./protocol.js";
 import { changed, differs, failureText, isVanished, NotAFile, openFile } from "./read-small.js";
 import type { WorkerTask } from "./task.js";
 
@@ -31,7 +31,7 @@ export interface WindowPart {
   digest: Buffer | undefined;
 }
 
-function writePart(out: ByteWriter, length: number, offset: number, digest: Buffer | undefined): void {
+export function writePart(out: ByteWriter, length: number, offset: number, digest: Buffer | undefined): void {
   out.uint(length);
   out.uint(offset + 1);
   if (digest !== undefined) out.raw(digest);
@@ -46,6 +46,7 @@ export function readPart(from: ByteReader): WindowPart {
 export class LargeReader {
   readonly #task: WorkerTask;
   readonly #force: boolean;
+  readonly #windowBytes: number;
   #fd = -1;
   readonly #before = newStat();
   readonly #after = newStat();
@@ -61,10 +62,11 @@ export class LargeReader {
   #count = 0;
   #shrunk = false;
 
-  /** `force`: read it as a large file even if it is small by now. */
-  constructor(task: WorkerTask, force: boolean) {
+  /** `force`: read it as a large file even if it is small by now. `windowBytes`: at most WINDOW_BYTES. */
+  constructor(task: WorkerTask, force: boolean, windowBytes: number) {
     this.#task = task;
     this.#force = force;
+    this.#windowBytes = windowBytes;
   }
 
   /** The next window; after any state but `more` the reader is closed. */
@@ -122,7 +124,7 @@ export class LargeReader {
         this.#nextExtent();
         continue;
       }
-      const room = Math.min(SLOT_BYTES - end, WINDOW_BYTES - bytesRead, this.#dataEnd - this.#at);
+      const room = Math.min(SLOT_BYTES - end, this.#windowBytes - bytesRead, this.#dataEnd - this.#at);
       if (room === 0) break;
       const count = readSync(this.#fd, slot, end, room, this.#at);
       if (count === 0) {

@@ -3,36 +3,55 @@
  * stays with one thread, and every thread gets as much as it takes.
  */
 import { MAX_WHOLE_BYTES } from "../../common/format/content.js";
+import { ImageFile } from "../image/image-file.js";
 import { Batch, type Pending } from "./batch.js";
 import { LargeFile } from "./large-file.js";
 import type { PackFlow } from "./pack-flow.js";
+import { BATCH_BYTES } from "./protocol.js";
 import type { PackThread, Threads } from "./threads.js";
+
+/** A read limit. */
+export interface UnitLimit {
+  /** How much is read at once. */
+  unitBytes: number;
+  /** A unit of so many bytes has begun; counts in `paying` until it is paid for. */
+  pay: (bytes: number) => void;
+}
 
 export class ReadQueue {
   readonly #threads: Threads;
   readonly #flow: PackFlow;
   readonly #send: (message: Buffer) => Promise<void>;
-  #open = new Batch();
+  #open: Batch;
   readonly #ready: Batch[] = [];
   readonly #waiting: { pending: Pending; force: boolean }[] = [];
   readonly #active = new Set<LargeFile>();
   #lastWasLarge = false;
   #nextFile = 1;
   #sequence = 0;
-  /** Under a read limit one unit at a time is read, and paid for before the next. */
-  readonly #limited: boolean;
-  paying = false;
+  /** Under a read limit each unit is paid for before the next one begins. */
+  readonly #limit: UnitLimit | undefined;
+  readonly #batchBytes: number;
+  /** Units that are not paid for yet. */
+  paying = 0;
 
-  constructor(threads: Threads, flow: PackFlow, send: (message: Buffer) => Promise<void>, limited: boolean) {
+  constructor(
+    threads: Threads,
+    flow: PackFlow,
+    send: (message: Buffer) => Promise<void>,
+    limit: UnitLimit | undefined,
+  ) {
     this.#threads = threads;
     this.#flow = flow;
     this.#send = send;
-    this.#limited = limited;
+    this.#limit = limit;
+    this.#batchBytes = Math.min(limit?.unitBytes ?? BATCH_BYTES, BATCH_BYTES);
+    this.#open = new Batch(this.#batchBytes);
   }
 
   /** True when the task closed a batch or is a large file: something can be started. */
   add(pending: Pending, force = false): boolean {
-    if (force || pending.size > MAX_WHOLE_BYTES) {
+    if (force || pending.size > MAX_WHOLE_BYTES || pending.image?.isDevice === true) {
       this.#waiting.push({ pending, force });
       return true;
     }
@@ -49,7 +68,7 @@ export class ReadQueue {
 
   #closeBatch(): void {
     this.#ready.push(this.#open);
-    this.#open = new Batch();
+    this.#open = new Batch(this.#batchBytes);
   }
 
   /** Closes a batch that has been open since the last tick, or at once. */
@@ -74,38 +93,48 @@ export class ReadQueue {
       const thread = this.#threads.fewestFiles();
       thread.files++;
       const options = { thread, id: this.#nextFile++, force, sequence: this.#sequence++, send: this.#send };
-      this.#active.add(new LargeFile(pending, options));
+      this.#active.add(
+        pending.image === undefined ? new LargeFile(pending, options) : new ImageFile(pending, options),
+      );
     }
+    for (const file of this.#active)
+      if (file instanceof ImageFile && file.wantsPlan) this.#flow.planImage(file);
     while (this.#threads.freeSlots > 0 && this.#mayRead() && this.#startOne());
   }
 
   #mayRead(): boolean {
-    return !this.#limited || (this.#flow.reading === 0 && !this.paying);
+    return this.paying === 0;
   }
 
   #startOne(): boolean {
-    const file = this.#nextLarge();
+    const large = this.#nextLarge();
     const thread: PackThread | undefined = this.#ready.length > 0 ? this.#threads.readerThread() : undefined;
-    if (file !== undefined && (thread === undefined || !this.#lastWasLarge)) {
+    if (large !== undefined && (thread === undefined || !this.#lastWasLarge)) {
+      const { file, reader } = large;
       // To the back of the line: every file gets its turn.
       this.#active.delete(file);
       this.#active.add(file);
       this.#lastWasLarge = true;
-      this.#flow.readWindow(file);
+      if (file instanceof ImageFile) this.#flow.readImage(file, reader);
+      else this.#flow.readWindow(file);
+      this.#limit?.pay(this.#limit.unitBytes);
       return true;
     }
     if (thread === undefined) return false;
     this.#lastWasLarge = false;
-    this.#flow.readBatch(thread, this.#ready.shift()!);
+    const batch = this.#ready.shift()!;
+    this.#flow.readBatch(thread, batch);
+    this.#limit?.pay(batch.bytes);
     return true;
   }
 
   /** A large file whose next window may be read; large files never take all slots. */
-  #nextLarge(): LargeFile | undefined {
+  #nextLarge(): { file: LargeFile; reader: PackThread } | undefined {
     const limit = Math.max(1, this.#threads.slotCount - this.#threads.all.length);
     if (this.#flow.largeSlots >= limit) return undefined;
     for (const file of this.#active) {
-      if (!file.reading && !file.ended && this.#threads.takesRead(file.thread)) return file;
+      const reader = file.readerOf(this.#threads);
+      if (reader !== undefined) return { file, reader };
     }
     return undefined;
   }
@@ -114,6 +143,6 @@ export class ReadQueue {
   releaseAll(): void {
     for (const batch of [this.#open, ...this.#ready]) for (const task of batch.tasks) task.release();
     for (const { pending } of this.#waiting) pending.release();
-    for (const file of this.#active) if (!file.opened) file.pending.release();
+    for (const file of this.#active) file.dispose();
   }
 }

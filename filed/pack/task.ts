@@ -12,7 +12,25 @@ export type FileIdentity = Pick<
   "size" | "mtimeSec" | "mtimeNsec" | "ctimeSec" | "ctimeNsec" | "inode"
 >;
 
-/** One regular file with bytes to read. */
+/** How a disk image is read. */
+export interface ImageTask {
+  isDevice: boolean;
+  /** A power of two, 4 KiB to 1 MiB. */
+  blockSize: number;
+  /** What the file systems in it call free becomes zeros. */
+  skipFree: boolean;
+}
+
+/** Of an entry that is an image, by its options. */
+export function imageTask(
+  entry: { isDevice: boolean } | undefined,
+  options: { blockSize: number; skipFree: boolean },
+): ImageTask | undefined {
+  if (entry === undefined) return undefined;
+  return { isDevice: entry.isDevice, blockSize: options.blockSize, skipFree: options.skipFree };
+}
+
+/** One regular file (or, as an image, a block device) with bytes to read. */
 export interface PackTask {
   key: string;
   /** Metadata of the tar member; `content` and `size` are what is to be found out. */
@@ -25,6 +43,10 @@ export interface PackTask {
   /** Copied by `submit`: the caller may reuse its StatRecord. */
   identity: FileIdentity;
   compression: Compression;
+  /** It is a disk image; undefined: a file like others. */
+  image?: ImageTask | undefined;
+  /** Something that the job's report should say about it. Must not throw. */
+  onNote?: ((text: string) => void) | undefined;
   /** Called once, after everything that the content consists of was sent. Must not throw. */
   onDone: (result: PackResult) => void;
 }
@@ -61,6 +83,7 @@ export interface WorkerTask {
   identity: FileIdentity;
   sparse: boolean;
   compression: Compression;
+  image: ImageTask | undefined;
 }
 
 const COMPRESSION_CODES: readonly Compression[] = ["none", "auto", "fast"];
@@ -87,6 +110,9 @@ export function writeTask(out: ByteWriter, task: PackTask): void {
   out.u8(task.blocks * 512 < identity.size ? 1 : 0);
   const code = COMPRESSION_CODES.indexOf(task.compression);
   out.u8(code >= 0 ? 100 + code : Math.min(Math.max(Math.trunc(task.compression as number), 1), 19));
+  const { image } = task;
+  out.uint(image?.blockSize ?? 0);
+  out.u8((image?.isDevice === true ? 1 : 0) | (image?.skipFree === true ? 2 : 0));
 }
 
 export function readTask(from: ByteReader): WorkerTask {
@@ -111,5 +137,9 @@ export function readTask(from: ByteReader): WorkerTask {
     sparse: from.u8() === 1,
   };
   const code = from.u8();
-  return { ...task, compression: code >= 100 ? COMPRESSION_CODES[code - 100]! : code };
+  const compression = code >= 100 ? COMPRESSION_CODES[code - 100]! : code;
+  const blockSize = from.uint();
+  const bits = from.u8();
+  const image = { isDevice: (bits & 1) !== 0, blockSize, skipFree: (bits & 2) !== 0 };
+  return { ...task, compression, image: blockSize === 0 ? undefined : image };
 }

@@ -2,7 +2,14 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { endWorker } from "../sys/end-worker.js";
-import { type FromWorker, SLOT_BYTES, SLOTS_PER_WORKER, type ToWorker, type WorkerData } from "./protocol.js";
+import {
+  type FromWorker,
+  SLOT_ALIGN_BYTES,
+  SLOT_BYTES,
+  SLOTS_PER_WORKER,
+  type ToWorker,
+  type WorkerData,
+} from "./protocol.js";
 
 /** Little garbage is made per unit; the default would let each thread pile up tens of megabytes of it. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
@@ -43,7 +50,10 @@ export class Threads {
   constructor(options: ThreadsOptions) {
     const { count, onMessage, onError, ...common } = options;
     this.slotCount = count * SLOTS_PER_WORKER;
-    this.#slots = Array.from({ length: this.slotCount }, () => new SharedArrayBuffer(SLOT_BYTES));
+    this.#slots = Array.from(
+      { length: this.slotCount },
+      () => new SharedArrayBuffer(SLOT_BYTES + SLOT_ALIGN_BYTES),
+    );
     this.#free = this.#slots.map((_, index) => index);
     const workerData: WorkerData = { ...common, slots: this.#slots };
     for (let i = 0; i < count; i++) {

@@ -3,10 +3,11 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
 import { endWorker } from "../sys/end-worker.js";
+import { closeDevices, DEVICE_TABLE_BYTES } from "./devices.js";
 import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker, UnitReport } from "./protocol.js";
 import { newTag } from "./target.js";
 
-export interface CrewOptions extends Omit<RestoreWorkerData, "tag" | "worker" | "stop"> {
+export interface CrewOptions extends Omit<RestoreWorkerData, "tag" | "worker" | "stop" | "devices"> {
   signal: AbortSignal;
   /** (Default: one per CPU, 2 to 4) */
   workers?: number;
@@ -30,6 +31,7 @@ export class RestoreCrew {
   readonly #members: Member[] = [];
   readonly #options: CrewOptions;
   readonly #stop = new SharedArrayBuffer(4);
+  readonly #devices = new SharedArrayBuffer(DEVICE_TABLE_BYTES);
   #failure: { error: unknown } | undefined;
   #rejectFailed: (error: unknown) => void = () => undefined;
   /** Rejects when the crew fails. */
@@ -52,6 +54,7 @@ export class RestoreCrew {
       reportFiles,
       tag: newTag(),
       stop: this.#stop,
+      devices: this.#devices,
     };
     for (let i = 0; i < count; i++) this.#members.push(this.#startMember({ ...common, worker: i }));
     options.signal.addEventListener("abort", this.#abort, { once: true });
@@ -139,6 +142,7 @@ export class RestoreCrew {
     if (cleanUp) await this.#cleanUp();
     const request: ToRestoreWorker = { kind: "exit" };
     await Promise.all(this.#members.map(({ worker }) => endWorker(worker, request)));
+    closeDevices(this.#devices);
   }
 
   async #cleanUp(): Promise<void> {

@@ -17,6 +17,8 @@ export interface RestoreWorkerData {
   worker: number;
   /** One Int32: not 0 when units still waiting are to be dropped. */
   stop: SharedArrayBuffer;
+  /** Block devices that are being overwritten, see devices.ts. */
+  devices: SharedArrayBuffer;
   /** Keys below the target where entries may be made; undefined: everywhere. */
   allowed: string[] | undefined;
 }

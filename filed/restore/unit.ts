@@ -7,6 +7,7 @@ import { decompressInto } from "../../common/format/zstd.js";
 import { unlinkAt } from "../../common/sys/files.js";
 import { decodeData, type Piece, RestoreKind } from "../../proto/data/restore.js";
 import { newStat, statFd } from "../sys/stat.js";
+import { type Device, Devices } from "./devices.js";
 import { checkReplace, keepReason, makeFolder, makeLink, makeSpecial } from "./install.js";
 import { applyToFd } from "./metadata.js";
 import type { RestoreWorkerData, UnitReport } from "./protocol.js";
@@ -25,6 +26,7 @@ export class UnitRunner {
   /** For the second parent of a hard link. */
   readonly #other: Target;
   readonly #reporter: Reporter;
+  readonly #devices: Devices;
   readonly #unfinished = new Set<string>();
   /** Files of which a piece was bad: told once. */
   readonly #bad = new Set<string>();
@@ -38,6 +40,7 @@ export class UnitRunner {
     this.#target = new Target(data.baseFd);
     this.#other = new Target(data.baseFd);
     this.#reporter = new Reporter(data);
+    this.#devices = new Devices(data, this.#target);
   }
 
   /** @throws GarbledInput on a message that is none; SysError when nothing more can be written */
@@ -169,19 +172,40 @@ export class UnitRunner {
   #writeFile(row: Row, pieces: Piece[], raw: Buffer | string): Outcome {
     const data = verified(row, pieces, raw);
     if (data.length !== 1) throw new EntryError("its content came in a wrong number of pieces");
+    const device = this.#devices.deviceOf(row);
+    if (device !== undefined) {
+      this.#devices.write(device, row, data);
+      return this.#finishDevice(device, row);
+    }
     return this.#writeWhole(this.#target.parentOf(row.key), row, data[0]![1]);
   }
 
   #writePieces(row: Row, pieces: Piece[], raw: Buffer | string): void {
     const data = verified(row, pieces, raw);
+    const device = this.#devices.deviceOf(row);
+    if (device !== undefined) {
+      this.#devices.write(device, row, data);
+      return;
+    }
     const place = this.#target.parentOf(row.key);
     checkReplace(place, row, this.#data.replace);
     if (this.#unfinished.size < MAX_REMEMBERED) this.#unfinished.add(row.key);
     writePieces(place, row, this.#pieceName(place.name), data);
   }
 
+  #finishDevice(device: Device, row: Row): Outcome {
+    this.#devices.finish(device, row);
+    return "made";
+  }
+
   #finish(row: Row, bad: ReadonlySet<string>): Outcome {
     if (row.type !== EntryType.file || row.key === "") throw new EntryError("content for what is no file");
+    const device = this.#devices.deviceOf(row);
+    if (device !== undefined) {
+      if (bad.has(row.key))
+        throw new EntryError("its data is not complete: what is on the device now is useless");
+      return this.#finishDevice(device, row);
+    }
     const place = this.#target.parentOf(row.key);
     const temporary = this.#pieceName(place.name);
     this.#unfinished.delete(row.key);

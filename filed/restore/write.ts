@@ -107,7 +107,7 @@ function writeBytes(fd: number, bytes: Buffer, offset: number, sparse: boolean):
   if (at > start) writeAll(fd, bytes.subarray(start, at), offset + start);
 }
 
-function writeAll(fd: number, bytes: Buffer, offset: number): void {
+export function writeAll(fd: number, bytes: Buffer, offset: number): void {
   for (let done = 0; done < bytes.length; ) {
     done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
   }

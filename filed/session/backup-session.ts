@@ -183,7 +183,7 @@ export class BackupSession extends JobSession {
       selfContained: start.selfContained,
       send: only ? async () => undefined : (message) => link.send(message),
       claim: only ? async (digests) => Buffer.alloc(digests.length / DIGEST_BYTES, 1) : link.claim,
-      throttle: limit === undefined ? undefined : (bytes) => limit.take(bytes),
+      throttle: limit,
       signal: this.signal,
       nice,
       ioNice,

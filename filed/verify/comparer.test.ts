@@ -32,9 +32,9 @@ async function run(letters: string, list: readonly Row[] | undefined) {
     ...{ oneFs: true, sparse: false, acl: false, xattr: false, exclude: false, ignoreCase: false },
     ...{ wild: [], wildDir: [], wildFile: [], regex: [], regexDir: [], regexFile: [], fsType: [] },
     ...{ noAtime: false, checkFileChanges: false, mtimeOnly: false, baseLetters: "", accurateLetters: "" },
-    ...{ digestAlways: false, ...options },
+    ...{ digestAlways: false, blockSize: 0, skipFree: false, ...options },
   };
-  const include = [{ files: ["/"], root, options: [block], excludeDirContaining: [] }];
+  const include = [{ files: ["/"], root, options: [block], excludeDirContaining: [], images: [] }];
   const walker = new Walker({
     fileSet: compileFileSet({ name: "x", include, exclude: [] }),
     report: tally.report,

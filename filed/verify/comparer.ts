@@ -20,7 +20,7 @@ import { rowOfEntry, stateOf } from "../match/entry-row.js";
 import type { ListReader } from "../match/list-reader.js";
 import { Parents } from "../match/parents.js";
 import type { Tally } from "../match/tally.js";
-import type { PackResult } from "../pack/task.js";
+import { imageTask, type PackResult } from "../pack/task.js";
 import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
 
 export interface ComparerOptions {
@@ -127,6 +127,11 @@ export class Comparer {
       return;
     }
     row.state = stateOf(stat);
+    if (entry.image?.isDevice === true && cat !== undefined) {
+      // It has no time of its own.
+      row.mtimeSec = cat.mtimeSec;
+      row.mtimeNsec = cat.mtimeNsec;
+    }
     if (this.#options.list === undefined) await this.#record(entry, row);
     else if (cat === undefined) this.#differ(`New file: ${shown(key)}`);
     else await this.#compare(entry, cat, row);
@@ -180,7 +185,8 @@ export class Comparer {
   }
 
   /** Reads a file for its digest only; resolves when the reader took it. */
-  #read({ dir, name, stat }: WalkEntry, row: Row, done: (result: PackResult) => void): Promise<void> {
+  #read(entry: WalkEntry, row: Row, done: (result: PackResult) => void): Promise<void> {
+    const { dir, name, stat } = entry;
     const { tally, packer } = this.#options;
     const { size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec, inode, blocks } = stat;
     const onDone = (result: PackResult): void => {
@@ -197,7 +203,10 @@ export class Comparer {
       }
     };
     const identity = { size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec, inode };
-    return packer.submit({ key: row.key, row, blocks, dir, name, identity, compression: "none", onDone });
+    const image = imageTask(entry.image, entry.options);
+    const onNote = (text: string): void => tally.report("info", `"${shown(row.key)}": ${text}`);
+    const file = { key: row.key, row, blocks, dir, name, identity, image };
+    return packer.submit({ ...file, compression: "none", onNote, onDone });
   }
 
   #differ(head: string, lines: readonly string[] = []): void {

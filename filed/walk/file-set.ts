@@ -1,5 +1,6 @@
 /** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
 import { BackupError } from "../../common/errors.js";
+import { MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { bytesOfText, compareKeys, keyToPath, MAX_KEY_BYTES, pathToKey } from "../../common/format/path.js";
 import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
@@ -25,6 +26,10 @@ export interface EntryOptions {
   verify: VerifyLetters;
   /** Every file is read. */
   digestAlways: boolean;
+  /** Disk images are cut in blocks of this many bytes. */
+  blockSize: number;
+  /** Disk images: what the file systems in them call free becomes zeros. */
+  skipFree: boolean;
 }
 
 /** Decides about each path of one Include block. */
@@ -41,12 +46,22 @@ export interface WalkRoot {
   /** Host directory that stands for the virtual "/": absolute, latin1 carrier. */
   base: string;
   rules: IncludeRules;
+  /** Of a disk image: the device or file itself, an absolute host path without symlinks. */
+  image?: string | undefined;
+}
+
+/** An `Image` of a FileSet: host paths that are looked for when the walk begins. */
+export interface ImagePattern {
+  /** As in the configuration: absolute, with fnmatch(3) wildcards in any component. */
+  pattern: string;
+  rules: IncludeRules;
 }
 
 export interface CompiledFileSet {
   name: string;
   /** Ascending, no two of the same key. A root may lie below another one. */
   roots: readonly WalkRoot[];
+  images: readonly ImagePattern[];
 }
 
 /** @throws BackupError FILESET_INVALID naming the FileSet and what is wrong. */
@@ -54,6 +69,7 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
   try {
     const excludes = compileExclude(fileSet.exclude);
     const roots = new Map<string, WalkRoot>();
+    const images: ImagePattern[] = [];
     for (const include of fileSet.include) {
       const rules = compileInclude(include, excludes);
       const base = rootDirectory(include.root);
@@ -61,9 +77,12 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
         const key = fileKey(file);
         if (!roots.has(key)) roots.set(key, { key, base, rules });
       }
+      for (const pattern of include.images ?? []) images.push({ pattern: imagePattern(pattern), rules });
     }
-    if (roots.size === 0) throw new BackupError("FILESET_INVALID", "it includes no File");
-    return { name: fileSet.name, roots: [...roots.values()].sort((a, b) => compareKeys(a.key, b.key)) };
+    if (roots.size + images.length === 0)
+      throw new BackupError("FILESET_INVALID", "it includes no File and no Image");
+    const sorted = [...roots.values()].sort((a, b) => compareKeys(a.key, b.key));
+    return { name: fileSet.name, roots: sorted, images };
   } catch (cause) {
     if (!(cause instanceof BackupError)) throw cause;
     throw new BackupError("FILESET_INVALID", `FileSet "${fileSet.name}": ${cause.message}`, { cause });
@@ -84,6 +103,13 @@ function fileKey(file: string): string {
   if (key.split("\0").includes("..")) throw wrong('leads upwards by ".."');
   if (key.length > MAX_KEY_BYTES) throw wrong("is too long");
   return key;
+}
+
+function imagePattern(pattern: string): string {
+  const names = pattern.split("/");
+  if (pattern.startsWith("/") && !pattern.includes("\0") && !names.some((name) => /^\.\.?$/.test(name)))
+    return pattern;
+  throw new BackupError("FILESET_INVALID", `Image ${pattern} is not an absolute path`);
 }
 
 /** The Exclude resource: fnmatch with FNM_PATHNAME on the whole path, as Bacula does it. */
@@ -180,7 +206,17 @@ const DEFAULT_OPTIONS: OptionsBlock__Output = {
   accurateLetters: "",
   verifyLetters: "",
   digestAlways: false,
+  blockSize: 0,
+  skipFree: false,
 };
+
+const DEFAULT_BLOCK_BYTES = 64 * 1024;
+
+function blockSizeOf(bytes: number): number {
+  if (bytes === 0) return DEFAULT_BLOCK_BYTES;
+  if (bytes >= 4096 && bytes <= MAX_WHOLE_BYTES && Math.log2(bytes) % 1 === 0) return bytes;
+  throw new BackupError("FILESET_INVALID", `BlockSize ${bytes} is not a power of two from 4k to 1M`);
+}
 
 function entryOptions(block: OptionsBlock__Output): EntryOptions {
   const letters = [block.baseLetters, block.accurateLetters, block.verifyLetters];
@@ -196,6 +232,8 @@ function entryOptions(block: OptionsBlock__Output): EntryOptions {
     base: baseComparison(block.baseLetters),
     verify: verifyLetters(block.verifyLetters),
     digestAlways: block.digestAlways || letters.some(asksForDigest),
+    blockSize: blockSizeOf(block.blockSize),
+    skipFree: block.skipFree,
   };
 }
 

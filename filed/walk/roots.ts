@@ -9,6 +9,7 @@ import {
   parentKey,
   pathToKey,
 } from "../../common/format/path.js";
+import { type ImageEntry, openImage } from "../image/image-root.js";
 import { DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
 import type { WalkRoot } from "./file-set.js";
 
@@ -18,6 +19,7 @@ export interface OpenRoot {
   /** Name in `parent`; "." for the base itself. */
   name: string;
   stat: StatRecord;
+  image: ImageEntry | undefined;
 }
 
 /** Where a root lies on the host, for messages. */
@@ -42,6 +44,7 @@ function failed(root: WalkRoot, why: string, cause?: unknown): BackupError {
  * @throws BackupError ROOT_UNUSABLE
  */
 export function openRoot(root: WalkRoot): OpenRoot {
+  if (root.image !== undefined) return openImage(root.image);
   let parent = openBase(root);
   try {
     const above = parentKey(root.key);
@@ -57,7 +60,7 @@ export function openRoot(root: WalkRoot): OpenRoot {
     } catch (cause) {
       throw failed(root, codeOf(cause) === "ENOENT" ? "it does not exist" : describeError(cause), cause);
     }
-    return { parent, name, stat };
+    return { parent, name, stat, image: undefined };
   } catch (error) {
     parent.close();
     throw error;
@@ -93,6 +96,13 @@ function openStep(root: WalkRoot, parent: DirectoryHandle, name: string): Direct
         throw failed(root, `"${shown}" in its path: ${describeError(cause)}`, cause);
     }
   }
+}
+
+/** Roots are on the host, `key` may be below a Root. @throws BackupError ROOT_UNUSABLE */
+export function checkNothingBelow(key: string, roots: readonly WalkRoot[]): void {
+  if (roots.length === 0) return;
+  const path = displayPath(keyToPath(key));
+  throw failed(roots[0]!, `${path} is in the list of files too, and is no directory there`);
 }
 
 /** @throws BackupError ROOT_UNUSABLE when filed's configuration does not allow this place. */

@@ -30,7 +30,7 @@ function fileSet(
   more: { exclude?: string[]; marks?: string[] } = {},
 ): FileSet__Output {
   const blocks = options.map((block) => ({ ...TEST_OPTIONS, ...block }));
-  const include = { files, root, options: blocks, excludeDirContaining: more.marks ?? [] };
+  const include = { files, root, options: blocks, excludeDirContaining: more.marks ?? [], images: [] };
   return { name: "test", include: [include], exclude: more.exclude ?? [] };
 }
 

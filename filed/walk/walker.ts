@@ -8,13 +8,15 @@ import { codeOf, describeError } from "../../common/errors.js";
 import { displayPath, isWithin, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
 import type { JobMessage } from "../../proto/data/backup.js";
+import { rootsOf } from "../image/find-images.js";
+import type { ImageEntry } from "../image/image-root.js";
 import { type DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
 import { holdsMark, mayEnter } from "./entering.js";
 import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
 import { components, type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
 import { MountTypes } from "./mounts.js";
 import { RootCheck } from "./root-check.js";
-import { hostPath, openRoot } from "./roots.js";
+import { checkNothingBelow, hostPath, openRoot } from "./roots.js";
 
 /** Reused for every entry: copy what is needed after the next `next()`. */
 export interface WalkEntry {
@@ -24,6 +26,8 @@ export interface WalkEntry {
   name: string;
   stat: StatRecord;
   options: EntryOptions;
+  /** Set when it is to be read as a disk image. */
+  image: ImageEntry | undefined;
 }
 
 export const WalkEvent = {
@@ -71,8 +75,8 @@ export class Walker {
   readonly #stack = new FrameStack();
   readonly #mounts = new MountTypes();
   readonly #stat = newStat();
-  readonly #roots: readonly WalkRoot[];
-  readonly #check: RootCheck;
+  #roots: readonly WalkRoot[];
+  #check: RootCheck | undefined;
   #prefix = "";
   #descent: Descent | undefined;
   /** Handle that only the current entry needs (a root's parent directory). */
@@ -82,35 +86,28 @@ export class Walker {
   constructor(options: WalkerOptions) {
     this.#options = options;
     this.#roots = options.fileSet.roots;
-    this.#check = new RootCheck(this.#roots, options.allowedRoots, this.#mounts);
-    // The handle is set before an entry is ever seen.
-    this.entry = {
-      key: "",
+    // Everything else is set before an entry is ever seen.
+    const rest = {
       dir: undefined as unknown as DirectoryHandle,
-      name: "",
-      stat: this.#stat,
       options: undefined as unknown as EntryOptions,
     };
+    this.entry = { key: "", name: "", stat: this.#stat, image: undefined, ...rest };
   }
 
-  /** Looks at every root before anything is saved. @throws BackupError ROOT_UNUSABLE */
+  /** Finds the disk images and looks at every root before anything is saved. @throws BackupError ROOT_UNUSABLE */
   checkRoots(): void {
+    this.#roots = rootsOf(this.#options);
+    this.#check = new RootCheck(this.#roots, this.#options.allowedRoots, this.#mounts);
     this.#check.before();
   }
 
   /** After the walk: each root must still be the directory that it was. @throws BackupError ROOT_CHANGED */
   checkRootsAgain(): void {
-    this.#check.after();
+    this.#check?.after();
   }
 
   /** Where the root with this key lies on the host, for messages. */
   rootPath(key: string): string {
-    const root = this.#roots.find((one) => one.key === key);
-    return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
-  }
-
-  /** Where a root lies on the host, for messages. */
-  hostPathOf(key: string): string {
     const root = this.#roots.find((one) => one.key === key);
     return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
   }
@@ -180,7 +177,7 @@ export class Walker {
     } catch (error) {
       return this.#cannotLook(frame, key, error);
     }
-    return this.#visit({ key, dir, name, roots, rules: frame.rules!, frame });
+    return this.#visit({ key, dir, name, roots, rules: frame.rules!, frame, image: undefined });
   }
 
   #cannotLook(frame: Frame, key: string, error: unknown): WalkEvent | undefined {
@@ -202,11 +199,10 @@ export class Walker {
   }
 
   #visitRoot(root: WalkRoot, below: readonly WalkRoot[]): WalkEvent | undefined {
-    const { parent, name, stat } = openRoot(root);
+    const { parent, name, stat, image } = openRoot(root);
     this.#held = parent;
     Object.assign(this.#stat, stat);
-    const { key, rules } = root;
-    return this.#visit({ key, dir: parent, name, roots: below, rules, frame: undefined });
+    return this.#visit({ ...root, dir: parent, name, roots: below, frame: undefined, image });
   }
 
   #visit(at: {
@@ -217,8 +213,9 @@ export class Walker {
     rules: IncludeRules;
     /** Directory that it was found in; undefined for a root. */
     frame: Frame | undefined;
+    image: ImageEntry | undefined;
   }): WalkEvent | undefined {
-    const { key, dir, name, roots, rules, frame } = at;
+    const { key, dir, name, roots, rules, frame, image } = at;
     const stat = this.#stat;
     if (stat.type === "socket" || stat.type === "unknown") {
       if (stat.type === "socket") this.sockets++;
@@ -235,10 +232,12 @@ export class Walker {
     entry.dir = dir;
     entry.name = name;
     entry.options = options;
-    if (isDirectory) {
+    entry.image = image;
+    if (!isDirectory) checkNothingBelow(key, roots);
+    else {
       const isRoot = frame === undefined;
-      if (isRoot || this.#mayEnter(key, options, frame, roots.length > 0))
-        this.#descent = { name, roots, rules, isRoot };
+      const enters = isRoot || this.#mayEnter(key, options, frame, roots.length > 0);
+      if (enters) this.#descent = { name, roots, rules, isRoot };
       else if (roots.length > 0) this.#goThrough(key, roots, false);
     }
     return WalkEvent.entry;

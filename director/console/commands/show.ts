@@ -156,6 +156,7 @@ const KINDS: readonly Kind[] = [
             IgnoreFileSetChanges: yes(set.ignoreChanges),
             Digest: set.digest.slice(0, 16),
             Include: set.include.flatMap((block) => block.files).join(" "),
+            Image: set.include.flatMap((block) => block.images ?? []).join(" ") || undefined,
             Root: set.include.find((block) => block.root !== undefined)?.root,
             Exclude: set.excludeFiles.length > 0 ? set.excludeFiles.join(" ") : undefined,
           },

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { aheadOfPeers, goalCell, goalsOf } from "./goals.js";
+import { type Measurement, summarize } from "./table.js";
+
+function measured(tool: string, step: string, wallSeconds: number): Measurement {
+  const rest = { repetition: 0, cpuSeconds: 3.9, peakRssBytes: 3e6, storedBytes: 80e6, catalogBytes: 0 };
+  return { tool, step, wallSeconds, ...rest };
+}
+
+const rows = summarize([
+  measured("restic", "image, changed", 6),
+  measured("basalt", "image, changed", 2.96),
+  measured("floor", "image, changed", 1),
+  measured("basalt", "reference, first", 9.5),
+  measured("borg", "reference, first", 9.4),
+  measured("floor", "reference, first", 7),
+]);
+const [image] = rows;
+
+test("goals are Basalt's, at full scale, and each is judged by itself", () => {
+  assert.equal(
+    goalCell(image!, { scale: "full" }),
+    "wall <= 3 s: met, CPU <= 4 s: met, stored <= 70 MB: MISSED",
+  );
+  assert.equal(goalCell(image!, { scale: "small" }), "");
+  const [first] = goalsOf(rows.find(({ step }) => step === "reference, first")!, { scale: "full" });
+  assert.deepEqual(first, { what: "reference, first: wall", reached: "9.5 s", goal: "<= 9 s", met: false });
+  assert.ok(
+    rows.filter(({ tool }) => tool !== "basalt").every((row) => goalCell(row, { scale: "full" }) === ""),
+  );
+});
+
+test("every step is compared with the fastest backup system, not with the floors", () => {
+  const verdicts = aheadOfPeers(rows, new Set(["floor"]));
+  assert.deepEqual(
+    verdicts.map(({ what, met }) => [what, met]),
+    [
+      ["image, changed: ahead", true],
+      ["reference, first: ahead", false],
+    ],
+  );
+  assert.equal(verdicts[0]?.reached, "2.03 times as fast as restic");
+});

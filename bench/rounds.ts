@@ -1,0 +1,154 @@
+/** One repetition of the benchmark: tools are set up, measured step by step beside each other, and taken down. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { compareTrees } from "../test/helpers/compare.js";
+import { removeTree, runProgram, unmountBelow } from "../test/helpers/tree-ops.js";
+import { announceStep } from "./basalt.js";
+import type { Verdict } from "./goals.js";
+import { compareImages } from "./images.js";
+import { type Cost, IMAGE_NAME, type Machine, type Peer, type PeerKind } from "./peer.js";
+import type { Measurement } from "./table.js";
+import type { MemoryTrace } from "./trace.js";
+import type { Scale } from "./trees.js";
+
+const DIFFERENCE_LIMIT = 10_000;
+
+/** What a run of the benchmark is about, and what it has found so far. */
+export interface Setting {
+  dir: string;
+  scale: Scale;
+  repetition: number;
+  /** Tools that were chosen and can run here. */
+  kinds: PeerKind[];
+  /** Added to a round trip between the daemons in the phase `latency`. */
+  latencyMs: number;
+  /** MB/s in the phase `limit`. */
+  readLimitMb: number;
+  trace: MemoryTrace | undefined;
+  /** What the trees and images are, for people; each said once. */
+  facts: Set<string>;
+  measurements: Measurement[];
+  /** Goals that belong to no row of the table. */
+  verdicts: Verdict[];
+  failures: string[];
+}
+
+const open = new Set<Peer>();
+
+/** Ends all tools. */
+export async function closeAll(): Promise<void> {
+  for (const peer of open) await peer.close();
+  open.clear();
+}
+
+async function giveUp(setting: Setting, peer: Peer, what: string, error: unknown): Promise<void> {
+  const failure = `${peer.name}: ${what}: ${error instanceof Error ? error.message : String(error)}`;
+  setting.failures.push(failure);
+  console.error(`  ${failure}`);
+  open.delete(peer);
+  await peer.close();
+}
+
+/** One step of one tool; a failure is noted and takes the tool out of this repetition. */
+export async function measure(
+  setting: Setting,
+  peer: Peer,
+  step: string,
+  action: () => Promise<(Cost & { differences?: number }) | undefined>,
+): Promise<void> {
+  if (!open.has(peer)) return;
+  try {
+    announceStep(step);
+    if (setting.trace) setting.trace.step = step;
+    const before = await peer.storedBytes();
+    await runProgram("sync", []);
+    const cost = await action();
+    if (cost === undefined) return;
+    const after = await peer.storedBytes();
+    const catalogBytes = after.catalogBytes - before.catalogBytes;
+    const storedBytes = after.dataBytes - before.dataBytes + catalogBytes;
+    const { wallSeconds, reportedSeconds, cpuSeconds, peakRssBytes, daemons, differences } = cost;
+    setting.measurements.push({
+      ...{ repetition: setting.repetition, tool: peer.name, step },
+      ...{ wallSeconds, cpuSeconds, peakRssBytes, storedBytes, catalogBytes },
+      ...(reportedSeconds === undefined ? {} : { reportedSeconds }),
+      ...(daemons === undefined ? {} : { daemons }),
+      ...(differences === undefined ? {} : { differences }),
+    });
+    console.error(`  ${peer.name}: ${step}: ${wallSeconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s`);
+  } catch (error) {
+    await giveUp(setting, peer, step, error);
+  }
+}
+
+/** Sets the tools up, in turn first and last; calls back; takes them down and removes what they stored. */
+export async function withPeers(
+  setting: Setting,
+  kinds: readonly PeerKind[],
+  machines: readonly Machine[],
+  action: (peers: Peer[]) => Promise<void>,
+): Promise<void> {
+  const peers: Peer[] = [];
+  const dirs = kinds.map((kind) => join(setting.dir, "work", kind.name.replace(/\W+/g, "-")));
+  try {
+    for (const [index, kind] of kinds.entries()) {
+      await clear(dirs[index]!);
+      mkdirSync(dirs[index]!, { recursive: true });
+      const peer = kind.create(dirs[index]!);
+      open.add(peer);
+      await peer.prepare(machines).then(
+        () => peers.push(peer),
+        (error: unknown) => giveUp(setting, peer, "preparation", error),
+      );
+    }
+    const turn = setting.repetition % Math.max(1, peers.length);
+    await action([...peers.slice(turn), ...peers.slice(0, turn)]);
+  } finally {
+    await closeAll();
+  }
+  // What failed can be looked at until the next run.
+  if (setting.failures.length === 0) for (const dir of dirs) await clear(dir);
+}
+
+async function clear(dir: string): Promise<void> {
+  await unmountBelow(dir);
+  await removeTree(dir);
+}
+
+/** Reads everything once, so that all tools find it in memory. */
+export async function warm({ tree }: Machine): Promise<void> {
+  await runProgram("sh", ["-c", 'tar -cSf - -C "$1" . | cat >/dev/null', "sh", tree]);
+}
+
+/** Restores, compares with the source, and removes what was restored. Differences are listed in `work`. */
+export async function restoreAndCompare(
+  setting: Setting,
+  peer: Peer,
+  machine: Machine,
+): Promise<(Cost & { differences: number }) | undefined> {
+  const dest = join(setting.dir, "work", `restored-${peer.name.replace(/\W+/g, "-")}`);
+  try {
+    const cost = await peer.restore(machine, dest);
+    if (cost === undefined) return undefined;
+    const found = await (machine.kind === "tree" ? differencesOfTrees : differencesOfImages)(
+      machine.tree,
+      cost.restored,
+    );
+    writeFileSync(`${dest}.differences`, found.map((line) => `${line}\n`).join(""));
+    return { ...cost, differences: found.length };
+  } finally {
+    await removeTree(dest);
+  }
+}
+
+function differencesOfTrees(source: string, restored: string): Promise<string[]> {
+  return compareTrees(source, restored, { root: false, holes: "ignored", limit: DIFFERENCE_LIMIT });
+}
+
+/** Wherever a tool puts the image, there is only one. */
+async function differencesOfImages(source: string, restored: string): Promise<string[]> {
+  const found = await runProgram("find", [restored, "-name", IMAGE_NAME]);
+  const [image] = found.split("\n");
+  if (!image) return ["the image was not restored"];
+  return compareImages(join(source, IMAGE_NAME), image);
+}

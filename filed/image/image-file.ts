@@ -1,0 +1,115 @@
+/**
+ * A disk image on the main thread. One thread opens it and plans its windows, any thread reads them, several at once;
+ * their order is kept by the places they were given. The descriptor is closed here, when no thread reads from it.
+ */
+import { closeFd } from "../../common/sys/files.js";
+import { LargeFile } from "../pack/large-file.js";
+import type { WindowReply } from "../pack/protocol.js";
+import { changed } from "../pack/read-small.js";
+import type { PackThread, Threads } from "../pack/threads.js";
+import { newStat, statFd } from "../sys/stat.js";
+import type { ImagePlan } from "./image-source.js";
+import type { WindowRequest } from "./read-window.js";
+
+/** With fewer windows left the next ones are planned. */
+const LOW_WINDOWS = 8;
+const NOTHING = new Uint8Array(0);
+
+export class ImageFile extends LargeFile {
+  /** A plan was asked for. */
+  planning = false;
+  readonly #before = newStat();
+  #windows: Uint8Array[] = [];
+  #allPlanned = false;
+  #reading = 0;
+  #opened: NonNullable<ImagePlan["opened"]> | undefined;
+  #unstable = false;
+  #disposed = false;
+  #failure: { state: "vanished" | "failed"; error: string | undefined } | undefined;
+
+  /** It is time to ask for a plan. */
+  get wantsPlan(): boolean {
+    return !this.planning && !this.#allPlanned && this.#windows.length < LOW_WINDOWS;
+  }
+
+  /** Everything was read that will be, and `finish` was not called yet. */
+  get isRead(): boolean {
+    return !this.ended && !this.planning && this.#allPlanned && this.#windows.length + this.#reading === 0;
+  }
+
+  override readerOf(threads: Threads): PackThread | undefined {
+    return this.#windows.length > 0 ? threads.readerThread() : undefined;
+  }
+
+  /** Takes over the descriptor of the first plan. */
+  planned({ state, opened, windows, done, notes, error }: ImagePlan): void {
+    this.planning = false;
+    if (!this.opened && !this.#disposed) this.pending.release();
+    this.opened = true;
+    for (const note of notes) this.pending.onNote?.(note);
+    if (opened !== undefined && this.#disposed) closeFd(opened.fd);
+    else if (opened !== undefined) {
+      this.#opened = opened;
+      this.#unstable = opened.differs;
+      statFd(opened.fd, this.#before);
+    }
+    if (state !== "ok") this.#fail(state, error);
+    else if (this.#failure === undefined) {
+      this.#windows.push(...windows);
+      this.#allPlanned = done;
+    }
+  }
+
+  /** What a thread is asked to read next. */
+  takeWindow(): WindowRequest {
+    this.#reading++;
+    const { fd, direct } = this.#opened!;
+    return { fd, direct, blockSize: this.pending.image!.blockSize, plan: this.#windows.shift()! };
+  }
+
+  /** The window as it counts: one that could not be read ends the image, but the ones before and after have their place. */
+  windowRead(reply: WindowReply): WindowReply {
+    this.#reading--;
+    if (reply.unstable) this.#unstable = true;
+    if (reply.state === "failed") this.#fail("failed", reply.error);
+    return { ...reply, state: "more" };
+  }
+
+  #fail(state: "vanished" | "failed", error: string | undefined): void {
+    this.#failure ??= { state, error };
+    this.#windows = [];
+    this.#allPlanned = true;
+  }
+
+  /** Adds the end behind the last window. */
+  finish(): void {
+    const { state, error } = this.#end();
+    const size = this.#opened?.size ?? 0;
+    const why = error === undefined ? {} : { error };
+    const unstable = this.#unstable;
+    this.#close();
+    const window = this.reserve();
+    this.fill(window, { state, parts: NOTHING, count: 0, bytesRead: 0, size, unstable, ...why });
+    window.sent = true;
+  }
+
+  #end(): { state: "end" | "vanished" | "failed"; error?: string | undefined } {
+    if (this.#failure !== undefined) return this.#failure;
+    const isDevice = this.pending.image!.isDevice;
+    const after = newStat();
+    statFd(this.#opened!.fd, after);
+    if (!isDevice && changed(this.#before, after)) this.#unstable = true;
+    return { state: "end" };
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#disposed = true;
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#opened !== undefined) closeFd(this.#opened.fd);
+    this.#opened = undefined;
+  }
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { sha256 } from "../../common/format/content.js";
+import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { scratchDirectory } from "../../common/scratch-directory.js";
+import { asRoot } from "../../common/test-needs.js";
+import { RestoreKind } from "../../proto/data/restore.js";
+import { end, file, noise, type Outcome, pieces, restoreInto, row, rows } from "./test-messages.js";
+
+const MIB = 1024 * 1024;
+
+interface Loop {
+  path: string;
+  key: string;
+  /** What the device holds. */
+  bytes: () => Buffer;
+}
+
+/** A loop device full of junk, for this test. */
+function loopDevice(t: TestContext, size: number): Loop {
+  const backing = join(scratchDirectory("device"), "backing");
+  writeFileSync(backing, noise(size, 9));
+  const path = execFileSync("losetup", ["-f", "--show", backing], { encoding: "utf8" }).trim();
+  t.after(() => execFileSync("losetup", ["-d", path]));
+  return { path, key: path.slice(1), bytes: () => readFileSync(path) };
+}
+
+const image = (key: string, size: number): Row =>
+  row(key, EntryType.file, {
+    size,
+    content: sha256(Buffer.from(key)),
+    flags: RowFlag.parts | RowFlag.sparse,
+    mode: 0o640,
+  });
+
+/** In place, as with `where=/`. */
+const restore = (messages: Buffer[], more: object = {}): Promise<Outcome> =>
+  restoreInto(messages, { where: "/", ...more });
+
+test("an image goes onto the device that is there; zeros are zeros, what lies behind stays", async (t) => {
+  if (!asRoot(t)) return;
+  const device = loopDevice(t, 8 * MIB);
+  const before = statSync(device.path);
+  const size = 5 * MIB + 512;
+  const [a, b, c] = [noise(64 * 1024, 1), noise(512, 2), noise(MIB, 3)];
+  const target = image(device.key, size);
+  const messages = Array.from({ length: 20 }, (_, i) =>
+    pieces(target, { at: i * 4096 + MIB, bytes: noise(4096, i) }),
+  );
+  const { totals, errors } = await restore([
+    pieces(target, { at: 128 * 1024, bytes: a }, { at: size - 512, bytes: b }),
+    ...messages,
+    pieces(target, { at: 3 * MIB, bytes: c }),
+    rows(RestoreKind.finish, target),
+    end({ files: 1 }),
+  ]);
+  assert.deepEqual(errors, []);
+  assert.deepEqual(totals, { files: 1, bytes: size, failed: 0, warnings: 0 });
+  const wanted = noise(8 * MIB, 9).fill(0, 0, size);
+  a.copy(wanted, 128 * 1024);
+  b.copy(wanted, size - 512);
+  c.copy(wanted, 3 * MIB);
+  for (let i = 0; i < 20; i++) noise(4096, i).copy(wanted, i * 4096 + MIB);
+  assert.ok(device.bytes().equals(wanted));
+  const after = statSync(device.path);
+  assert.equal(after.rdev, before.rdev);
+  assert.equal(after.mode, before.mode);
+  // It was let go.
+  closeSync(openSync(device.path, constants.O_RDWR | constants.O_EXCL));
+});
+
+test("an image that fits into one chunk, and one of zeros alone", async (t) => {
+  if (!asRoot(t)) return;
+  const [small, zero] = [loopDevice(t, 2 * MIB), loopDevice(t, 2 * MIB)];
+  const content = noise(MIB / 2, 4);
+  const chunk = file(small.key, content);
+  const { totals, errors } = await restore([
+    pieces(chunk, { at: 0, bytes: content }),
+    rows(RestoreKind.finish, image(zero.key, 2 * MIB)),
+    end({ files: 2 }),
+  ]);
+  assert.deepEqual(errors, []);
+  assert.equal(totals.files, 2);
+  assert.ok(
+    small
+      .bytes()
+      .subarray(0, MIB / 2)
+      .equals(content),
+  );
+  assert.ok(
+    small
+      .bytes()
+      .subarray(MIB / 2)
+      .equals(noise(2 * MIB, 9).subarray(MIB / 2)),
+  );
+  assert.ok(zero.bytes().equals(Buffer.alloc(2 * MIB)));
+});
+
+test("a device is left alone: another replace rule, too small, in use, not allowed", async (t) => {
+  if (!asRoot(t)) return;
+  const device = loopDevice(t, 2 * MIB);
+  const whole = (size: number): Buffer[] => [
+    pieces(image(device.key, size), { at: 0, bytes: noise(4096, 1) }),
+    pieces(image(device.key, size), { at: 4096, bytes: noise(4096, 1) }),
+    rows(RestoreKind.finish, image(device.key, size)),
+    end({ files: 1 }),
+  ];
+  const never = await restore(whole(2 * MIB), { replace: "never" });
+  assert.equal(never.totals.files, 0);
+  assert.match(never.messages[0]!.text, /^File skipped. Already exists: \/dev\/loop/);
+  for (const replace of ["ifnewer", "ifolder"]) {
+    const { totals, errors } = await restore(whole(2 * MIB), { replace });
+    assert.equal(totals.failed, 1);
+    assert.match(errors[0]!, /\/dev\/loop\d+: a block device is overwritten with replace=always only/);
+  }
+  const small = await restore(whole(2 * MIB + 512));
+  assert.equal(small.totals.failed, 1);
+  assert.match(small.errors[0]!, /too small: it has 2,097,152 bytes, the image has 2,097,664/);
+  const user = openSync(device.path, constants.O_RDONLY | constants.O_EXCL);
+  const used = await restore(whole(2 * MIB));
+  closeSync(user);
+  assert.equal(used.totals.failed, 1);
+  assert.match(used.errors[0]!, /in use/);
+  const outside = await restore(whole(2 * MIB), { restoreRoots: ["/srv"] });
+  assert.equal(outside.totals.files, 0);
+  assert.ok(device.bytes().equals(noise(2 * MIB, 9)));
+});
+
+test("damaged data leaves the device useless and says so", async (t) => {
+  if (!asRoot(t)) return;
+  const device = loopDevice(t, 2 * MIB);
+  const target = image(device.key, 2 * MIB);
+  const { totals, errors } = await restore([
+    pieces(target, { at: 0, bytes: noise(4096, 1), digest: Buffer.alloc(32, 1) }),
+    rows(RestoreKind.finish, target),
+    end({ files: 1 }),
+  ]);
+  assert.equal(totals.failed, 1);
+  assert.match(errors.join("\n"), /digest differs(?:.|\n)*what is on the device now is useless/);
+});
+
+test("no file is made among the devices, where it would lie in memory", async (t) => {
+  if (!asRoot(t)) return;
+  const target = image("dev/basalt-test-group/disk1", 2 * MIB);
+  const { totals, errors } = await restore([
+    pieces(target, { at: 0, bytes: noise(4096, 1) }),
+    rows(RestoreKind.finish, target),
+    end({ files: 1 }),
+  ]);
+  assert.equal(totals.files, 0);
+  assert.match(errors[0]!, /\/dev\/basalt-test-group\/disk1: there is no such device/);
+  assert.equal(existsSync("/dev/basalt-test-group"), false);
+});
