@@ -197,16 +197,24 @@ const ZERO_STEP_BYTES = 256 * 1024 * 1024;
  * else by writing them. Both ends at multiples of the device's sectors. `mayGoOn` is asked from time to time and throws.
  */
 export function zeroDevice(fd: number, offset: number, length: number, mayGoOn: () => void): void {
-  const mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
-  if (raw.fallocate(fd, mode, offset, length) === 0) return;
-  const error = fail("fallocate");
-  if (error.code !== "EOPNOTSUPP" && error.code !== "ENOTSUP" && error.code !== "ENOSYS") throw error;
+  let isGivenBack = true;
   for (let at = 0; at < length; at += ZERO_STEP_BYTES) {
     mayGoOn();
+    const step = Math.min(ZERO_STEP_BYTES, length - at);
+    isGivenBack &&= giveBack(fd, offset + at, step);
+    if (isGivenBack) continue;
     zeroed.bytes.writeBigUInt64LE(BigInt(offset + at), 0);
-    zeroed.bytes.writeBigUInt64LE(BigInt(Math.min(ZERO_STEP_BYTES, length - at)), 8);
+    zeroed.bytes.writeBigUInt64LE(BigInt(step), 8);
     if (raw.ioctl(fd, BLKZEROOUT, zeroed.address) !== 0) throw fail("ioctl");
   }
+}
+
+/** False where the device promises nothing about what was given back. Disks that write zeros themselves take long. */
+function giveBack(fd: number, offset: number, length: number): boolean {
+  if (raw.fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length) === 0) return true;
+  const error = fail("fallocate");
+  if (error.code !== "EOPNOTSUPP" && error.code !== "ENOTSUP" && error.code !== "ENOSYS") throw error;
+  return false;
 }
 
 /** Reserves space for a range, whose holes read as zeros from then on without being holes. */

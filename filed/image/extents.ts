@@ -10,8 +10,11 @@ export interface ExtentsOptions {
   hasHoles: boolean;
 }
 
+/** Data without a hole is given in pieces of about this size: looking for the next hole may take long. */
+const MAX_EXTENT_BYTES = 1024 * 1024 * 1024;
+
 /**
- * Ascending, neither overlapping nor touching; they begin at a multiple of `blockSize` and end at one or at the file's
+ * Ascending, not overlapping; they begin at a multiple of `blockSize` and end at one or at the file's
  * end. Asks the file system (SEEK_DATA, SEEK_HOLE: lseek(2)) only as far as it is consumed. @throws SysError
  */
 export function* dataExtents({ fd, size, blockSize, hasHoles }: ExtentsOptions): Generator<ByteRange> {
@@ -27,9 +30,9 @@ export function* dataExtents({ fd, size, blockSize, hasHoles }: ExtentsOptions):
     // A file system may answer with less than was asked for; going back would never end.
     const data = Math.max(end, found - (found % blockSize));
     const hole = nextHole(fd, Math.max(found, end));
-    const stop = hole < 0 ? size : Math.max(hole, found + 1);
+    const stop = hole < 0 ? size : Math.max(hole, found + 1, end + 1);
     if (start < 0) start = data;
-    else if (data > end) {
+    else if (data > end || end - start >= MAX_EXTENT_BYTES) {
       yield { start, end };
       start = data;
     }

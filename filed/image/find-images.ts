@@ -84,9 +84,13 @@ function expand(pattern: string): string[] {
   let paths = [""];
   names.forEach((name, depth) => {
     const isLast = depth === names.length - 1;
-    paths = paths.flatMap((path) => matchesIn(path, name, isLast));
-    if (paths.length > MAX_IMAGES)
-      throw new BackupError("ROOT_UNUSABLE", `Image "${pattern}" matches more than ${MAX_IMAGES} paths`);
+    const next: string[] = [];
+    for (const path of paths) {
+      for (const match of matchesIn(path, name, isLast)) next.push(match);
+      if (next.length > MAX_IMAGES)
+        throw new BackupError("ROOT_UNUSABLE", `Image "${pattern}" matches more than ${MAX_IMAGES} paths`);
+    }
+    paths = next;
   });
   return paths.sort();
 }
@@ -157,22 +161,25 @@ function usableImage(match: string, isExact: boolean, options: FindOptions): str
 }
 
 /**
- * The place itself must be allowed. A link in /dev counts as its target's place: only the system makes those, while a
- * user might make one in a directory that is allowed.
+ * The place itself must be allowed, and AllowedRoots are taken as they are written: whoever may rename one of them could
+ * put a link in its place. A link among the devices counts as its target's place: only the system makes those,
+ * while a user might make one in a directory that is allowed, or in /dev/shm.
  */
 function isAllowed(match: string, real: string, allowedRoots: readonly string[] | undefined): boolean {
   if (allowedRoots === undefined) return true;
   const holds = (place: string): boolean =>
-    allowedRoots.some((root) => isWithin(pathToKey(resolved(bytesOfText(root))), pathToKey(place)));
+    allowedRoots.some((root) => isWithin(pathToKey(bytesOfText(root)), pathToKey(place)));
   if (holds(real)) return true;
-  const link = `${realPath(path.posix.dirname(match))}/${path.posix.basename(match)}`;
-  return isWithin("dev", pathToKey(link)) && isWithin("dev", pathToKey(real)) && holds(link);
+  const directory = realPath(path.posix.dirname(match));
+  const link = `${directory}/${path.posix.basename(match)}`;
+  const areDevices = isWithin("dev", pathToKey(link)) && isWithin("dev", pathToKey(real));
+  return areDevices && isAmongDevices(directory) && holds(link);
 }
 
-function resolved(root: string): string {
-  try {
-    return realPath(root);
-  } catch {
-    return root;
-  }
+/** False for /dev/shm and other file systems below /dev. */
+function isAmongDevices(directory: string): boolean {
+  const devices = newStat();
+  statAt(AT_FDCWD, "/dev", devices);
+  statAt(AT_FDCWD, directory, probe);
+  return probe.devMajor === devices.devMajor && probe.devMinor === devices.devMinor;
 }

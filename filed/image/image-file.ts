@@ -18,7 +18,6 @@ const NOTHING = new Uint8Array(0);
 export class ImageFile extends LargeFile {
   /** A plan was asked for. */
   planning = false;
-  readonly #before = newStat();
   #windows: Uint8Array[] = [];
   #allPlanned = false;
   #reading = 0;
@@ -51,7 +50,6 @@ export class ImageFile extends LargeFile {
     else if (opened !== undefined) {
       this.#opened = opened;
       this.#unstable = opened.differs;
-      statFd(opened.fd, this.#before);
     }
     if (state !== "ok") this.#fail(state, error);
     else if (this.#failure === undefined) {
@@ -71,6 +69,9 @@ export class ImageFile extends LargeFile {
   windowRead(reply: WindowReply): WindowReply {
     this.#reading--;
     if (reply.unstable) this.#unstable = true;
+    // A file may be cut off; a device that has no more bytes was taken away (its reads say "end", not an error).
+    if (reply.unstable && this.pending.image!.isDevice)
+      this.#fail("failed", "the device became shorter or went away while it was read");
     if (reply.state === "failed") this.#fail("failed", reply.error);
     return { ...reply, state: "more" };
   }
@@ -98,7 +99,7 @@ export class ImageFile extends LargeFile {
     const isDevice = this.pending.image!.isDevice;
     const after = newStat();
     statFd(this.#opened!.fd, after);
-    if (!isDevice && changed(this.#before, after)) this.#unstable = true;
+    if (!isDevice && changed(this.#opened!.before, after)) this.#unstable = true;
     return { state: "end" };
   }
 

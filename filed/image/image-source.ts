@@ -6,15 +6,15 @@ import { constants, readSync } from "node:fs";
 import { codeOf } from "../../common/errors.js";
 import { EntryType } from "../../common/format/row.js";
 import { Advice, advise, closeFd, endOf, readThroughCache } from "../../common/sys/files.js";
-import { addressOf, O_NOFOLLOW } from "../../common/sys/native.js";
+import { O_NOFOLLOW } from "../../common/sys/native.js";
 import { WINDOW_BYTES } from "../pack/protocol.js";
 import { differs, failureText, isVanished, NotAFile } from "../pack/read-small.js";
 import type { WorkerTask } from "../pack/task.js";
-import { newStat, O_NONBLOCK, openQuietly, statFd } from "../sys/stat.js";
+import { newStat, O_NONBLOCK, openQuietly, type StatRecord, statFd } from "../sys/stat.js";
+import { alignedMemory, DIRECT_BYTES } from "./aligned.js";
 import { dataExtents, withoutFree } from "./extents.js";
 import { FreeBlocks } from "./free-blocks.js";
 import { ImagePlanner } from "./plan.js";
-import { DIRECT_BYTES } from "./read-window.js";
 
 /** Windows planned at a time: a fraction of a second of reading. */
 const WINDOWS_PER_PLAN = 16;
@@ -29,6 +29,8 @@ export interface ImagePlan {
     size: number;
     /** It is another file than the walk saw, or has other content. */
     differs: boolean;
+    /** As it was before anything was asked about its content. */
+    before: StatRecord;
   };
   windows: Uint8Array[];
   /** Nothing is left to be planned. */
@@ -40,21 +42,10 @@ export interface ImagePlan {
 
 const probe = alignedMemory(DIRECT_BYTES);
 
-/** Memory that direct reads take: at a multiple of DIRECT_BYTES. `memory` has DIRECT_BYTES more than `size`. */
-export function aligned(memory: SharedArrayBuffer, size: number): Buffer {
-  const past = addressOf(Buffer.from(memory)) % DIRECT_BYTES;
-  return Buffer.from(memory, past === 0 ? 0 : DIRECT_BYTES - past, size);
-}
-
-function alignedMemory(size: number): Buffer {
-  return aligned(new SharedArrayBuffer(size + DIRECT_BYTES), size);
-}
-
 export class ImageSource {
   readonly #task: WorkerTask;
   readonly #windowBytes: number;
   #planner: ImagePlanner | undefined;
-  #free: FreeBlocks | undefined;
 
   /** `windowBytes`: how much is to be read at once, at most WINDOW_BYTES. */
   constructor(task: WorkerTask, windowBytes: number) {
@@ -76,22 +67,14 @@ export class ImageSource {
       const planner = this.#planner;
       const windows: Uint8Array[] = [];
       while (windows.length < WINDOWS_PER_PLAN && !planner.done) windows.push(planner.next());
-      if (planner.done) this.close();
       const first = opened === undefined ? {} : { opened };
       return { state: "ok", ...first, windows, done: planner.done, notes };
     } catch (error) {
-      this.close();
       if (opened !== undefined) closeFd(opened.fd);
       const state = opened === undefined && this.#planner === undefined && isVanished(error);
       const none = { windows: [], done: true, notes };
       return { state: state ? "vanished" : "failed", ...none, error: failureText(error) };
     }
-  }
-
-  /** Lets go of what only planning needs. */
-  close(): void {
-    this.#free?.close();
-    this.#free = undefined;
   }
 
   #open(): NonNullable<ImagePlan["opened"]> {
@@ -105,22 +88,23 @@ export class ImageSource {
       const size = isDevice ? endOf(fd) : stat.size;
       const { identity } = this.#task;
       const isOther = isDevice ? size !== identity.size : differs(identity, stat);
-      return { fd, direct: direct && takesDirect(fd), size, differs: isOther };
+      return { fd, direct: direct && takesDirect(fd), size, differs: isOther, before: stat };
     } catch (error) {
       closeFd(fd);
       throw error;
     }
   }
 
-  #newPlanner({ fd, size }: NonNullable<ImagePlan["opened"]>, notes: string[]): ImagePlanner {
+  #newPlanner(opened: NonNullable<ImagePlan["opened"]>, notes: string[]): ImagePlanner {
     const { blockSize, isDevice, skipFree } = this.#task.image!;
+    const { fd, size } = opened;
     const hasHoles = !isDevice && this.#task.sparse;
     const extents = dataExtents({ fd, size, blockSize, hasHoles });
     let runs = extents;
     if (skipFree) {
-      this.#free = new FreeBlocks(fd, size);
-      notes.push(...this.#free.notes);
-      runs = withoutFree(extents, this.#free.ranges(blockSize));
+      const free = new FreeBlocks(opened);
+      notes.push(...free.notes);
+      runs = withoutFree(extents, free.ranges(blockSize));
     }
     return new ImagePlanner({ size, runs, windowBytes: this.#windowBytes });
   }

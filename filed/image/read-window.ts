@@ -7,10 +7,8 @@ import { Advice, advise, readThroughCache } from "../../common/sys/files.js";
 import type { WindowReply } from "../pack/protocol.js";
 import { writePart } from "../pack/read-large.js";
 import { failureText } from "../pack/read-small.js";
+import { DIRECT_BYTES } from "./aligned.js";
 import { decodePlan, type WindowPlan } from "./plan.js";
-
-/** Offsets, lengths and memory of direct reads are multiples of this: the largest logical sector there is. */
-export const DIRECT_BYTES = 4096;
 
 const zeros = Buffer.alloc(MAX_WHOLE_BYTES);
 const out = new ByteWriter(64 * 1024);

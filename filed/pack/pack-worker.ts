@@ -4,7 +4,8 @@ import { keyToPath } from "../../common/format/path.js";
 import { decodeXattrs } from "../../common/format/row.js";
 import type { TarMember } from "../../common/format/tar.js";
 import { ByteReader } from "../../common/format/varint.js";
-import { aligned, ImageSource } from "../image/image-source.js";
+import { aligned } from "../image/aligned.js";
+import { ImageSource } from "../image/image-source.js";
 import { readImageWindow } from "../image/read-window.js";
 import { parseIoNice, setIoNice, setNice } from "../sys/priority.js";
 import { levelCode } from "./compression.js";
@@ -188,7 +189,7 @@ port.on("message", (message: ToWorker) => {
   }
   if (message.kind === "exit") {
     leaving = true;
-    for (const reader of [...files.values(), ...images.values()]) reader.close();
+    for (const reader of files.values()) reader.close();
     port.close();
     return;
   }

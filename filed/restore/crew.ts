@@ -142,7 +142,14 @@ export class RestoreCrew {
     if (cleanUp) await this.#cleanUp();
     const request: ToRestoreWorker = { kind: "exit" };
     await Promise.all(this.#members.map(({ worker }) => endWorker(worker, request)));
-    closeDevices(this.#devices);
+    // A thread that hangs may still write: its descriptor must not come to mean another file.
+    const hanging = this.#members.filter(({ worker }) => worker.threadId !== -1);
+    for (const { worker } of hanging) worker.once("exit", () => this.#closeDevices());
+    this.#closeDevices();
+  }
+
+  #closeDevices(): void {
+    if (this.#members.every(({ worker }) => worker.threadId === -1)) closeDevices(this.#devices);
   }
 
   async #cleanUp(): Promise<void> {

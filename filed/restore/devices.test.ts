@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { sha256 } from "../../common/format/content.js";
@@ -153,4 +164,18 @@ test("no file is made among the devices, where it would lie in memory", async (t
   assert.equal(totals.files, 0);
   assert.match(errors[0]!, /\/dev\/basalt-test-group\/disk1: there is no such device/);
   assert.equal(existsSync("/dev/basalt-test-group"), false);
+});
+
+test("a link in /dev/shm, where anybody makes them, leads to no device", async (t) => {
+  if (!asRoot(t)) return;
+  const device = loopDevice(t, 2 * MIB);
+  const link = `/dev/shm/basalt-test-${process.pid}`;
+  symlinkSync(device.path, link);
+  t.after(() => rmSync(link, { force: true }));
+  const content = noise(4096, 1);
+  const target = file(link.slice(1), content);
+  const { errors } = await restore([pieces(target, { at: 0, bytes: content }), end({ files: 1 })]);
+  assert.deepEqual(errors, []);
+  assert.ok(device.bytes().equals(noise(2 * MIB, 9)));
+  assert.ok(lstatSync(link).isFile());
 });

@@ -83,14 +83,18 @@ export class Devices {
     return { path, major, minor };
   }
 
-  /** Leaves its numbers in #stat. Links are followed within /dev alone. */
+  /**
+   * Leaves its numbers in #stat. Links are followed from one device node to another alone: those in /dev/shm are made by
+   * anybody.
+   */
   #blockDeviceAt(key: string, isBelowDev: boolean): string | undefined {
     const place = this.#placeOf(key);
     if (place === undefined || !statIfThere(place.fd, place.name, this.#stat)) return undefined;
     let path = keyToPath(key);
-    if (this.#stat.type === EntryType.symlink && isBelowDev) {
+    if (this.#stat.type === EntryType.symlink && isBelowDev && this.#isInDevices(key)) {
       try {
         path = realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
+        if (!isWithin(DEV, pathToKey(path))) return undefined;
         statAt(AT_FDCWD, path, this.#stat);
       } catch {
         return undefined;
