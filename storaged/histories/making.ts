@@ -7,7 +7,7 @@ import { wholeImage } from "../faults/disk.js";
 import { Play } from "../faults/play.js";
 import { verifyRescan } from "../faults/rescan.js";
 import { copyJob, virtualFull } from "../faults/retention-play.js";
-import { isHarmless } from "./harmless.js";
+import { isHarmless, isMovedAway } from "./harmless.js";
 import { POOLS } from "./machines.js";
 import type { World } from "./world.js";
 
@@ -82,7 +82,11 @@ export async function damage(world: World, random: Random): Promise<string> {
     const { status } = (await play.daemon.catalog.reader.listVolumes("", basename(path)))[0]!;
     const findings = await play.daemon.operations.check(true);
     if (status !== "Purged" && status !== "Recycle") {
-      const found = findings.length > 0 || isHarmless(play.daemon.db, path, content, broken, at);
+      const { db } = play.daemon;
+      const found =
+        findings.length > 0 ||
+        isHarmless(db, path, content, broken, at) ||
+        (await isMovedAway(disk.store, db, path, at));
       assert.ok(found, `bit flipped at ${at} of ${path} was not found`);
     }
     const lost = new Set(findings.flatMap(({ jobIds }) => jobIds));
