@@ -150,3 +150,14 @@ test("a device has its own length, through its link in /dev too", (t) => {
     execFileSync("losetup", ["-d", loop]);
   }
 });
+
+test("a device without anything behind it is warned of when a wildcard found it, and an error by its name", (t) => {
+  if (!asRoot(t)) return;
+  const top = images(["disk-1"]);
+  // No driver has this number (Documentation/admin-guide/devices.txt: for local use).
+  execFileSync("mknod", [join(top, "disk-2"), "b", "240", "255"]);
+  const { paths, warnings } = walk([`${top}/disk-*`]);
+  assert.deepEqual(paths, [`${top}/disk-1`]);
+  assert.match(warnings.join(), /disk-2 cannot be backed up as an image: no such device/);
+  assert.throws(() => walk([`${top}/disk-2`]), { code: "ROOT_UNUSABLE" });
+});

@@ -19,6 +19,7 @@ import type { JobMessage } from "../../proto/data/backup.js";
 import { newStat, statAt } from "../sys/stat.js";
 import type { CompiledFileSet, WalkRoot } from "../walk/file-set.js";
 import { compileWild, textOfBytes } from "../walk/patterns.js";
+import { openImage } from "./image-root.js";
 
 /** More are a mistake, not a machine's disks. */
 const MAX_IMAGES = 10_000;
@@ -156,6 +157,12 @@ function usableImage(match: string, isExact: boolean, options: FindOptions): str
   if (!isAllowed(match, real, options.allowedRoots)) {
     const text = `${shown} (${displayPath(real)}) cannot be backed up: AllowedRoots of the file daemon's configuration does not hold it`;
     throw new BackupError("ROOT_UNUSABLE", text);
+  }
+  // A card reader without a card is a device as well.
+  try {
+    openImage(real).parent.close();
+  } catch (cause) {
+    return refuse(describeError((cause as Error).cause), cause);
   }
   return real;
 }
