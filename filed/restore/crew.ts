@@ -4,10 +4,18 @@ import { Worker } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
 import { endWorker } from "../sys/end-worker.js";
 import { closeDevices, DEVICE_TABLE_BYTES } from "./devices.js";
-import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker, UnitReport } from "./protocol.js";
+import {
+  type FromRestoreWorker,
+  type RestoreWorkerData,
+  SLOT_BYTES,
+  type ToRestoreWorker,
+  type UnitMessage,
+  type UnitReport,
+} from "./protocol.js";
 import { newTag } from "./target.js";
 
-export interface CrewOptions extends Omit<RestoreWorkerData, "tag" | "worker" | "stop" | "devices"> {
+export interface CrewOptions
+  extends Omit<RestoreWorkerData, "tag" | "worker" | "slots" | "stop" | "devices"> {
   signal: AbortSignal;
   /** (Default: one per CPU, 2 to 4) */
   workers?: number;
@@ -23,13 +31,17 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
 interface Member {
   worker: Worker;
-  units: number;
+  /** Messages that it has, oldest first, with their slots; -1 for none. */
+  units: number[];
   cleaned: () => void;
 }
 
 export class RestoreCrew {
   readonly #members: Member[] = [];
   readonly #options: CrewOptions;
+  /** Used again and again: copies that are moved to a thread pile up there until its garbage is collected. */
+  readonly #slots: Buffer[];
+  readonly #freeSlots: number[];
   readonly #stop = new SharedArrayBuffer(4);
   readonly #devices = new SharedArrayBuffer(DEVICE_TABLE_BYTES);
   #failure: { error: unknown } | undefined;
@@ -45,6 +57,9 @@ export class RestoreCrew {
     this.#failed.catch(() => undefined);
     const { baseFd, where, targetIsNew, allowed, replace, reportFiles } = options;
     const count = options.workers ?? Math.min(Math.max(availableParallelism(), 2), 4);
+    const slots = Array.from({ length: count * UNITS_PER_WORKER }, () => new SharedArrayBuffer(SLOT_BYTES));
+    this.#slots = slots.map((slot) => Buffer.from(slot));
+    this.#freeSlots = [...slots.keys()];
     const common = {
       baseFd,
       where,
@@ -53,6 +68,7 @@ export class RestoreCrew {
       replace,
       reportFiles,
       tag: newTag(),
+      slots,
       stop: this.#stop,
       devices: this.#devices,
     };
@@ -65,7 +81,7 @@ export class RestoreCrew {
       workerData,
       resourceLimits,
     });
-    const member: Member = { worker, units: 0, cleaned: () => undefined };
+    const member: Member = { worker, units: [], cleaned: () => undefined };
     worker.on("message", (message: FromRestoreWorker) => this.#onMessage(member, message));
     worker.on("error", (error) => this.#fail(error));
     worker.on("exit", (status) => {
@@ -80,7 +96,8 @@ export class RestoreCrew {
     else if (message.kind === "fatal") {
       this.#fail(new BackupError(message.code, `restore: ${message.text}`));
     } else {
-      member.units--;
+      const slot = member.units.shift()!;
+      if (slot >= 0) this.#freeSlots.push(slot);
       this.#report(message.report);
     }
     for (const wake of this.#waiters.splice(0)) wake();
@@ -116,21 +133,33 @@ export class RestoreCrew {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error;
       const candidates = parallel ? this.#members : this.#members.slice(0, 1);
-      const member = candidates.reduce((best, other) => (other.units < best.units ? other : best));
-      if (member.units < UNITS_PER_WORKER) {
-        member.units++;
-        // A copy of its own is moved to the thread; the message may be a piece of a larger buffer.
-        const copy = new Uint8Array(message);
-        const request: ToRestoreWorker = { kind: "unit", message: copy, failed };
-        return member.worker.postMessage(request, [copy.buffer]);
+      const member = candidates.reduce((best, other) =>
+        other.units.length < best.units.length ? other : best,
+      );
+      if (member.units.length < UNITS_PER_WORKER) {
+        const slot = message.length <= SLOT_BYTES ? this.#freeSlots.pop()! : -1;
+        member.units.push(slot);
+        return this.#post(member, message, slot, failed);
       }
       await this.#change();
     }
   }
 
+  #post({ worker }: Member, message: Buffer, slot: number, failed: string[]): void {
+    if (slot < 0) {
+      // A copy of its own is moved to the thread; the message may be a piece of a larger buffer.
+      const copy = new Uint8Array(message);
+      worker.postMessage({ kind: "unit", message: copy, failed } satisfies ToRestoreWorker, [copy.buffer]);
+      return;
+    }
+    message.copy(this.#slots[slot]!);
+    const place: UnitMessage = { slot, length: message.length };
+    worker.postMessage({ kind: "unit", message: place, failed } satisfies ToRestoreWorker);
+  }
+
   /** Resolves when everything handed over is done. */
   async idle(): Promise<void> {
-    while (this.#members.some(({ units }) => units > 0)) await this.#change();
+    while (this.#members.some(({ units }) => units.length > 0)) await this.#change();
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

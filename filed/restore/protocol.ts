@@ -15,6 +15,8 @@ export interface RestoreWorkerData {
   /** Part of the names of unfinished files, different for every restore. */
   tag: string;
   worker: number;
+  /** Messages lie in these, SLOT_BYTES each. */
+  slots: SharedArrayBuffer[];
   /** One Int32: not 0 when units still waiting are to be dropped. */
   stop: SharedArrayBuffer;
   /** Block devices that are being overwritten, see devices.ts. */
@@ -23,9 +25,15 @@ export interface RestoreWorkerData {
   allowed: string[] | undefined;
 }
 
+/** A frame of the usual size with its index. A longer message goes as a copy of its own. */
+export const SLOT_BYTES = 1_310_720;
+
+/** A whole message of the data stream: a slot and how much of it, or the bytes. */
+export type UnitMessage = { slot: number; length: number } | Uint8Array;
+
 export type ToRestoreWorker =
-  /** A whole message of the data stream, make to folders; `failed` are keys that `finish` must not finish. */
-  | { kind: "unit"; message: Uint8Array; failed: string[] }
+  /** Make to folders; `failed` are keys that `finish` must not finish. The slot is free again with `done`. */
+  | { kind: "unit"; message: UnitMessage; failed: string[] }
   /** Remove the unfinished files that this worker began. */
   | { kind: "cleanup" }
   /** End. */

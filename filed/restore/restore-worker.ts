@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { codeOf, describeError } from "../../common/errors.js";
 import { isFatal } from "./metadata.js";
-import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker } from "./protocol.js";
+import type { FromRestoreWorker, RestoreWorkerData, ToRestoreWorker, UnitMessage } from "./protocol.js";
 import { UnitRunner } from "./unit.js";
 
 const port = parentPort!;
@@ -13,6 +13,11 @@ let broken = false;
 
 function post(message: FromRestoreWorker): void {
   port.postMessage(message);
+}
+
+function bytesOf(message: UnitMessage): Buffer {
+  if ("slot" in message) return Buffer.from(data.slots[message.slot]!, 0, message.length);
+  return Buffer.from(message.buffer, message.byteOffset, message.length);
 }
 
 port.on("message", (request: ToRestoreWorker) => {
@@ -26,9 +31,8 @@ port.on("message", (request: ToRestoreWorker) => {
     return;
   }
   if (broken || Atomics.load(stop, 0) !== 0) return;
-  const { buffer, byteOffset, length } = request.message;
   try {
-    post({ kind: "done", report: runner.run(Buffer.from(buffer, byteOffset, length), request.failed) });
+    post({ kind: "done", report: runner.run(bytesOf(request.message), request.failed) });
   } catch (error) {
     broken = true;
     const code = isFatal(error) ? "RESTORE_NO_SPACE" : "RESTORE_FAILED";
