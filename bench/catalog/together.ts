@@ -2,7 +2,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeEntries } from "../../common/format/frame.js";
-import { BlockWriter, EntryType, emptyRow } from "../../common/format/row.js";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { Catalog } from "../../storaged/catalog/catalog.js";

@@ -106,13 +106,18 @@ test("a failed job's frame of many chunks goes in several steps, and what it sto
     assert.deepEqual(db.prepare("SELECT dirty FROM job WHERE id = ?").pluck().get(job), 0);
   }));
 
+/** A job that was deleted: what others may use of it is left. */
+function storeAndDelete(stage: Stage): void {
+  const job = store(stage, 1, "one");
+  commit(stage, job);
+  stage.writer.doom([job]);
+  while (!stage.writer.bury(job));
+}
+
 test("a volume with a frame of many chunks is purged in several steps; a step that fails counts for nothing", () =>
   staged((stage) => {
     const { db, writer, volume } = stage;
-    const job = store(stage, 1, "one");
-    commit(stage, job);
-    writer.doom([job]);
-    while (!writer.bury(job));
+    storeAndDelete(stage);
     // The content that others may use is left.
     assert.deepEqual([count(db, "job"), count(db, "content")], [1, 1]);
     assert.equal(writer.purgeVolume(volume).purged, true);
@@ -131,10 +136,7 @@ test("a volume with a frame of many chunks is purged in several steps; a step th
 test("an end in the middle of a purge: the next process finds the rest, lists of parts included", () =>
   staged((stage) => {
     const { db, writer, volume } = stage;
-    const job = store(stage, 1, "one");
-    commit(stage, job);
-    writer.doom([job]);
-    while (!writer.bury(job));
+    storeAndDelete(stage);
     writer.purgeVolume(volume);
     while (count(db, "chunk") > 0) writer.purgeStep(volume);
     assert.equal(count(db, "content"), 1);
