@@ -47,14 +47,16 @@ export function recoverJobs(options: RecoverOptions): LiveJob[] {
       markFailed(services, record, `Job ${record.job} cannot be queued again: its configuration is gone.`);
     } else waiting.push(liveJobOf(record, plan));
   }
-  services.messages.flush();
   return waiting;
 }
 
 function markFailed(services: JobServices, record: JobRecord, reason: string): void {
   const errors = Math.max(1, record.errors);
-  services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
   services.messages.emit({ jobId: record.jobId, name: record.name }, "error", reason);
+  services.db.transaction(() => {
+    services.messages.flush();
+    services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
+  });
 }
 
 function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan | undefined): void {

@@ -2,7 +2,7 @@
 
 import { BackupError, codeOf, describeError } from "../common/errors.js";
 import { bytesOfText } from "../common/format/path.js";
-import { BLOCK_TARGET_ROWS } from "../common/format/row.js";
+import { BLOCK_TARGET_ROWS } from "../common/format/row-block.js";
 import type { FindRequest__Output } from "../proto/generated/basalt/v1/FindRequest.js";
 import type { LabelRequest__Output } from "../proto/generated/basalt/v1/LabelRequest.js";
 import type { ListEntriesRequest__Output } from "../proto/generated/basalt/v1/ListEntriesRequest.js";

@@ -5,7 +5,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { FrameEntry } from "../../common/format/frame.js";
 import { writeEntries } from "../../common/format/frame.js";
-import { BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { WriterMethods } from "../../storaged/catalog/catalog-worker.js";

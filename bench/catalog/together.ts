@@ -2,7 +2,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeEntries } from "../../common/format/frame.js";
-import { BlockWriter, EntryType, emptyRow } from "../../common/format/row.js";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { NO_TOTALS } from "../../proto/data/backup.js";
 import type { Catalog } from "../../storaged/catalog/catalog.js";
@@ -31,20 +32,27 @@ export async function measureTogether(catalog: Catalog, fleet: Fleet): Promise<F
   const prepared = Array.from({ length: JOBS_AT_ONCE }, (_, number) =>
     Array.from({ length: PREPARED }, (_none, round) => prepare(volume!, `extra-${number}-${round}`)),
   );
-  const paced = await together(catalog, fleet, prepared, "8 jobs, 10,000 rows/s", PACED_ROWS_PER_SECOND);
-  return [...paced, ...(await together(catalog, fleet, prepared, "8 jobs without pause", Infinity))];
+  const numbers = jobNumbers();
+  const setting = { catalog, fleet, prepared, numbers };
+  const paced = await together(setting, "8 jobs, 10,000 rows/s", PACED_ROWS_PER_SECOND);
+  return [...paced, ...(await together(setting, "8 jobs without pause", Infinity))];
 }
 
-/** Jobs so far. */
-let jobNumber = 0;
+function* jobNumbers(): Generator<number, never> {
+  for (let number = 1_000_000; ; number++) yield number;
+}
 
-async function together(
-  catalog: Catalog,
-  fleet: Fleet,
-  prepared: readonly Prepared[][],
-  title: string,
-  rowsPerSecond: number,
-): Promise<Figure[]> {
+interface Setting {
+  catalog: Catalog;
+  fleet: Fleet;
+  /** Jobs of each of those that store at once. */
+  prepared: readonly Prepared[][];
+  /** JobIds. */
+  numbers: Generator<number, never>;
+}
+
+async function together(setting: Setting, title: string, rowsPerSecond: number): Promise<Figure[]> {
+  const { catalog, fleet, prepared, numbers } = setting;
   const [listing, jobs, writing, commits] = [new Times(), new Times(), new Times(), new Times()];
   const newest = await newestRuns(catalog);
   const started = performance.now();
@@ -55,7 +63,7 @@ async function together(
     // Not all of them at the same moment.
     const pace = new Pace(stepMs, (stepMs * number) / JOBS_AT_ONCE);
     for (let round = 0; performance.now() < until; round++) {
-      const count = await store(catalog, jobs[round % PREPARED]!, jobNumber++, {
+      const count = await store(catalog, jobs[round % PREPARED]!, numbers.next().value, {
         pace,
         until,
         writing,
@@ -130,11 +138,10 @@ function prepare(volume: VolumeRecord, name: string): Prepared {
 async function store(
   { writer }: Catalog,
   { volume, steps }: Prepared,
-  number: number,
+  jobId: number,
   { pace, until, writing, commits }: { pace: Pace; until: number; writing: Times; commits: Times },
 ): Promise<number> {
-  const jobId = 1_000_000 + number;
-  const name = `extra-${number}`;
+  const name = `extra-${jobId}`;
   const facts = { jobName: name, job: name, client: name, fileSet: "All", fileSetDigest: "d", comment: "" };
   const times = { scheduledMs: 0, startMs: Date.now() };
   const rest = { level: "Full" as const, pool: "Scale", chain: [], bases: [], ownNewest: 0 };

@@ -1,21 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { damaged, Random } from "../../test/helpers/random.js";
-import {
-  BlockWriter,
-  decodeBlock,
-  decodeXattrs,
-  EntryType,
-  emptyRow,
-  encodeXattrs,
-  openBlock,
-  passRow,
-  type Row,
-  RowFlag,
-  readRow,
-  rowsInBlock,
-  sameRow,
-} from "./row.js";
+import { decodeXattrs, EntryType, emptyRow, encodeXattrs, type Row, RowFlag, sameRow } from "./row.js";
+import { BlockWriter, decodeBlock, openBlock, passRow, readRow, rowsInBlock } from "./row-block.js";
 import { ByteWriter, GarbledInput } from "./varint.js";
 
 const TYPES = Object.values(EntryType);

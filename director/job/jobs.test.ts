@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import Sqlite from "better-sqlite3";
 import { type Bench, startBench } from "../testing.js";
 
 const WEB1 = "  - {Name: web1, JobDefs: D}\n";
@@ -87,4 +91,30 @@ test("admin jobs run their hooks; a Verify job without a run to verify says so",
     assert.equal(verify.status, "E");
     assert.match(verify.reason, /job "web1" has no finished backup that could be verified/);
   });
+});
+
+test("the end of a job and all that it said come to the database as one", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "basalt-end-"));
+  const file = join(directory, "director.db");
+  const bench = await startBench(WEB1, file);
+  const reader = new Sqlite(file, { readonly: true });
+  try {
+    const { jobs, log } = bench.db;
+    const outside = (sql: string): unknown => reader.prepare(sql).pluck().get();
+    const seen: unknown[] = [];
+    const update = jobs.update.bind(jobs);
+    jobs.update = (jobId, columns) => {
+      update(jobId, columns);
+      if (columns.status !== "T") return;
+      seen.push(log.list(jobId).some(({ text }) => text.includes("Termination:")));
+      seen.push(outside("SELECT count(*) FROM log WHERE text LIKE '%Termination:%'"));
+      seen.push(outside("SELECT status FROM job"));
+    };
+    await bench.run({ job: "web1" });
+    assert.deepEqual(seen, [true, 0, "R"]);
+  } finally {
+    reader.close();
+    await bench.close();
+    rmSync(directory, { recursive: true });
+  }
 });

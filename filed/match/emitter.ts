@@ -2,7 +2,8 @@
  * Rows and states leave in path order although contents are read out of order: entries whose outcome is open take a
  * slot in a bounded queue, and everything behind them waits there.
  */
-import { BlockWriter, type EntryState, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { type EntryState, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 
 /** Slots at most; the walk waits above it. */
 export const MAX_QUEUED = 16_384;

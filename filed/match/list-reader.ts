@@ -1,6 +1,7 @@
 /** One list that storaged streams in path order, a block per credit, read row by row. */
 import { BackupError } from "../../common/errors.js";
-import { openBlock, type Row, readRow } from "../../common/format/row.js";
+import type { Row } from "../../common/format/row.js";
+import { openBlock, readRow } from "../../common/format/row-block.js";
 import type { ByteReader } from "../../common/format/varint.js";
 
 /** Blocks on the way or waiting here, at most. */

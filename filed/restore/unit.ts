@@ -1,7 +1,8 @@
 /** Worker side: carries out one message of the data stream and reports what became of its entries. */
 import { createHash } from "node:crypto";
 import { describeError } from "../../common/errors.js";
-import { decodeBlock, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { unlinkAt } from "../../common/sys/files.js";

@@ -13,7 +13,8 @@
  */
 
 import { DIGEST_BYTES, MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
-import { decodeBlock, type Row, RowFlag } from "../../common/format/row.js";
+import { type Row, RowFlag } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { ByteReader, ByteWriter, GarbledInput } from "../../common/format/varint.js";
 
 export const RestoreKind = {

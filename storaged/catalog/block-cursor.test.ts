@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import Database from "better-sqlite3";
-import { BlockWriter, EntryType, emptyRow } from "../../common/format/row.js";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { Random } from "../../test/helpers/random.js";
 import { BlockCursor, BlockQueries } from "./block-cursor.js";
 import { migrate } from "./schema.js";

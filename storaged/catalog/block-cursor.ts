@@ -4,7 +4,8 @@
  */
 
 import { BackupError } from "../../common/errors.js";
-import { MAX_BLOCK_RAW_BYTES, passRow, type Row, readRow } from "../../common/format/row.js";
+import type { Row } from "../../common/format/row.js";
+import { MAX_BLOCK_RAW_BYTES, passRow, readRow } from "../../common/format/row-block.js";
 import { ByteReader, GarbledInput } from "../../common/format/varint.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { type BlockTable, listNumberSql } from "./list-number.js";

@@ -5,7 +5,8 @@
  */
 
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
-import { BlockWriter, decodeBlock, type Row, RowFlag } from "../../common/format/row.js";
+import { type Row, RowFlag } from "../../common/format/row.js";
+import { BlockWriter, decodeBlock } from "../../common/format/row-block.js";
 import type { BlockSource } from "./lists.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isBelow } from "../../common/format/path.js";
-import { decodeBlock, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { DifferenceBlocks, ListDifference } from "./list-difference.js";
 import { ArrayCursor, OverlayCursor } from "./overlay.js";
 

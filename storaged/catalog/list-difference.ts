@@ -3,7 +3,8 @@
  * are read once, in path order, in bounded steps; memory is one block per layer.
  */
 
-import { BlockWriter, EntryType, emptyRow, type Row, RowFlag, sameRow } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row, RowFlag, sameRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { behindSubtree, type RowCursor } from "./overlay.js";
 
 /** Rows looked at in one step of DifferenceBlocks. */

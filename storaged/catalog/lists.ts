@@ -5,7 +5,8 @@
  */
 
 import { isWithin } from "../../common/format/path.js";
-import { BLOCK_TARGET_ROWS, BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BLOCK_TARGET_ROWS, BlockWriter } from "../../common/format/row-block.js";
 import { BlockCursor, BlockQueries, type BlockRow } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
 import { behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";

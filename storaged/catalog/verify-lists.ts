@@ -5,7 +5,8 @@
  */
 
 import { BackupError } from "../../common/errors.js";
-import { decodeBlock, EntryType } from "../../common/format/row.js";
+import { EntryType } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { LayerQueries } from "./layers.js";
 import { removeBlocks } from "./list-number.js";

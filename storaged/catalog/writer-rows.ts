@@ -1,7 +1,8 @@
 /** A job's rows and state stream, checked and stored on the writing thread. */
 
 import type { Statement } from "better-sqlite3";
-import { decodeBlock, decodeXattrs, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { decodeXattrs, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { PART_BYTES, PartsIdentity } from "../../common/format/content.js";
 import { type FrameEntry, writeEntries } from "../../common/format/frame.js";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { POOL } from "../session/testing.js";
 import { type WriterMethods, writerMethods } from "./catalog-worker.js";
@@ -106,13 +108,18 @@ test("a failed job's frame of many chunks goes in several steps, and what it sto
     assert.deepEqual(db.prepare("SELECT dirty FROM job WHERE id = ?").pluck().get(job), 0);
   }));
 
+/** A job that was deleted: what others may use of it is left. */
+function storeAndDelete(stage: Stage): void {
+  const job = store(stage, 1, "one");
+  commit(stage, job);
+  stage.writer.doom([job]);
+  while (!stage.writer.bury(job));
+}
+
 test("a volume with a frame of many chunks is purged in several steps; a step that fails counts for nothing", () =>
   staged((stage) => {
     const { db, writer, volume } = stage;
-    const job = store(stage, 1, "one");
-    commit(stage, job);
-    writer.doom([job]);
-    while (!writer.bury(job));
+    storeAndDelete(stage);
     // The content that others may use is left.
     assert.deepEqual([count(db, "job"), count(db, "content")], [1, 1]);
     assert.equal(writer.purgeVolume(volume).purged, true);
@@ -131,10 +138,7 @@ test("a volume with a frame of many chunks is purged in several steps; a step th
 test("an end in the middle of a purge: the next process finds the rest, lists of parts included", () =>
   staged((stage) => {
     const { db, writer, volume } = stage;
-    const job = store(stage, 1, "one");
-    commit(stage, job);
-    writer.doom([job]);
-    while (!writer.bury(job));
+    storeAndDelete(stage);
     writer.purgeVolume(volume);
     while (count(db, "chunk") > 0) writer.purgeStep(volume);
     assert.equal(count(db, "content"), 1);
@@ -176,4 +180,23 @@ test("the state stream of an older run goes after the commit of the next one, in
     while (!writer.dropOldStates());
     assert.equal(count(db, "state_block"), 100);
     assert.deepEqual(db.prepare("SELECT has_state FROM job ORDER BY id").pluck().all(), [0, 1, 0]);
+  }));
+
+test("what was found damaged since a job was told that it is known, or stored it, may not be named", () =>
+  staged((stage) => {
+    const { db, writer } = stage;
+    const rows = (name: string): Buffer => {
+      const block = new BlockWriter({ state: false });
+      block.add({ ...emptyRow(name, EntryType.file), size: 10, content: digest(name) });
+      return block.finish();
+    };
+    commit(stage, store(stage, 1, "one"));
+    const job = store(stage, 2, "two");
+    assert.deepEqual([...writer.known(job, digest("one 7"))], [1]);
+    for (const frame of db.prepare<[], number>("SELECT id FROM frame").pluck().all())
+      writer.setDamaged(frame, true);
+    for (const name of ["one 7", "two 7"])
+      assert.throws(() => writer.addRows(job, rows(name)), { code: "CONTENT_GONE" });
+    writer.setDamaged(2, false);
+    writer.addRows(job, rows("two 8"));
   }));

@@ -5,7 +5,8 @@
 
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
-import { decodeBlock, EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { type BlockTable, listNumberSql } from "../catalog/list-number.js";
 import type { Db } from "../catalog/schema.js";

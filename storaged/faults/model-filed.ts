@@ -7,7 +7,6 @@
 import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
 import { partName } from "../../common/format/member.js";
 import {
-  decodeBlock,
   EntryType,
   emptyRow,
   type Row,
@@ -16,6 +15,7 @@ import {
   sameMetadata,
   sameRow,
 } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import {
   BackupKind,
   decodeClaim,

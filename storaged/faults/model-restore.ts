@@ -1,7 +1,8 @@
 /** Restores a job as filed would, into memory: every byte comes from a volume and is checked against its digest. */
 
 import { sha256 } from "../../common/format/content.js";
-import { decodeBlock, EntryType, type Row } from "../../common/format/row.js";
+import { EntryType, type Row } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { decodeData } from "../../proto/data/restore.js";
 import type { Catalog } from "../catalog/catalog.js";

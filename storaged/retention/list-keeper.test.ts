@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { decodeBlock, type Row } from "../../common/format/row.js";
+import type { Row } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { setClock } from "../../common/time.js";
 import { type NearRetention, nearRetention } from "../faults/near-vacuum.js";
 import { Play } from "../faults/play.js";

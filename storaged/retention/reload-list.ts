@@ -6,7 +6,8 @@
 import { MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import { parseMemberName } from "../../common/format/member.js";
 import { keyToPath } from "../../common/format/path.js";
-import { BlockWriter, type Row, RowFlag, sameRow } from "../../common/format/row.js";
+import { type Row, RowFlag, sameRow } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { BlockCursor, BlockQueries } from "../catalog/block-cursor.js";
 import type { Db } from "../catalog/schema.js";

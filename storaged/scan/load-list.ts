@@ -4,7 +4,8 @@
  */
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
-import { BlockWriter, type Row, RowFlag } from "../../common/format/row.js";
+import { type Row, RowFlag } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Db } from "../catalog/schema.js";
 import type { ContentPlace } from "../volume/manifest.js";

@@ -46,7 +46,7 @@ export class ManifestFrames {
 
   /** Numbers of the closing frames of a record, as far as they are there: what it says itself may be anything. */
   #numbersOf(job: number, [first, count]: readonly [number, number]): number[] {
-    return this.#numbers.all(job, first, count === 0 ? Number.MAX_SAFE_INTEGER : first + count - 1);
+    return this.#numbers.all(job, first, first + count - 1);
   }
 
   /**

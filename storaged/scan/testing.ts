@@ -5,14 +5,8 @@ import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { encodePart, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
-import {
-  decodeBlock,
-  EntryType,
-  emptyRow,
-  encodeXattrs,
-  type Row,
-  RowFlag,
-} from "../../common/format/row.js";
+import { EntryType, emptyRow, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { encodeParts } from "../../proto/data/backup.js";
 import { type Db, openForReading } from "../catalog/schema.js";
 import { directoryRow, type FakeFiled, fileRow } from "../session/fake-filed.js";

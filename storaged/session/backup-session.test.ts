@@ -3,7 +3,8 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { sha256 } from "../../common/format/content.js";
-import { decodeBlock, EntryType, emptyRow } from "../../common/format/row.js";
+import { EntryType, emptyRow } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import {
   BackupKind,
   encodeBlock,

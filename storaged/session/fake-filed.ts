@@ -3,7 +3,8 @@
 import { BackupError } from "../../common/errors.js";
 import { sha256 } from "../../common/format/content.js";
 import type { FrameEntry } from "../../common/format/frame.js";
-import { BlockWriter, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { tarHeader, tarPadding } from "../../common/format/tar.js";
 import { Compressor } from "../../common/format/zstd.js";
 import {

@@ -6,7 +6,8 @@
 import Database from "better-sqlite3";
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
-import { BlockWriter, EntryType, type Row, RowFlag, writeRow } from "../../common/format/row.js";
+import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
+import { BlockWriter, writeRow } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { CopyQueries } from "../catalog/copy-queries.js";
 import { LayerQueries } from "../catalog/layers.js";

@@ -1,7 +1,7 @@
 /** Hands a built plan out of its scratch file: blocks, frames in volume order, and what is lost on the way. */
 
 import { keyToPath } from "../../common/format/path.js";
-import { BlockWriter, decodeBlock, readRow } from "../../common/format/row.js";
+import { BlockWriter, decodeBlock, readRow } from "../../common/format/row-block.js";
 import { ByteReader } from "../../common/format/varint.js";
 import { encodeData, type Piece } from "../../proto/data/restore.js";
 import type { Db } from "../catalog/schema.js";

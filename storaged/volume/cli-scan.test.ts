@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -8,7 +8,7 @@ import { EntryType, emptyRow } from "../../common/format/row.js";
 import { lockWorkingDirectory } from "../../common/working-directory.js";
 import { FileStore } from "../store/file-store.js";
 import { runVolumeCommand } from "./cli.js";
-import { TEST_VOLUME, writeVolume } from "./fixture.js";
+import { TEST_VOLUME, writeTestConfig, writeVolume } from "./fixture.js";
 
 async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
   const text = { out: "", err: "" };
@@ -27,13 +27,7 @@ async function run(...args: string[]): Promise<{ status: number; out: string; er
 async function installation(t: TestContext): Promise<{ directory: string; config: string; volume: string }> {
   const directory = mkdtempSync(join(tmpdir(), "basalt-scan-"));
   t.after(() => rmSync(directory, { recursive: true }));
-  const config = join(directory, "storaged.yaml");
-  const tls = "TLS: {CaFile: ca.pem, CertFile: c.pem, KeyFile: k.pem}";
-  writeFileSync(
-    config,
-    `Storage: {Name: sd1, WorkingDirectory: ., ${tls}}\nDirector: {Name: dir}\n` +
-      "Device: {Name: FileDevice, MediaType: File, ArchiveDevice: .}\n",
-  );
+  const config = writeTestConfig(directory);
   const volume = join(directory, TEST_VOLUME);
   const data = Buffer.from("content");
   const row = { ...emptyRow("file", EntryType.file), size: data.length, content: sha256(data) };

@@ -6,7 +6,8 @@
 import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
 import { isBelow } from "../../common/format/path.js";
-import { decodeBlock, decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
+import { decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
 import { ByteWriter, GarbledInput } from "../../common/format/varint.js";
 import { Compressor } from "../../common/format/zstd.js";

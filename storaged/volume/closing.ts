@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { BackupError } from "../../common/errors.js";
 import { DIGEST_BYTES } from "../../common/format/content.js";
 import type { FrameEntry } from "../../common/format/frame.js";
-import { BLOCK_TARGET_ROWS, rowsInBlock } from "../../common/format/row.js";
+import { BLOCK_TARGET_ROWS, rowsInBlock } from "../../common/format/row-block.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import {
   buildFrames,

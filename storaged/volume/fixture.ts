@@ -1,8 +1,11 @@
 /** Volumes for tests, written through the real writer from frames made by common/format. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { FRAME_TARGET_BYTES, sha256 } from "../../common/format/content.js";
 import { type FrameEntry, RecordKind } from "../../common/format/frame.js";
 import { memberName, partName } from "../../common/format/member.js";
-import { BlockWriter, type Row } from "../../common/format/row.js";
+import type { Row } from "../../common/format/row.js";
+import { BlockWriter } from "../../common/format/row-block.js";
 import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
 import { Compressor } from "../../common/format/zstd.js";
 import type { Store } from "../store/store.js";
@@ -156,4 +159,16 @@ function* framesOf(content: TestContent): Generator<BuiltFrame> {
   }
   for (const chunk of content.chunks ?? []) members.push(partMember(TEST_JOB.jobId, chunk));
   if (members.length > 0) yield frameOf(members);
+}
+
+/** Writes a storage daemon's configuration whose volumes lie in the same directory; its path. */
+export function writeTestConfig(directory: string): string {
+  const config = join(directory, "storaged.yaml");
+  const tls = "TLS: {CaFile: ca.pem, CertFile: c.pem, KeyFile: k.pem}";
+  writeFileSync(
+    config,
+    `Storage: {Name: sd1, WorkingDirectory: ., ${tls}}\nDirector: {Name: dir}\n` +
+      "Device: {Name: FileDevice, MediaType: File, ArchiveDevice: .}\n",
+  );
+  return config;
 }

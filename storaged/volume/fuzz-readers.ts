@@ -5,15 +5,8 @@ import { BackupError } from "../../common/errors.js";
 import { MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import { decodeFrameIndex, decodeRecord, RecordKind } from "../../common/format/frame.js";
 import { parseMemberName } from "../../common/format/member.js";
-import {
-  BlockWriter,
-  decodeBlock,
-  decodeXattrs,
-  EntryType,
-  emptyRow,
-  type Row,
-  writeRow,
-} from "../../common/format/row.js";
+import { decodeXattrs, EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { BlockWriter, decodeBlock, writeRow } from "../../common/format/row-block.js";
 import { ByteReader, ByteWriter } from "../../common/format/varint.js";
 import { packageRoot } from "../../common/package.js";
 import { listVolume } from "./cli-list.js";

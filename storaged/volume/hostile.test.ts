@@ -1,6 +1,6 @@
 /** Volumes that somebody made up: what they say must not reach a terminal, a stack, or a loop unchecked. */
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,7 +10,7 @@ import { EntryType, emptyRow } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { FileStore } from "../store/file-store.js";
 import { printable, runVolumeCommand } from "./cli.js";
-import { TEST_JOB, TEST_UUID, TEST_VOLUME, writeVolume } from "./fixture.js";
+import { TEST_JOB, TEST_UUID, TEST_VOLUME, writeTestConfig, writeVolume } from "./fixture.js";
 import { parseObject, uuidBytes } from "./json.js";
 import { parseRowLine } from "./manifest-line.js";
 import { decodeJobEnd } from "./records.js";
@@ -61,13 +61,7 @@ test("a job that lies over itself, counts without end and text that goes too dee
   const other = { ...END, job: `x${ESCAPE}\nAll is well`, parents: [TEST_UUID] };
   const records = [record(RecordKind.jobBegin, deep(200_000)), record(RecordKind.jobEnd, other)];
   const { directory, volume } = await made(t, ...records);
-  const config = join(directory, "storaged.yaml");
-  const tls = "TLS: {CaFile: ca.pem, CertFile: c.pem, KeyFile: k.pem}";
-  writeFileSync(
-    config,
-    `Storage: {Name: sd1, WorkingDirectory: ., ${tls}}\nDirector: {Name: dir}\n` +
-      "Device: {Name: FileDevice, MediaType: File, ArchiveDevice: .}\n",
-  );
+  const config = writeTestConfig(directory);
   const { status, text } = await run("scan", volume, "-c", config);
   assert.equal(status, 3, text);
   assert.match(text, /job record is nested too deeply/);

@@ -138,7 +138,7 @@ export class Survey {
         "SELECT DISTINCT sequence FROM frame WHERE job = ? AND sequence BETWEEN ? AND ? AND entries = 0 ORDER BY 1",
       )
       .pluck()
-      .all(uuidBytes(jobUuid), first, count === 0 ? Number.MAX_SAFE_INTEGER : first + count - 1);
+      .all(uuidBytes(jobUuid), first, first + count - 1);
   }
 
   /** Copies of one frame of a job; all are equal. */
