@@ -3,7 +3,7 @@ import { closeSync, openSync, truncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
-import { decodeBlock } from "../../common/format/row.js";
+import { decodeBlock } from "../../common/format/row-block.js";
 import { createLog } from "../../common/log.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { BackupKind, decodeParts, encodeClaim, encodeJson } from "../../proto/data/backup.js";
