@@ -39,6 +39,29 @@ test("cuts are frozen: changing them would end the finding of content stored bef
 });
 const FROZEN_CUTS = "d62520add0bcf766b213371b10f911463b278dbc44ffdf6e2902d53ddfd1a013";
 
+test("cuts are those of the plain definition, wherever in memory the bytes lie", () => {
+  const gear = Array.from({ length: 256 }, (_, i) =>
+    createHash("sha256").update(`basalt gear 1 ${i}`).digest().readInt32LE(0),
+  );
+  const plain = (bytes: Uint8Array, start: number, end: number): number => {
+    if (end - start <= CHUNK_MIN_BYTES) return end;
+    const limit = Math.min(end, start + CHUNK_MAX_BYTES);
+    let roll = 0;
+    for (let at = start + CHUNK_MIN_BYTES; at < limit; at++) {
+      roll = ((roll << 1) + gear[bytes[at]!]!) | 0;
+      if (roll >>> (at < start + 128 * 1024 ? 14 : 17) === 0) return at + 1;
+    }
+    return limit;
+  };
+  const random = new Random(8);
+  for (let round = 0; round < 60; round++) {
+    const start = random.below(DATA.length - CHUNK_MAX_BYTES);
+    const end = start + random.below(CHUNK_MAX_BYTES) + 1;
+    const bytes = DATA.subarray(random.below(8));
+    assert.equal(findCut(bytes, start, end - 8), plain(bytes, start, end - 8), `${start} ${end}`);
+  }
+});
+
 test("inserted bytes move cuts only near them", () => {
   const before = cuts(DATA);
   const changed = Buffer.concat([

@@ -5,7 +5,8 @@
  * list of parts; its identity is SHA-256 over PARTS_DOMAIN followed by, per part, u32le length and 32 bytes of
  * digest. A run of zeros is a part with the all-zero digest: nothing is stored for it.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash } from "node:crypto";
+import { endianness } from "node:os";
 
 /** Files up to this size are one chunk. */
 export const MAX_WHOLE_BYTES = 1024 * 1024;
@@ -26,7 +27,7 @@ export const PART_BYTES = 36;
 const PARTS_DOMAIN = "basalt parts 1\n";
 
 export function sha256(bytes: Uint8Array): Buffer {
-  return createHash("sha256").update(bytes).digest();
+  return hash("sha256", bytes, "buffer");
 }
 
 /** Incremental identity of a parts list. Feed encoded parts (PART_BYTES each) in order. */
@@ -69,15 +70,47 @@ export function findCut(bytes: Uint8Array, start: number, end: number): number {
   if (available <= CHUNK_MIN_BYTES) return end;
   const limit = start + Math.min(available, CHUNK_MAX_BYTES);
   const mean = Math.min(limit, start + CHUNK_MEAN_BYTES);
-  let roll = 0;
-  let at = start + CHUNK_MIN_BYTES;
-  for (; at < mean; at++) {
+  const before = scan(bytes, { start: start + CHUNK_MIN_BYTES, end: mean, roll: 0, mask: MASK_STRICT });
+  if (before.found) return before.at;
+  return scan(bytes, { start: mean, end: limit, roll: before.roll, mask: MASK_LOOSE }).at;
+}
+
+interface Scan {
+  start: number;
+  end: number;
+  /** Rolling value before `start`. */
+  roll: number;
+  mask: number;
+}
+
+const LITTLE_ENDIAN = endianness() === "LE";
+const NO_WORDS = new Int32Array(0);
+
+/** Rolls until a cut (`at` is behind it) or the end. Four bytes a step: an access to memory costs more than the sum. */
+function scan(bytes: Uint8Array, { start, end, roll, mask }: Scan) {
+  const toWord = Math.min(end - start, -(bytes.byteOffset + start) & 3);
+  const head = start + toWord;
+  const count = LITTLE_ENDIAN ? (end - head) >> 2 : 0;
+  const words = count === 0 ? NO_WORDS : new Int32Array(bytes.buffer, bytes.byteOffset + head, count);
+  let at = start;
+  for (; at < head; at++) {
     roll = ((roll << 1) + GEAR[bytes[at]!]!) | 0;
-    if ((roll & MASK_STRICT) === 0) return at + 1;
+    if ((roll & mask) === 0) return { found: true, at: at + 1, roll };
   }
-  for (; at < limit; at++) {
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const first = ((roll << 1) + GEAR[word & 255]!) | 0;
+    const second = ((first << 1) + GEAR[(word >>> 8) & 255]!) | 0;
+    const third = ((second << 1) + GEAR[(word >>> 16) & 255]!) | 0;
+    roll = ((third << 1) + GEAR[word >>> 24]!) | 0;
+    if ((first & mask) === 0) return { found: true, at: head + i * 4 + 1, roll };
+    if ((second & mask) === 0) return { found: true, at: head + i * 4 + 2, roll };
+    if ((third & mask) === 0) return { found: true, at: head + i * 4 + 3, roll };
+    if ((roll & mask) === 0) return { found: true, at: head + i * 4 + 4, roll };
+  }
+  for (at = head + words.length * 4; at < end; at++) {
     roll = ((roll << 1) + GEAR[bytes[at]!]!) | 0;
-    if ((roll & MASK_LOOSE) === 0) return at + 1;
+    if ((roll & mask) === 0) return { found: true, at: at + 1, roll };
   }
-  return limit;
+  return { found: false, at: end, roll };
 }

@@ -10,29 +10,39 @@ import { ByteWriter } from "../../common/format/varint.js";
 import { compressBound } from "../../common/format/zstd.js";
 import { BackupKind } from "../../proto/data/backup.js";
 import { compressFrame } from "./compression.js";
+import type { FrameSlots } from "./frame-slots.js";
 
 /** A header with more attributes than this goes without them: the row has them, and a frame's size is limited. */
 const MAX_HEADER_BYTES = 512 * 1024;
 /** Room behind the target for the member that crosses it. */
 const RAW_BYTES = FRAME_TARGET_BYTES + MAX_WHOLE_BYTES + MAX_HEADER_BYTES;
 
+/** A member takes at least a header and a block of data; its entry in a message at most so many bytes. */
+const MIN_MEMBER_BYTES = 1024;
+const ENTRY_BYTES = 48;
+/** Room for the largest `frame` message. */
+export const FRAME_SLOT_BYTES =
+  compressBound(RAW_BYTES) + Math.ceil(RAW_BYTES / MIN_MEMBER_BYTES) * ENTRY_BYTES + 64;
+
 export interface EmittedFrame {
-  /** A whole `frame` message in memory of its own. */
-  message: Uint8Array<ArrayBuffer>;
+  /** The slot in which a whole `frame` message lies, from its beginning. */
+  slot: number;
+  length: number;
   completes: number[];
 }
 
 export class Framer {
-  readonly #emit: (frame: EmittedFrame) => Promise<void>;
+  readonly #emit: (frame: EmittedFrame) => void;
+  readonly #slots: FrameSlots;
   readonly #raw = Buffer.allocUnsafeSlow(RAW_BYTES);
-  readonly #packed = Buffer.allocUnsafeSlow(compressBound(RAW_BYTES));
   readonly #head = new ByteWriter(128 * 1024);
   #entries: FrameEntry[] = [];
   #completes: number[] = [];
   #length = 0;
   #code = 0;
 
-  constructor(emit: (frame: EmittedFrame) => Promise<void>) {
+  constructor(slots: FrameSlots, emit: (frame: EmittedFrame) => void) {
+    this.#slots = slots;
     this.#emit = emit;
   }
 
@@ -64,20 +74,20 @@ export class Framer {
 
   async flush(): Promise<void> {
     if (this.#length === 0) return;
-    const length = compressFrame(this.#packed, this.#raw.subarray(0, this.#length), this.#code);
-    // The same bytes as encodeFrame's, without its copy.
+    const { slot, bytes } = await this.#slots.take();
+    // The same bytes as encodeFrame's, made where they will be sent from.
     this.#head.clear();
     this.#head.u8(BackupKind.frame);
     this.#head.uint(this.#length);
     writeEntries(this.#head, this.#entries);
     const head = this.#head.bytes();
-    const message = new Uint8Array(head.length + length);
-    message.set(head);
-    message.set(this.#packed.subarray(0, length), head.length);
+    bytes.set(head);
+    const raw = this.#raw.subarray(0, this.#length);
+    const length = head.length + compressFrame(bytes.subarray(head.length), raw, this.#code);
     const completes = this.#completes;
     this.#entries = [];
     this.#completes = [];
     this.#length = 0;
-    await this.#emit({ message, completes });
+    this.#emit({ slot, length, completes });
   }
 }

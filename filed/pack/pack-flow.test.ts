@@ -98,9 +98,9 @@ test("compression by file: each level in frames of its own", async () => {
   for (const compression of ["none", "fast", "auto", 9] as const) {
     writeFileSync(`${top}/level`, text);
     const store = new FakeStore();
-    const send = async (message: Buffer): Promise<void> => {
+    const send = async (message: Buffer, onSent?: () => void): Promise<void> => {
       lengths.push(message.length);
-      await store.send(message);
+      await store.send(message, onSent);
     };
     const { pool } = start({ send }, store);
     const identity = { ...newStat(), size: text.length };

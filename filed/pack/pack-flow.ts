@@ -10,10 +10,16 @@ import { chunksOf, encodeChunks, type LargeFile, type Window } from "./large-fil
 import { type FromWorker, WINDOW_BYTES, type WindowReply } from "./protocol.js";
 import type { PackThread, Threads } from "./threads.js";
 
+/**
+ * Sends one message of the backup stream; resolves when there is room for another. With `onSent` the bytes are the
+ * caller's again as soon as that was called; without, they belong to the stream.
+ */
+export type Send = (message: Buffer, onSent?: () => void) => Promise<void>;
+
 /** What the pool does for its units. */
 export interface FlowOwner {
   selfContained: boolean;
-  send: (message: Buffer) => Promise<void>;
+  send: Send;
   claim: (digests: Buffer) => Promise<Buffer>;
   /** A read unit is back, start others. `expected`: what was paid for it. (Default: a window's) */
   readDone: (bytesRead: number, expected?: number) => void;
@@ -125,9 +131,9 @@ export class PackFlow {
       case "frame": {
         thread.open = false;
         thread.openTicks = 0;
-        const { buffer, byteOffset, length } = message.message;
-        await this.#owner.send(Buffer.from(buffer, byteOffset, length));
-        this.#threads.post(thread, { kind: "frameTaken" });
+        const { slot, length } = message;
+        const onSent = (): void => this.#threads.post(thread, { kind: "frameTaken", slot });
+        await this.#owner.send(thread.frames[slot]!.subarray(0, length), onSent);
         for (const unit of message.completes) await this.#complete(unit);
         return;
       }

@@ -9,21 +9,15 @@ import { ImageSource } from "../image/image-source.js";
 import { readImageWindow } from "../image/read-window.js";
 import { parseIoNice, setIoNice, setNice } from "../sys/priority.js";
 import { levelCode } from "./compression.js";
+import { FrameSlots } from "./frame-slots.js";
 import { Framer } from "./framer.js";
-import {
-  FRAMES_IN_FLIGHT,
-  type FromWorker,
-  readResult,
-  SLOT_BYTES,
-  type ToWorker,
-  type WorkerData,
-} from "./protocol.js";
+import { type FromWorker, readResult, SLOT_BYTES, type ToWorker, type WorkerData } from "./protocol.js";
 import { LargeReader } from "./read-large.js";
 import { readBatch } from "./read-small.js";
 import { readTask, type WorkerTask } from "./task.js";
 
 const port = parentPort!;
-const { slots, jobId, windowBytes, nice, ioNice } = workerData as WorkerData;
+const { slots, frames, jobId, windowBytes, nice, ioNice } = workerData as WorkerData;
 // Every thread finds the same beginning: the memory is the same.
 const memory = slots.map((slot) => aligned(slot, SLOT_BYTES));
 
@@ -36,18 +30,12 @@ const batches = new Map<number, HeldBatch>();
 const files = new Map<number, LargeReader>();
 const images = new Map<number, ImageSource>();
 
-let frameCredits = FRAMES_IN_FLIGHT;
-let creditWaiter: (() => void) | undefined;
-
-function post(message: FromWorker, transfer: ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
+function post(message: FromWorker): void {
+  port.postMessage(message);
 }
 
-const framer = new Framer(async ({ message, completes }) => {
-  while (frameCredits === 0) await new Promise<void>((resolve) => (creditWaiter = resolve));
-  frameCredits--;
-  post({ kind: "frame", message, completes }, [message.buffer]);
-});
+const frameSlots = new FrameSlots(frames);
+const framer = new Framer(frameSlots, (frame) => post({ kind: "frame", ...frame }));
 
 function takeBatch(request: Extract<ToWorker, { kind: "batch" }>): void {
   const reader = new ByteReader(
@@ -177,14 +165,12 @@ function applyPriority(): void {
   }
 }
 
-// Units run one after the other in the order of arrival; only returned credits are noticed at once.
+// Units run one after the other in the order of arrival; only returned slots are noticed at once.
 let leaving = false;
 let queue: Promise<void> = Promise.resolve();
 port.on("message", (message: ToWorker) => {
   if (message.kind === "frameTaken") {
-    frameCredits++;
-    creditWaiter?.();
-    creditWaiter = undefined;
+    frameSlots.giveBack(message.slot);
     return;
   }
   if (message.kind === "exit") {

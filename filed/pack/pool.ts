@@ -6,7 +6,7 @@
  * slots bound the bytes, MAX_PENDING the tasks. Content always precedes the `onDone` that names it.
  */
 import { pendingOf } from "./batch.js";
-import { PackFlow } from "./pack-flow.js";
+import { PackFlow, type Send } from "./pack-flow.js";
 import { WINDOW_BYTES } from "./protocol.js";
 import { ReadQueue } from "./read-queue.js";
 import type { PackTask } from "./task.js";
@@ -30,8 +30,7 @@ export interface PackPoolOptions {
   jobId: number;
   /** Store every file up to MAX_WHOLE_BYTES as a member of its own, without asking. */
   selfContained: boolean;
-  /** Sends one message of the backup stream, which then belongs to the stream. */
-  send: (message: Buffer) => Promise<void>;
+  send: Send;
   /** Asks storaged about digests (32 bytes each); one byte per digest comes back, 1 for known. */
   claim: (digests: Buffer) => Promise<Buffer>;
   /** A limit on reading, see ReadLimit. (Default: none) */

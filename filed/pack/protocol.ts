@@ -3,8 +3,7 @@
  *
  * Raw bytes stay in slots: SharedArrayBuffers that every worker sees. A read unit fills one slot; after storaged
  * said which digests it knows, a pack unit (of any worker) copies the others out of the slot into frames. Then the
- * slot is free again. Finished frames are moved to the main thread, each worker having at most
- * FRAMES_IN_FLIGHT of them outstanding.
+ * slot is free again. Finished frames lie in FRAMES_PER_WORKER further slots of each worker until they were sent.
  */
 import { CHUNK_MAX_BYTES } from "../../common/format/content.js";
 import type { ImagePlan } from "../image/image-source.js";
@@ -17,7 +16,7 @@ export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
 /** Direct reads want memory at a multiple of this; a slot's memory has so much more to begin there. */
 export const SLOT_ALIGN_BYTES = 4096;
 export const SLOTS_PER_WORKER = 3;
-export const FRAMES_IN_FLIGHT = 3;
+export const FRAMES_PER_WORKER = 4;
 
 /** A batch of small files is closed at either of these. */
 export const BATCH_BYTES = 2 * 1024 * 1024;
@@ -25,6 +24,8 @@ export const BATCH_FILES = 512;
 
 export interface WorkerData {
   slots: SharedArrayBuffer[];
+  /** For this thread's finished frames, FRAME_SLOT_BYTES each. */
+  frames: SharedArrayBuffer[];
   jobId: number;
   /** Bytes newly read per window, at most WINDOW_BYTES: fewer under a read limit. */
   windowBytes: number;
@@ -51,8 +52,8 @@ export type ToWorker =
   | { kind: "flush" }
   /** Drop what is waiting and end. */
   | { kind: "exit" }
-  /** The main thread has sent one of this worker's frames. */
-  | { kind: "frameTaken" };
+  /** One of this worker's frames was sent: its slot is free. */
+  | { kind: "frameTaken"; slot: number };
 
 export type FromWorker =
   /** Something for the log. */
@@ -62,8 +63,8 @@ export type FromWorker =
   | { kind: "imagePlanned"; file: number; plan: ImagePlan }
   /** The slot's bytes are copied into a frame that is not emitted yet. */
   | { kind: "packed"; unit: number }
-  /** A complete `frame` message of the backup stream; `completes` lists the units that are wholly out with it. */
-  | { kind: "frame"; message: Uint8Array; completes: number[] };
+  /** A slot holds a `frame` message of the backup stream; `completes` lists the units that are wholly out with it. */
+  | { kind: "frame"; slot: number; length: number; completes: number[] };
 
 export interface WindowReply {
   /** After anything but `more` the file is closed. small: it is one chunk now, and was not to be read by force. */

@@ -22,10 +22,14 @@ export class FakeStore {
   claims = 0;
   forget = false;
 
-  send = async (message: Buffer): Promise<void> => {
+  send = async (message: Buffer, onSent?: () => void): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));
-    if (message[0] === BackupKind.frame) this.#frame(message);
-    else if (message[0] === BackupKind.parts) this.#parts(message);
+    if (message[0] === BackupKind.frame) {
+      this.#frame(message);
+      // Nobody may look at it any more.
+      message.fill(0xee);
+      onSent?.();
+    } else if (message[0] === BackupKind.parts) this.#parts(message);
     else assert.fail(`unexpected message ${message[0]}`);
   };
 

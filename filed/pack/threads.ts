@@ -2,7 +2,9 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { endWorker } from "../sys/end-worker.js";
+import { FRAME_SLOT_BYTES } from "./framer.js";
 import {
+  FRAMES_PER_WORKER,
   type FromWorker,
   SLOT_ALIGN_BYTES,
   SLOT_BYTES,
@@ -19,6 +21,8 @@ const READS_PER_WORKER = 2;
 
 export interface PackThread {
   readonly worker: Worker;
+  /** Its finished frames, until they were sent. */
+  readonly frames: readonly Buffer[];
   /** Read units posted and not answered. */
   reads: number;
   /** Bytes of all units posted and not answered, packing counted as the heavier part. */
@@ -35,7 +39,7 @@ export function defaultWorkers(): number {
   return Math.min(Math.max(availableParallelism(), 2), 4);
 }
 
-export interface ThreadsOptions extends Omit<WorkerData, "slots"> {
+export interface ThreadsOptions extends Omit<WorkerData, "slots" | "frames"> {
   count: number;
   onMessage: (thread: PackThread, message: FromWorker) => void;
   onError: (error: Error) => void;
@@ -55,10 +59,12 @@ export class Threads {
       () => new SharedArrayBuffer(SLOT_BYTES + SLOT_ALIGN_BYTES),
     );
     this.#free = this.#slots.map((_, index) => index);
-    const workerData: WorkerData = { ...common, slots: this.#slots };
     for (let i = 0; i < count; i++) {
+      const frames = Array.from({ length: FRAMES_PER_WORKER }, () => new SharedArrayBuffer(FRAME_SLOT_BYTES));
+      const workerData: WorkerData = { ...common, slots: this.#slots, frames };
       const worker = new Worker(new URL("./pack-worker.js", import.meta.url), { workerData, resourceLimits });
-      const thread: PackThread = { worker, reads: 0, load: 0, files: 0, open: false, openTicks: 0 };
+      const idle = { reads: 0, load: 0, files: 0, open: false, openTicks: 0 };
+      const thread: PackThread = { worker, frames: frames.map((slot) => Buffer.from(slot)), ...idle };
       worker.on("message", (message: FromWorker) => onMessage(thread, message));
       worker.on("error", onError);
       worker.on("exit", (status) => onError(new Error(`a pack thread ended by itself (${status})`)));

@@ -45,16 +45,13 @@ export class RestoreCrew {
   readonly #stop = new SharedArrayBuffer(4);
   readonly #devices = new SharedArrayBuffer(DEVICE_TABLE_BYTES);
   #failure: { error: unknown } | undefined;
-  #rejectFailed: (error: unknown) => void = () => undefined;
-  /** Rejects when the crew fails. */
-  readonly #failed = new Promise<never>((_, reject) => (this.#rejectFailed = reject));
+  /** Who waits for something that a failure ends. */
+  readonly #rejects = new Set<(error: unknown) => void>();
   #waiters: (() => void)[] = [];
   readonly #abort = (): void => this.#fail(this.#options.signal.reason);
 
   constructor(options: CrewOptions) {
     this.#options = options;
-    // Nobody may be waiting at the moment of a failure.
-    this.#failed.catch(() => undefined);
     const { baseFd, where, targetIsNew, allowed, replace, reportFiles } = options;
     const count = options.workers ?? Math.min(Math.max(availableParallelism(), 2), 4);
     const slots = Array.from({ length: count * UNITS_PER_WORKER }, () => new SharedArrayBuffer(SLOT_BYTES));
@@ -116,12 +113,24 @@ export class RestoreCrew {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
     Atomics.store(new Int32Array(this.#stop), 0, 1);
-    this.#rejectFailed(error);
+    for (const reject of this.#rejects) reject(error);
+    this.#rejects.clear();
   }
 
-  /** The promise's outcome, or the crew's failure if that comes first. */
+  /**
+   * The promise's outcome, or the crew's failure if that comes first. Not Promise.race: what is raced again and again
+   * against one promise that lasts stays in memory as long as that one, here all messages of the restore.
+   */
   orFailure<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.#failed]);
+    if (this.#failure !== undefined) {
+      promise.catch(() => undefined);
+      return Promise.reject(this.#failure.error);
+    }
+    return new Promise((resolve, reject) => {
+      this.#rejects.add(reject);
+      const settle = (): void => void this.#rejects.delete(reject);
+      promise.finally(settle).then(resolve, reject);
+    });
   }
 
   #change(): Promise<void> {

@@ -22,6 +22,7 @@ export class Reporter {
   readonly #allowed: readonly string[] | undefined;
   #report = emptyReport();
   #current = "";
+  #last: string | undefined;
 
   constructor(options: { where: string; reportFiles: boolean; allowed: readonly string[] | undefined }) {
     this.#where = options.where;
@@ -32,6 +33,8 @@ export class Reporter {
   /** The report so far; a new one begins. */
   take(): UnitReport {
     const report = this.#report;
+    if (this.#last !== undefined) report.path = this.#path(this.#last);
+    this.#last = undefined;
     this.#report = emptyReport();
     return report;
   }
@@ -86,8 +89,8 @@ export class Reporter {
     const report = this.#report;
     report.files++;
     if (row.type === EntryType.file) report.bytes += row.size;
-    report.path = this.#path(row.key);
-    if (this.#reportFiles) report.restored.push(report.path);
+    this.#last = row.key;
+    if (this.#reportFiles) report.restored.push(this.#path(row.key));
   }
 
   #failed(row: Row, text: string): void {

@@ -130,11 +130,11 @@ export class BackupLink {
     this.#claimTurns.shift()?.();
   }
 
-  /** @throws BackupError when the stream is broken */
-  async send(message: Buffer): Promise<void> {
+  /** As DataStream's. @throws BackupError when the stream is broken */
+  async send(message: Buffer, onSent?: () => void): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (message[0] === BackupKind.frame) this.bytesSent += message.length;
-    await this.#stream.send(message);
+    await this.#stream.send(message, onSent);
   }
 
   readonly sendRows = (block: Buffer): Promise<void> => this.send(encodeBlock(BackupKind.rows, block));

@@ -181,7 +181,7 @@ export class BackupSession extends JobSession {
       workers: this.deps.config().workerThreads,
       jobId: start.jobId,
       selfContained: start.selfContained,
-      send: only ? async () => undefined : (message) => link.send(message),
+      send: only ? async (_, onSent) => onSent?.() : (message, onSent) => link.send(message, onSent),
       claim: only ? async (digests) => Buffer.alloc(digests.length / DIGEST_BYTES, 1) : link.claim,
       throttle: limit,
       signal: this.signal,

@@ -4,10 +4,11 @@ import { rpcError } from "./status.js";
 
 export interface DataStream {
   /**
-   * Sends one message. Resolves when the transport has room for more; do not change the buffer afterwards.
-   * @throws BackupError when the stream is broken.
+   * Sends one message. Resolves when the transport has room for more. `onSent` is called when the message has left
+   * and the buffer may be used again; until then, and without one for ever, it must not be changed. A stream that
+   * breaks does not call it. @throws BackupError when the stream is broken.
    */
-  send(message: Buffer): Promise<void>;
+  send(message: Buffer, onSent?: () => void): Promise<void>;
   /** Messages of the peer; reading slowly slows the peer. Throws BackupError when the stream breaks. */
   readonly incoming: AsyncIterable<Buffer>;
   /** No more messages from this side; resolves when what was sent has left. */
@@ -47,10 +48,15 @@ export function dataStream(call: Duplex, abort: (error?: Error) => void): DataSt
 
   return {
     signal: controller.signal,
-    send(message) {
+    send(message, onSent) {
       if (broken !== undefined) return Promise.reject(broken);
-      outstanding += message.length;
-      call.write(message, (error?: Error | null) => (error ? fail(rpcError(error)) : sent(message.length)));
+      const { length } = message;
+      outstanding += length;
+      call.write(message, (error?: Error | null) => {
+        if (error) return fail(rpcError(error));
+        sent(length);
+        onSent?.();
+      });
       if (outstanding < OUTSTANDING_BYTES) return Promise.resolve();
       return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
     },
