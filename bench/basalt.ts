@@ -110,11 +110,10 @@ export class Basalt implements Peer {
       ...this.#options.job,
     };
     const level = this.#level(machine);
-    const options = { Compression: "fast", OneFS: "no", Sparse: "yes" };
     const include =
       kind === "tree"
-        ? { Root: tree, File: ["/"], Options: [options] }
-        : { Image: [join(tree, IMAGE_NAME)], Options: [{ Compression: "fast" }] };
+        ? { Root: tree, File: ["/"], Options: [{ OneFS: "no", Sparse: "yes" }] }
+        : { Image: [join(tree, IMAGE_NAME)] };
     await this.#running.writeResources(name, {
       Job: [{ ...job, ...level }],
       FileSet: [{ Name: name, Include: [include] }],
@@ -206,7 +205,7 @@ export function basaltKind(options: BasaltOptions = {}): PeerKind {
     name: options.name ?? "basalt",
     async describe() {
       const version = await programVersion("node", ["--version"]);
-      return `basalt on node ${version}; zstd fast, Base jobs, mutual TLS`;
+      return `basalt on node ${version}; compression auto (zstd 1), Base jobs, mutual TLS`;
     },
     create: (dir) => new Basalt(dir, options),
   };

@@ -34,6 +34,8 @@ export interface Setting {
 }
 
 const open = new Set<Peer>();
+/** Removed when all tools have restored: ext4 takes inodes that are free for less than minutes only after a long search. */
+const restoredTrees = new Set<string>();
 
 /** Ends all tools. */
 export async function closeAll(): Promise<void> {
@@ -105,6 +107,8 @@ export async function withPeers(
     await action([...peers.slice(turn), ...peers.slice(0, turn)]);
   } finally {
     await closeAll();
+    for (const tree of restoredTrees) await removeTree(tree);
+    restoredTrees.clear();
   }
   // What failed can be looked at until the next run.
   if (setting.failures.length === 0) for (const dir of dirs) await clear(dir);
@@ -120,25 +124,22 @@ export async function warm({ tree }: Machine): Promise<void> {
   await runProgram("sh", ["-c", 'tar -cSf - -C "$1" . | cat >/dev/null', "sh", tree]);
 }
 
-/** Restores, compares with the source, and removes what was restored. Differences are listed in `work`. */
+/** Restores and compares with the source. Differences are listed in `work`. */
 export async function restoreAndCompare(
   setting: Setting,
   peer: Peer,
   machine: Machine,
 ): Promise<(Cost & { differences: number }) | undefined> {
   const dest = join(setting.dir, "work", `restored-${peer.name.replace(/\W+/g, "-")}`);
-  try {
-    const cost = await peer.restore(machine, dest);
-    if (cost === undefined) return undefined;
-    const found = await (machine.kind === "tree" ? differencesOfTrees : differencesOfImages)(
-      machine.tree,
-      cost.restored,
-    );
-    writeFileSync(`${dest}.differences`, found.map((line) => `${line}\n`).join(""));
-    return { ...cost, differences: found.length };
-  } finally {
-    await removeTree(dest);
-  }
+  restoredTrees.add(dest);
+  const cost = await peer.restore(machine, dest);
+  if (cost === undefined) return undefined;
+  const found = await (machine.kind === "tree" ? differencesOfTrees : differencesOfImages)(
+    machine.tree,
+    cost.restored,
+  );
+  writeFileSync(`${dest}.differences`, found.map((line) => `${line}\n`).join(""));
+  return { ...cost, differences: found.length };
 }
 
 function differencesOfTrees(source: string, restored: string): Promise<string[]> {
