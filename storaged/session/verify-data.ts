@@ -3,11 +3,10 @@
  * digests. The plan of a restore says what that is, so that memory does not grow with the number of files.
  */
 
-import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
+import { MAX_FRAME_RAW_BYTES, sha256 } from "../../common/format/content.js";
 import { displayPath, keyToPath } from "../../common/format/path.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { decodeData, type Piece, type RestoreData } from "../../proto/data/restore.js";
@@ -148,7 +147,7 @@ class DataCheck {
     }
     for (const piece of wanted.pieces) {
       const data = raw.subarray(piece.frameOffset, piece.frameOffset + piece.length);
-      if (createHash("sha256").update(data).digest().equals(piece.digest)) continue;
+      if (sha256(data).equals(piece.digest)) continue;
       await this.#lost(keyToPath(wanted.rows[piece.row]!.key), "its content has another digest");
     }
   }
