@@ -1,8 +1,10 @@
 /** The console's configuration: which director to talk to, and as whom. */
 
+import type { Diagnostics } from "../common/config/diagnostics.js";
 import { type Loaded, loadConfig } from "../common/config/load.js";
 import { address, DAEMON_NO_EFFECT, tls, toTlsFiles } from "../common/config/parts.js";
 import { readResources, requireDirectives, resourceName } from "../common/config/resources.js";
+import type { ConfigSource } from "../common/config/source.js";
 import { type BlockSpec, duration, port } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 
@@ -47,23 +49,29 @@ const KINDS = { Director: DIRECTOR_SPEC, Console: CONSOLE_SPEC };
 
 /** Loads console.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadConsoleConfig(file: string): ConsoleConfig {
-  return loadConfig(file, (source, diagnostics) => {
-    const raw = readResources(source, KINDS, diagnostics);
-    const directors = [...raw.Director.values()].map((director) => {
-      requireDirectives(director, ["address"], diagnostics);
-      const { values, name } = director;
-      return {
-        name,
-        address: values.address ?? "",
-        port: values.port ?? 9101,
-        tls: toTlsFiles(director, values.tls, diagnostics),
-        connectTimeoutSec: values.connectTimeout ?? 30,
-      };
-    });
-    if (directors.length === 0) {
-      diagnostics.error({ file, line: 0, column: 0 }, "the resource Director is missing");
-      return undefined;
-    }
-    return { directors, name: raw.Console.keys().next().value };
+  return loadConfig(file, buildConsoleConfig);
+}
+
+/** The configuration of entries from wherever; what is wrong is reported. */
+export function buildConsoleConfig(
+  source: ConfigSource,
+  diagnostics: Diagnostics,
+): Omit<ConsoleConfig, keyof Loaded> | undefined {
+  const raw = readResources(source, KINDS, diagnostics);
+  const directors = [...raw.Director.values()].map((director) => {
+    requireDirectives(director, ["address"], diagnostics);
+    const { values, name } = director;
+    return {
+      name,
+      address: values.address ?? "",
+      port: values.port ?? 9101,
+      tls: toTlsFiles(director, values.tls, diagnostics),
+      connectTimeoutSec: values.connectTimeout ?? 30,
+    };
   });
+  if (directors.length === 0) {
+    diagnostics.error({ file: source.file, line: 0, column: 0 }, "the resource Director is missing");
+    return undefined;
+  }
+  return { directors, name: raw.Console.keys().next().value };
 }

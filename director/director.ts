@@ -13,6 +13,7 @@ import type { Daemons } from "./daemons/daemons.js";
 import type { DirectorDb } from "./db/database.js";
 import type { JobServices } from "./job/job-run.js";
 import type { LiveJob } from "./job/live-job.js";
+import { mailed } from "./job/mailed.js";
 import { makePlan } from "./job/plan.js";
 import { JobRegister } from "./job/register.js";
 import type { JobId, JobPlan, RunRequest } from "./job/request.js";
@@ -81,7 +82,7 @@ export class Director {
     this.#register = new JobRegister(options.db);
     this.#jobIds = new JobIds(options.db, options.daemons, () => this.#config);
     this.queue = new JobQueue({
-      run: (live) => this.#carry(live),
+      run: (live) => mailed(this.messages, live, () => this.#carry(live)),
       directorLimit: () => this.#config.director.maximumConcurrentJobs,
       record: (jobId) => this.db.jobs.get(jobId),
       log: options.log.child({ scope: "queue" }),
@@ -187,6 +188,7 @@ export class Director {
     }
     this.#scheduler.replan();
     this.queue.changed();
+    this.messages.retryNow();
     this.#greetStorages();
     return { ok: true, errors: [] };
   }

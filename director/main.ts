@@ -65,8 +65,10 @@ async function open(
     const used = current().director.messages;
     return used === undefined ? undefined : current().messages.get(used);
   };
-  const messages = new MessageCenter({ db, name, log, daemonMessages });
-  closers.push(() => messages.flush());
+  const resource = (used: string) => current().messages.get(used);
+  const clientAddress = (client: string) => current().clients.get(client)?.address;
+  const messages = new MessageCenter({ db, name, log, daemonMessages, resource, clientAddress });
+  closers.push(() => messages.close());
   const warn = (text: string): void => {
     log.warn(text);
     messages.daemon("warning", text);
@@ -84,6 +86,7 @@ async function open(
   addDirectorService(server, { director, version, log: log.child({ scope: "console" }), onPeer });
   const bound = await server.listen(address, port);
   closers.push(() => server.close(GRACE_MS));
+  messages.start();
   director.start();
   closers.push(() => director.stop());
   closers.push(daily(director, certificates, log));

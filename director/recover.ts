@@ -45,14 +45,16 @@ export function recoverJobs(options: RecoverOptions): LiveJob[] {
     if (record.status === "R") failRunning(options, record, plan);
     else if (plan === undefined) {
       markFailed(services, record, `Job ${record.job} cannot be queued again: its configuration is gone.`);
+      services.messages.endJob({ jobId: record.jobId, name: record.name });
     } else waiting.push(liveJobOf(record, plan));
   }
   return waiting;
 }
 
-function markFailed(services: JobServices, record: JobRecord, reason: string): void {
+function markFailed(services: JobServices, record: JobRecord, reason: string, plan?: JobPlan): void {
   const errors = Math.max(1, record.errors);
-  services.messages.emit({ jobId: record.jobId, name: record.name }, "error", reason);
+  const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
+  services.messages.emit(source, "error", reason);
   services.db.transaction(() => {
     services.messages.flush();
     services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
@@ -61,16 +63,21 @@ function markFailed(services: JobServices, record: JobRecord, reason: string): v
 
 function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan | undefined): void {
   const { services, log } = options;
-  markFailed(services, record, `The director ended while Job ${record.job} was running. The job has failed.`);
+  const reason = `The director ended while Job ${record.job} was running. The job has failed.`;
+  markFailed(services, record, reason, plan);
   for (const role of ["filed", "storaged"] as const) {
     void cancelAt(services, record, role).catch((error: unknown) => {
       log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
     });
   }
-  if (plan === undefined) return;
+  const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
+  if (plan === undefined) {
+    services.messages.endJob(source);
+    return;
+  }
   const run = new JobRun(liveJobOf(record, plan), services);
   run.status = "f";
-  void runAfterHooks(run, false).finally(() => services.messages.flush());
+  void runAfterHooks(run, false).finally(() => services.messages.endJob(source));
 }
 
 async function cancelAt(services: JobServices, record: JobRecord, role: "filed" | "storaged"): Promise<void> {

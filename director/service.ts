@@ -17,6 +17,7 @@ import {
   type RpcServer,
 } from "../proto/rpc.js";
 import { completeLine } from "./console/complete.js";
+import { Audit } from "./console/rights/audit.js";
 import { runSession } from "./console/session.js";
 import type { Director } from "./director.js";
 
@@ -48,7 +49,7 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
       { peer, signal }: CallContext,
       send: (output: ConsoleOutput) => Promise<void>,
     ): Promise<void> => {
-      log.info("console connected", { console: peer.name });
+      log.info("console connected", { console: peer.name, from: peer.address });
       try {
         await runSession({ incoming, send, peer, director, signal, log });
       } catch (error) {
@@ -61,15 +62,25 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
     Complete: async (request: CompleteRequest, { peer }: CallContext): Promise<CompleteReply> =>
       completeLine(director, request.line, peer.name),
   };
-  server.add("Director", handlers, (_method, peer) => mayEnter(director, peer));
+  server.add("Director", handlers, (_method, peer) => {
+    const refusal = whyNot(director, peer);
+    if (refusal === undefined) return true;
+    new Audit(peer, log, director.messages).refused(peer.role, refusal.message);
+    throw refusal;
+  });
 }
 
-function mayEnter(director: Director, peer: Peer): boolean {
-  if (peer.role !== "console") return false;
-  const pinned = director.config.consoles.get(peer.name)?.fingerprint;
-  if (pinned !== undefined && pinned !== peer.fingerprint) {
-    const message = `console "${peer.name}" shows another certificate than the one in its Fingerprint directive`;
-    throw new BackupError("TLS_IDENTITY", message);
+/** Why a caller may not come in; undefined: it may. */
+function whyNot(director: Director, peer: Peer): BackupError | undefined {
+  if (peer.role !== "console")
+    return new BackupError("PERMISSION_DENIED", `${peer.role} "${peer.name}" may not call the director here`);
+  const resource = director.config.consoles.get(peer.name);
+  if (resource === undefined && peer.named === true) {
+    const message = `console "${peer.name}" has no Console resource (any more): it may do nothing`;
+    return new BackupError("PERMISSION_DENIED", message);
   }
-  return true;
+  const pinned = resource?.fingerprint;
+  if (pinned === undefined || pinned === peer.fingerprint) return undefined;
+  const message = `console "${peer.name}" shows another certificate than the one in its Fingerprint directive`;
+  return new BackupError("TLS_IDENTITY", message);
 }

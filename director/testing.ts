@@ -234,7 +234,7 @@ export async function startBench(jobs: string, database = ":memory:"): Promise<B
     db,
     name: "dir",
     log,
-    daemonMessages: () => config.messages.get("Standard"),
+    daemonMessages: () => current().messages.get("Standard"),
   });
   const daemons = new Daemons({
     config: current,

@@ -19,6 +19,7 @@ import {
   resourceName,
   single,
 } from "../common/config/resources.js";
+import type { ConfigSource } from "../common/config/source.js";
 import { type BlockSpec, commaList, duration, integer, listOf, port, yesNo } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 
@@ -88,18 +89,24 @@ const IGNORED = { Messages: "messages of jobs go to the director, all else to th
 
 /** Loads filed.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadFiledConfig(file: string): FiledConfig {
-  return loadConfig(file, (source, diagnostics) => {
-    const raw = readResources(source, KINDS, diagnostics, IGNORED);
-    const daemons = new Map([...raw.FileDaemon, ...raw.Client]);
-    const daemon = single("FileDaemon", daemons, { file: source.file, diagnostics });
-    if (daemon === undefined) return undefined;
-    const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
-    return toConfig(
-      daemon,
-      named.map((director) => director.name),
-      diagnostics,
-    );
-  });
+  return loadConfig(file, buildFiledConfig);
+}
+
+/** The configuration of entries from wherever; what is wrong is reported. */
+export function buildFiledConfig(
+  source: ConfigSource,
+  diagnostics: Diagnostics,
+): Omit<FiledConfig, keyof Loaded> | undefined {
+  const raw = readResources(source, KINDS, diagnostics, IGNORED);
+  const daemons = new Map([...raw.FileDaemon, ...raw.Client]);
+  const daemon = single("FileDaemon", daemons, { file: source.file, diagnostics });
+  if (daemon === undefined) return undefined;
+  const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
+  return toConfig(
+    daemon,
+    named.map((director) => director.name),
+    diagnostics,
+  );
 }
 
 function toConfig(

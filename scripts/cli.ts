@@ -7,6 +7,7 @@ import { packageVersion } from "../common/package.js";
 import type { TlsFiles } from "../common/tls/load.js";
 import { addCatalog } from "./cli-catalog.js";
 import { addCheck } from "./cli-check.js";
+import { addImport } from "./cli-import.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -181,6 +182,7 @@ interface AddOptions {
   readonly address?: string;
   readonly port: number;
   readonly write?: true;
+  readonly console?: true;
 }
 
 function addClientCommands(program: Command): void {
@@ -191,10 +193,15 @@ function addClientCommands(program: Command): void {
     .argument("<name>", "name of the Client resource")
     .option("--address <host>", "where it is reached (default: its name)")
     .option("--port <port>", "port of its file daemon", portNumber, 9102)
-    .option("--write", "put the Client resource into conf.d instead of printing it")
+    .option("--write", "put the resource into conf.d instead of printing it")
+    .option("--console", "for a person at a console with rights of its own, instead of a machine")
     .option(...CONFIG_OPTION)
-    .action((name: string, { config, address, port, write }: AddOptions) =>
+    .action((name: string, { config, address, port, write, console: isConsole }: AddOptions) =>
       finish(async () => {
+        if (isConsole === true) {
+          const { addConsole } = await import("../director/admin/console.js");
+          return addConsole({ configFile: config, name, address, write }, print);
+        }
         const { addClient } = await import("../director/admin/client.js");
         return addClient({ configFile: config, name, address, port, write }, print);
       }),
@@ -213,8 +220,8 @@ function addClientCommands(program: Command): void {
     );
   client
     .command("revoke")
-    .description("withdraw all certificates of a client")
-    .argument("<name>", "name of the Client resource")
+    .description("withdraw all certificates of a client or console")
+    .argument("<name>", "name of the Client or Console resource")
     .option("--reason <text>", "why, for the list")
     .option(...CONFIG_OPTION)
     .action((name: string, { config, reason }: { config: string; reason?: string }) =>
@@ -250,6 +257,7 @@ function buildProgram(): Command {
   addVolume(program);
   addCheck(program, finish);
   addCatalog(program, finish);
+  addImport(program, finish);
   return program;
 }
 

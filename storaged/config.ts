@@ -11,6 +11,7 @@ import {
   resourceName,
   single,
 } from "../common/config/resources.js";
+import type { ConfigSource } from "../common/config/source.js";
 import { type BlockSpec, commaList, integer, port, size, text, yesNo } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 
@@ -114,26 +115,29 @@ const IGNORED = { Messages: "messages of jobs go to the director, all else to th
 
 /** Loads storaged.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadStoragedConfig(file: string): StoragedConfig {
-  return loadConfig(file, (source, diagnostics) => {
-    const raw = readResources(source, KINDS, diagnostics, IGNORED);
-    const daemon = single("Storage", raw.Storage, { file: source.file, diagnostics });
-    if (daemon === undefined) return undefined;
-    const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
-    const directors = [...new Set([...named.map(({ name }) => name), ...(daemon.values.directors ?? [])])];
-    if (directors.length === 0) {
-      diagnostics.error(
-        daemon.at,
-        `${daemon.place} names no director; add Director: {Name: …} with its Name`,
-      );
-    }
-    if (raw.Device.size === 0) {
-      diagnostics.error(
-        daemon.at,
-        `${daemon.place} has no Device; add Device: {Name: …, ArchiveDevice: /directory}`,
-      );
-    }
-    return { ...toDaemon(daemon, diagnostics), directors, devices: toDevices(raw.Device, diagnostics) };
-  });
+  return loadConfig(file, buildStoragedConfig);
+}
+
+/** The configuration of entries from wherever; what is wrong is reported. */
+export function buildStoragedConfig(
+  source: ConfigSource,
+  diagnostics: Diagnostics,
+): Omit<StoragedConfig, keyof Loaded> | undefined {
+  const raw = readResources(source, KINDS, diagnostics, IGNORED);
+  const daemon = single("Storage", raw.Storage, { file: source.file, diagnostics });
+  if (daemon === undefined) return undefined;
+  const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
+  const directors = [...new Set([...named.map(({ name }) => name), ...(daemon.values.directors ?? [])])];
+  if (directors.length === 0) {
+    diagnostics.error(daemon.at, `${daemon.place} names no director; add Director: {Name: …} with its Name`);
+  }
+  if (raw.Device.size === 0) {
+    diagnostics.error(
+      daemon.at,
+      `${daemon.place} has no Device; add Device: {Name: …, ArchiveDevice: /directory}`,
+    );
+  }
+  return { ...toDaemon(daemon, diagnostics), directors, devices: toDevices(raw.Device, diagnostics) };
 }
 
 function toDaemon(raw: ResourceOf<typeof DAEMON_SPEC>, diagnostics: Diagnostics) {

@@ -6,6 +6,9 @@ import { BackupError } from "../errors.js";
 export const ROLES = ["director", "filed", "storaged", "console"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** Host name in certificates of consoles that may do nothing without a Console resource of their name. */
+export const NAMED_CONSOLE_HOST = "named-console.basalt.invalid";
+
 export interface PeerIdentity {
   readonly role: Role;
   /** Name of the resource. */

@@ -3,10 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { NAMED_CONSOLE_HOST } from "../../common/tls/identity.js";
 import { loadTls } from "../../common/tls/load.js";
 import { readRevoked } from "../../common/tls/revoked.js";
 import { loadDirectorConfig } from "../config/load.js";
 import { addClient, renewCertificate, revokeClient } from "./client.js";
+import { addConsole } from "./console.js";
 import { runInit } from "./init.js";
 
 const parent = mkdtempSync(path.join(tmpdir(), "basalt-init-"));
@@ -65,6 +67,22 @@ test("a client is added, renewed and revoked", async () => {
   const expected = [first, second].map((each) => each.fingerprint256.replaceAll(":", "").toLowerCase());
   assert.deepEqual(revoked.sort(), expected.sort());
   assert.throws(() => revokeClient({ configFile, name: "nobody" }, print), /no certificate of "nobody"/);
+});
+
+test("a named console is added with a resource that grants next to nothing, renewed and revoked", async () => {
+  assert.equal(await addConsole({ configFile, name: "night", address: "10.0.0.1", write: true }, print), 0);
+  const { consoles } = loadDirectorConfig(configFile);
+  assert.deepEqual([consoles.get("night")?.commandAcl.length, consoles.get("night")?.jobAcl], [5, []]);
+  const pki = (name: string): string => path.join(directory, "consoles/night/pki", name);
+  const files = { caFile: pki("ca.crt"), certFile: pki("console.crt"), keyFile: pki("console.key") };
+  const first = loadTls(files).certificate;
+  assert.ok(first.subjectAltName?.includes(NAMED_CONSOLE_HOST));
+  assert.equal(await renewCertificate({ configFile, name: "night" }, print), 0);
+  assert.ok(loadTls(files).certificate.subjectAltName?.includes(NAMED_CONSOLE_HOST));
+  assert.equal(revokeClient({ configFile, name: "night" }, print), 0);
+  const revoked = readRevoked(path.join(directory, "pki/revoked.yaml")).map(({ fingerprint }) => fingerprint);
+  assert.ok(revoked.includes(first.fingerprint256.replaceAll(":", "").toLowerCase()));
+  await assert.rejects(addConsole({ configFile, name: "night" }, print), { code: "USAGE" });
 });
 
 test("renewing with --revoke-old withdraws the earlier ones only", async () => {

@@ -158,7 +158,11 @@ export async function renewCertificate(
   print: Print,
 ): Promise<number> {
   const { config, directory, pki } = openInstallation(configFile);
-  const places = [path.join(directory, "clients", name, "pki"), pki];
+  const places = [
+    path.join(directory, "clients", name, "pki"),
+    path.join(directory, "consoles", name, "pki"),
+    pki,
+  ];
   const old = places.flatMap((place) => certificatesIn(place)).find(({ identity }) => identity.name === name);
   if (old === undefined) throw new BackupError("USAGE", unknownName(name, directory, pki));
   const { role } = old.identity;
@@ -170,7 +174,9 @@ export async function renewCertificate(
   print(`certificate of ${name}: SHA-256 ${made.fingerprint}, until ${baculaTime(made.notAfterMs)}`);
   const bundled = !old.file.startsWith(`${pki}${path.sep}`);
   print(
-    bundled ? `copy ${path.dirname(old.file)} to the client and restart filed there` : "restart the daemon",
+    !bundled
+      ? "restart the daemon"
+      : `copy ${path.dirname(old.file)} to its machine${role === "filed" ? " and restart filed there" : ""}`,
   );
   if (config.clients.get(name)?.fingerprint !== undefined) print(`update Fingerprint of Client "${name}"`);
   if (revokeOld !== true) return EXIT.ok;
@@ -188,14 +194,15 @@ export interface RevokeOptions {
   readonly reason?: string | undefined;
 }
 
-/** Withdraws every certificate the client ever had. Throws BackupError `USAGE` when it had none. */
+/** Withdraws every certificate the client, or else the console, of that name ever had. Throws BackupError `USAGE` when it had none. */
 export function revokeClient({ configFile, name, reason = "" }: RevokeOptions, print: Print): number {
   const installation = openInstallation(configFile);
   const { config, directory, pki } = installation;
-  const found = allCertificates(installation, name, "filed");
+  const ofClient = allCertificates(installation, name, "filed");
+  const found = ofClient.length > 0 ? ofClient : allCertificates(installation, name, "console");
   if (found.length === 0) throw new BackupError("USAGE", unknownName(name, directory, pki));
   const status = withdraw(found, { file: config.director.revokedFile, reason }, print);
-  if (config.clients.has(name)) {
+  if (ofClient.length > 0 && config.clients.has(name)) {
     print(`Client "${name}" is still configured; remove it or set Enabled: no, then say "reload"`);
   }
   return status;
@@ -203,7 +210,8 @@ export function revokeClient({ configFile, name, reason = "" }: RevokeOptions, p
 
 /** Every certificate of a name that is on record, each once. */
 function allCertificates({ directory, pki }: Installation, name: string, role: string): FoundCertificate[] {
-  const places = [path.join(pki, "issued"), pki, path.join(directory, "clients", name, "pki")];
+  const bundles = ["clients", "consoles"].map((kind) => path.join(directory, kind, name, "pki"));
+  const places = [path.join(pki, "issued"), pki, ...bundles];
   const found = places.flatMap((place) => certificatesIn(place));
   const own = found.filter(({ identity }) => identity.name === name && identity.role === role);
   return [...new Map(own.map((each) => [each.identity.fingerprint256, each])).values()];

@@ -111,7 +111,7 @@ async function makePki(pki: string, host: string, hosts: readonly string[]): Pro
 }
 
 /** Sample commands for jobs; copies keep the executable bit. */
-function copyHooks(directory: string, print: Print): void {
+export function copyHooks(directory: string, print: Print): void {
   const source = path.join(packageRoot(), "conf", "hooks");
   if (!existsSync(source)) return;
   for (const name of readdirSync(source)) {

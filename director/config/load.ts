@@ -45,12 +45,13 @@ const IGNORED = {
  * Throws ConfigError (`CONFIG_INVALID`) holding every finding, or BackupError `CONFIG_NOT_FOUND`.
  */
 export function loadDirectorConfig(file: string): DirectorConfig {
-  return loadConfig(file, build);
+  return loadConfig(file, buildDirectorConfig);
 }
 
 type Parts = Omit<DirectorConfig, "file" | "files" | "warnings">;
 
-function build(source: ConfigSource, diagnostics: Diagnostics): Parts | undefined {
+/** The configuration of entries from wherever; what is wrong is reported. */
+export function buildDirectorConfig(source: ConfigSource, diagnostics: Diagnostics): Parts | undefined {
   const raw = readResources(source, KINDS, diagnostics, IGNORED);
   const messages = mapValues(raw.Messages, (each) => toMessages(each, diagnostics));
   const storages = mapValues(raw.Storage, (each) => toStorage(each, diagnostics));

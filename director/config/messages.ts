@@ -5,6 +5,13 @@ import { fingerprint } from "../../common/config/parts.js";
 import { type ResourceOf, resourceName } from "../../common/config/resources.js";
 import type { ConfigNode } from "../../common/config/source.js";
 import { type BlockSpec, commaList, type Directive, type ReadContext } from "../../common/config/spec.js";
+import {
+  SENDING_DIRECTIVES,
+  toMailSettings,
+  toWebhookSettings,
+  wrongRecipients,
+  wrongWebhook,
+} from "./mail.js";
 import type {
   ConsoleResource,
   MessageDestination,
@@ -30,6 +37,7 @@ const TYPES = [
   "alert",
   "volmgmt",
   "events",
+  "audit",
 ];
 
 const typeList = commaList();
@@ -52,34 +60,49 @@ function plain(kind: MessageDestinationKind): Directive<readonly MessageDestinat
   return (node, context) => [{ kind, types: readTypes(node, context) }];
 }
 
-/** `Append: {"/var/log/x.log": "all, !skipped"}`, or in Bacula's way `"/var/log/x.log = all, !skipped"`. */
-function toFile(kind: "append" | "file"): Directive<readonly MessageDestination[]> {
+/** Why a text cannot be the target of a destination; undefined when it can. */
+type TargetCheck = (target: string) => string | undefined;
+
+/**
+ * `Append: {"/var/log/x.log": "all, !skipped"}`, or in Bacula's way `"/var/log/x.log = all, !skipped"`; the same with
+ * addresses or a URL in place of the path.
+ */
+function toTarget(
+  kind: MessageDestinationKind,
+  check: TargetCheck,
+  example: string,
+): Directive<readonly MessageDestination[]> {
   const read = (
     target: string,
     at: ConfigNode,
     types: ConfigNode,
     context: ReadContext,
   ): MessageDestination => {
-    if (!target.startsWith("/")) {
-      const where = `${context.directive} in ${context.place}`;
-      context.diagnostics.error(at.at, `${where}: ${quoted(target)} is not an absolute path`);
-    }
+    const wrong = check(target);
+    if (wrong !== undefined)
+      context.diagnostics.error(at.at, `${context.directive} in ${context.place}: ${wrong}`);
     return { kind, target, types: readTypes(types, context) };
   };
   const readNode = (node: ConfigNode, context: ReadContext): readonly MessageDestination[] => {
     if (node.kind === "list") return node.items.flatMap((item) => readNode(item, context));
     if (node.kind === "map") {
-      return node.entries.map(({ key, at, value }) => read(key, { ...value, at }, value, context));
+      return node.entries.map(({ key, at, value }) => read(key.trim(), { ...value, at }, value, context));
     }
-    const match = /^\s*"?([^"=]+?)"?\s*=\s*(.*)$/.exec(node.text);
+    // The target ends at the last "=": message types hold none, a URL may.
+    const match = /^\s*"?([^"]+?)"?\s*=\s*([^="]*)$/.exec(node.text);
     if (match !== null)
       return [read(match[1]!, node, { kind: "scalar", text: match[2]!, at: node.at }, context)];
     const where = `${context.directive} in ${context.place}`;
-    context.diagnostics.error(node.at, `${where}: write {"/path/of/file": "all, !skipped"}`);
+    context.diagnostics.error(node.at, `${where}: write {${example}: "all, !skipped"}`);
     return [];
   };
   return readNode;
 }
+
+const absolute: TargetCheck = (target) =>
+  target.startsWith("/") ? undefined : `${quoted(target)} is not an absolute path`;
+const FILE = '"/path/of/file"';
+const ADDRESS = '"root@localhost"';
 
 const destinations = {
   console: plain("console"),
@@ -87,25 +110,20 @@ const destinations = {
   stdout: plain("stdout"),
   stderr: plain("stderr"),
   syslog: plain("syslog"),
-  file: toFile("file"),
-  append: toFile("append"),
+  file: toTarget("file", absolute, FILE),
+  append: toTarget("append", absolute, FILE),
+  mail: toTarget("mail", wrongRecipients, ADDRESS),
+  mailOnError: toTarget("mailOnError", wrongRecipients, ADDRESS),
+  mailOnSuccess: toTarget("mailOnSuccess", wrongRecipients, ADDRESS),
+  operator: toTarget("operator", wrongRecipients, ADDRESS),
+  webhook: toTarget("webhook", wrongWebhook, '"https://host/path"'),
 };
 
-const messagesDirectives = { name: resourceName(), ...destinations };
-
-const NO_MAIL = "messages are not mailed; use Append, or a RunAfterJob command that mails";
+const messagesDirectives = { name: resourceName(), ...destinations, ...SENDING_DIRECTIVES };
 
 export const MESSAGES_SPEC: BlockSpec<typeof messagesDirectives> = {
   directives: messagesDirectives,
-  noEffect: {
-    Mail: NO_MAIL,
-    MailOnError: NO_MAIL,
-    MailOnSuccess: NO_MAIL,
-    MailCommand: NO_MAIL,
-    Operator: NO_MAIL,
-    OperatorCommand: NO_MAIL,
-    Director: "this is the director",
-  },
+  noEffect: { Director: "this is the director" },
 };
 
 /** The typed Messages resource; one without destinations is reported. */
@@ -117,7 +135,15 @@ export function toMessages(
   if (!names.some((name) => raw.positions.has(name))) {
     diagnostics.warning(raw.at, `${raw.place} has no destination: what it gets is seen nowhere`);
   }
-  return { name: raw.name, destinations: names.flatMap((name) => raw.values[name] ?? []) };
+  const all = names.flatMap((name) => raw.values[name] ?? []);
+  const mail = toMailSettings(raw, all, diagnostics);
+  const webhook = toWebhookSettings(raw, all, diagnostics);
+  return {
+    name: raw.name,
+    destinations: all,
+    ...(mail === undefined ? {} : { mail }),
+    ...(webhook === undefined ? {} : { webhook }),
+  };
 }
 
 const consoleDirectives = {

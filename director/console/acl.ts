@@ -15,14 +15,46 @@ export type AclKind =
   | "catalog"
   | "where"
   | "directory"
+  | "userId"
   | "restoreClient"
   | "backupClient";
+
+/** Leaving is always allowed, as in Bacula. */
+const ALWAYS: ReadonlySet<string> = new Set(["quit", "exit", ".quit", ".exit"]);
+/** Their answers cannot be narrowed down: they want everything granted that can be read. */
+const OVER_ALL: ReadonlySet<string> = new Set(["sqlquery", "sql", "query", ".sql"]);
+const READABLE: readonly AclKind[] = [
+  ...(["job", "client", "storage", "schedule", "pool", "fileSet", "catalog", "directory", "userId"] as const),
+];
+/** A resource that grants nothing. */
+const NOTHING: ConsoleResource = {
+  name: "",
+  commandAcl: [],
+  jobAcl: [],
+  clientAcl: [],
+  storageAcl: [],
+  scheduleAcl: [],
+  poolAcl: [],
+  fileSetAcl: [],
+  catalogAcl: [],
+  whereAcl: [],
+  pluginOptionsAcl: [],
+  restoreClientAcl: [],
+  backupClientAcl: [],
+  userIdAcl: [],
+  directoryAcl: [],
+};
 
 export class Acl {
   readonly #resource: ConsoleResource | undefined;
 
   constructor(resource: ConsoleResource | undefined) {
     this.#resource = resource;
+  }
+
+  /** Of a console that lost its resource while it was connected: it does not become the administrator's by that. */
+  static nothing(): Acl {
+    return new Acl(NOTHING);
   }
 
   /** True for the administrator's console. */
@@ -32,18 +64,29 @@ export class Acl {
 
   /** True when the list grants everything, so that nothing needs filtering. */
   grantsAll(kind: AclKind): boolean {
-    return this.#resource === undefined || this.#list(kind).some((entry) => entry.toLowerCase() === "*all*");
+    if (this.#resource === undefined) return true;
+    const list = this.#list(kind);
+    return list.some(isAll) && !list.some((entry) => entry.startsWith("!"));
+  }
+
+  /** What a list holds as written; of the administrator's console nothing. */
+  entries(kind: AclKind): readonly string[] {
+    return this.#resource === undefined ? [] : this.#list(kind);
   }
 
   /**
-   * True when `name` is granted. Command names compare in any case; `directory` grants what lies below; a
-   * restricted console restores to original places only when WhereACL holds `/`.
+   * True when `name` is granted. Command names compare in any case; `where` grants what lies below, and original
+   * places only when it holds `/`. Directories and users are a matter of `EntryGate`.
    */
   allows(kind: AclKind, name: string): boolean {
-    if (this.grantsAll(kind)) return true;
+    const overAll = kind === "command" && OVER_ALL.has(name.toLowerCase());
+    if (overAll && !READABLE.every((each) => this.grantsAll(each))) return false;
+    if (this.grantsAll(kind) || (kind === "command" && ALWAYS.has(name.toLowerCase()))) return true;
+    // What climbs with ".." ends up elsewhere than where it begins.
+    if (kind === "where" && (!name.startsWith("/") || name.split("/").includes(".."))) return false;
     const list = this.#list(kind);
     if (list.some((entry) => entry.startsWith("!") && this.#fits(kind, entry.slice(1), name))) return false;
-    return list.some((entry) => this.#fits(kind, entry, name));
+    return list.some((entry) => isAll(entry) || this.#fits(kind, entry, name));
   }
 
   /** The entries of a list that may be shown. */
@@ -61,9 +104,9 @@ export class Acl {
 
   #fits(kind: AclKind, entry: string, name: string): boolean {
     if (kind === "command") return entry.toLowerCase() === name.toLowerCase();
-    if (kind === "where" || kind === "directory") {
+    if (kind === "where") {
       const top = entry.replace(/\/+$/, "");
-      return name === entry || name === top || (top !== "" && name.startsWith(`${top}/`)) || entry === "/";
+      return name === top || name.startsWith(`${top}/`);
     }
     return entry === name;
   }
@@ -81,8 +124,14 @@ export class Acl {
       catalog: resource.catalogAcl,
       where: resource.whereAcl,
       directory: resource.directoryAcl,
+      userId: resource.userIdAcl,
       restoreClient: resource.restoreClientAcl,
       backupClient: resource.backupClientAcl,
     }[kind];
   }
+}
+
+/** `!purge, *all*` grants everything else. */
+function isAll(entry: string): boolean {
+  return entry.toLowerCase() === "*all*";
 }

@@ -36,6 +36,11 @@ export function callStorage(context: CommandContext, storage: string): Promise<D
   return context.director.daemons.storaged(storage, { signal: context.signal });
 }
 
+/** The same without regard to what this console may see: for steps whose rights were checked, and whose answers are not shown. */
+export function wholeStorage(context: CommandContext, storage: string): Promise<DaemonCaller> {
+  return context.whole.daemons.storaged(storage, { signal: context.signal });
+}
+
 /**
  * Asks every daemon. One that does not answer is told of in a line, and the others' answers are given.
  * @throws BackupError when none answers

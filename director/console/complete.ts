@@ -5,6 +5,7 @@ import { VOLUME_STATUSES } from "./commands/update-volume.js";
 import { COMMANDS, DOT_COMMANDS } from "./commands.js";
 import { findByPrefix, splitWords } from "./grammar.js";
 import type { ConsoleDirector } from "./port.js";
+import { RestrictedDirector } from "./rights/restricted.js";
 
 export interface Completion {
   /** Whole words that may stand in place of `fragment`. */
@@ -16,8 +17,10 @@ export interface Completion {
 const MAX_CANDIDATES = 200;
 
 /** Candidates for the last word of `line`, only what the console may use. `console`: name in its certificate. */
-export function completeLine(director: ConsoleDirector, line: string, console = ""): Completion {
-  const acl = new Acl(director.config.consoles.get(console));
+export function completeLine(whole: ConsoleDirector, line: string, console = ""): Completion {
+  const acl = new Acl(whole.config.consoles.get(console));
+  const { signal } = new AbortController();
+  const director = acl.unrestricted ? whole : new RestrictedDirector(whole, acl, signal);
   const fragment = /(?:"[^"]*|\S*)$/.exec(line)![0];
   const before = splitWords(line.slice(0, line.length - fragment.length));
   if (before.length === 0) {
@@ -26,15 +29,11 @@ export function completeLine(director: ConsoleDirector, line: string, console = 
     return { candidates: fitting(names, fragment), fragment };
   }
   const command = findByPrefix(before[0]!.startsWith(".") ? DOT_COMMANDS : COMMANDS, before[0]!);
-  if (command === undefined) return { candidates: [], fragment };
-  if (command.name === "help")
-    return {
-      candidates: fitting(
-        COMMANDS.map(({ name }) => name),
-        fragment,
-      ),
-      fragment,
-    };
+  if (command === undefined || !acl.allows("command", command.name)) return { candidates: [], fragment };
+  if (command.name === "help") {
+    const names = COMMANDS.map(({ name }) => name).filter((name) => acl.allows("command", name));
+    return { candidates: fitting(names, fragment), fragment };
+  }
   const cut = fragment.indexOf("=");
   if (cut > 0) {
     const key = fragment.slice(0, cut).toLowerCase();

@@ -34,7 +34,10 @@ export interface Terminal {
 }
 
 export class CommandContext {
+  /** What this console may see and use of the director. */
   readonly director: ConsoleDirector;
+  /** All of it, for what must be decided with everything in view. Nothing of it may be printed unfiltered. */
+  readonly whole: ConsoleDirector;
   readonly console: string;
   readonly acl: Acl;
   readonly line: ParsedLine;
@@ -49,6 +52,8 @@ export class CommandContext {
 
   constructor(parts: {
     director: ConsoleDirector;
+    /** (Default: the same) */
+    whole?: ConsoleDirector;
     console: string;
     acl: Acl;
     line: ParsedLine;
@@ -57,6 +62,7 @@ export class CommandContext {
     terminal: Terminal;
   }) {
     this.director = parts.director;
+    this.whole = parts.whole ?? parts.director;
     this.console = parts.console;
     this.acl = parts.acl;
     this.line = parts.line;
@@ -122,11 +128,15 @@ export class CommandContext {
     this.data[key] = Array.isArray(before) ? [...before, value] : [value];
   }
 
-  /** The two lines that the first use of the catalog in a session prints. */
+  /**
+   * The two lines that the first use of the catalog in a session prints.
+   * @throws BackupError NOT_ALLOWED when CatalogACL does not grant it
+   */
   async useCatalog(): Promise<void> {
+    const name = catalogName(this.whole);
+    this.require("catalog", name, "Catalog");
     if (this.state.catalogShown) return;
     this.state.catalogShown = true;
-    const name = catalogName(this.director);
     await this.say(`Automatically selected Catalog: ${name}`);
     await this.say(`Using Catalog "${name}"`);
   }

@@ -9,6 +9,7 @@ import type { PrunedHistory } from "../db/history.js";
 import type { JobFilter, JobRecord, LogRecord } from "../db/records.js";
 import type { LiveProgress } from "../job/live-job.js";
 import type { JobPlan, RunRequest } from "../job/request.js";
+import type { MessageType } from "../messages/types.js";
 import type { RunRecords } from "../retention/records.js";
 
 export type { JobFilter, JobPlan, JobRecord, LogRecord, RunRequest };
@@ -84,9 +85,11 @@ export interface ConsoleDirector {
     waitJob(jobId: number, signal?: AbortSignal): Promise<JobRecord | undefined>;
   };
   readonly messages: {
-    pending(console: string): number;
+    pending(console: string, allowed?: (jobName: string) => boolean): number;
     take(console: string, limit?: number, allowed?: (jobName: string) => boolean): string[];
     onPending(listener: () => void): () => void;
+    /** A message of the director itself. */
+    daemon(type: MessageType, text: string): void;
   };
   readonly daemons: {
     filed(client: string, options?: CallOptions): Promise<DaemonCaller>;

@@ -8,6 +8,7 @@ import { Abandoned, type CommandContext, catalogName } from "./context.js";
 import { copyLines, from, type Line } from "./copy-lines.js";
 import type { JobPlan, RunRequest } from "./port.js";
 import { choose, granted, pickResource, RESOURCE, type ResourceKind, yesModNo } from "./prompts.js";
+import { checkPlan, whereOf } from "./rights/run.js";
 
 /**
  * Shows what would run and asks, unless `sure`; then queues it. `files`: where a restore's Storage is known better
@@ -17,7 +18,7 @@ export async function confirmRun(context: CommandContext, request: RunRequest, s
   let current = request;
   for (;;) {
     const plan = context.director.plan(current);
-    checkRights(context, plan);
+    checkPlan(plan, context.acl);
     if (sure) return await start(context, current);
     await context.print(summary(context, plan));
     const answer = await yesModNo(context);
@@ -31,26 +32,6 @@ async function start(context: CommandContext, request: RunRequest): Promise<void
   const jobId = await context.director.runJob(request);
   context.data.jobId = jobId;
   await context.say(`Job queued. JobId=${jobId}`);
-}
-
-/** @throws BackupError NOT_ALLOWED */
-function checkRights(context: CommandContext, plan: JobPlan): void {
-  context.require("job", plan.job.name, "Job");
-  const { client, fileSet, pool, storage } = plan;
-  if (client !== undefined) {
-    const direction = plan.job.type === "Restore" ? "restore" : "backup";
-    if (!context.acl.allowsClient(client.name, direction)) context.require("client", client.name, "Client");
-  }
-  if (fileSet !== undefined && plan.job.type !== "Restore")
-    context.require("fileSet", fileSet.name, "FileSet");
-  if (pool !== undefined && plan.job.type !== "Restore") context.require("pool", pool.name, "Pool");
-  if (storage !== undefined) context.require("storage", storage.name, "Storage");
-  if (plan.job.type === "Restore") context.require("where", whereOf(plan), "Where");
-}
-
-function whereOf(plan: JobPlan): string {
-  const where = plan.request.restore?.where ?? plan.job.where ?? "";
-  return where === "" ? "/" : where;
 }
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -111,7 +92,7 @@ function restoreLines(context: CommandContext, plan: JobPlan): Line[] {
     ["Restore Client", request.restore?.restoreClient ?? client?.name ?? "*None*"],
     ["Storage", storage?.name ?? "*None*"],
     ["When", when(plan)],
-    ["Catalog", catalogName(context.director)],
+    ["Catalog", catalogName(context.whole)],
     ["Priority", String(plan.priority)],
     ["Plugin Options", "*None*"],
   ];

@@ -5,14 +5,15 @@ import type { ConsoleDirector } from "./port.js";
 const INTERVAL_MS = 1000;
 
 export class RunningReports {
-  readonly #director: ConsoleDirector;
+  readonly #director: () => ConsoleDirector;
   readonly #send: (running: RunningJobs) => Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
   #sentJobs = 0;
   #sending = false;
 
-  constructor(director: ConsoleDirector, send: (running: RunningJobs) => Promise<void>) {
+  /** `director`: what the console may see of it now. */
+  constructor(director: () => ConsoleDirector, send: (running: RunningJobs) => Promise<void>) {
     this.#director = director;
     this.#send = send;
   }
@@ -26,7 +27,7 @@ export class RunningReports {
     this.stop();
     if (!on) return;
     this.#timer = setInterval(() => void this.#report(), INTERVAL_MS);
-    this.#unsubscribe = this.#director.queue.on("change", () => void this.#report());
+    this.#unsubscribe = this.#director().queue.on("change", () => void this.#report());
     void this.#report();
   }
 
@@ -39,7 +40,9 @@ export class RunningReports {
 
   async #report(): Promise<void> {
     if (this.#sending) return;
-    const jobs = this.#director.queue.list().filter((job) => job.state === "running");
+    const jobs = this.#director()
+      .queue.list()
+      .filter((job) => job.state === "running");
     if (jobs.length === 0 && this.#sentJobs === 0) return;
     this.#sentJobs = jobs.length;
     this.#sending = true;

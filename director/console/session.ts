@@ -6,7 +6,7 @@
  * console, then `ready`.
  */
 import { setMaxListeners } from "node:events";
-import { BackupError, describeError } from "../../common/errors.js";
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { createLog, type Log } from "../../common/log.js";
 import type { ConsoleInput } from "../../proto/generated/basalt/v1/ConsoleInput.js";
 import type { ConsoleOutput } from "../../proto/generated/basalt/v1/ConsoleOutput.js";
@@ -17,6 +17,8 @@ import { Abandoned, type Command, CommandContext, type SessionState } from "./co
 import { findByPrefix, parseLine } from "./grammar.js";
 import { InputLines } from "./input.js";
 import type { ConsoleDirector } from "./port.js";
+import { Audit, auditText } from "./rights/audit.js";
+import { RestrictedDirector } from "./rights/restricted.js";
 import { RunningReports } from "./running.js";
 
 export interface SessionOptions {
@@ -24,7 +26,7 @@ export interface SessionOptions {
   /** Resolves when there is room for more. */
   send: (output: ConsoleOutput) => Promise<void>;
   /** From the console's certificate. */
-  peer: { name: string };
+  peer: { name: string; address?: string };
   director: ConsoleDirector;
   /** Receives a line per command. (Default: stderr) */
   log?: Log;
@@ -42,9 +44,14 @@ class Session {
   readonly #options: SessionOptions;
   readonly #director: ConsoleDirector;
   readonly #log: Log;
+  readonly #audit: Audit;
   readonly #input = new InputLines();
   readonly #state: SessionState = { catalogShown: false, autodisplay: false, json: false, ended: false };
   readonly #reports: RunningReports;
+  /** Aborted when the session is over. */
+  readonly #end = new AbortController();
+  /** True once the console had a resource with ACLs. */
+  #restricted = false;
   /** The command that runs; aborting it makes its waits and questions fail. */
   #command: AbortController | undefined;
   /** Messages that the console was told of. */
@@ -54,7 +61,11 @@ class Session {
     this.#options = options;
     this.#director = options.director;
     this.#log = options.log ?? createLog("console");
-    this.#reports = new RunningReports(options.director, (running) => this.#send({ running }));
+    this.#audit = new Audit(options.peer, this.#log, options.director.messages);
+    this.#reports = new RunningReports(
+      () => this.#view(),
+      (running) => this.#send({ running }),
+    );
   }
 
   async run(): Promise<void> {
@@ -76,6 +87,7 @@ class Session {
       unsubscribe();
       this.#reports.stop();
       this.#input.close();
+      this.#end.abort();
     }
   }
 
@@ -102,9 +114,17 @@ class Session {
     gone();
   }
 
-  /** Rights as of now: a reload changes them for the next command. */
+  /** Rights as of now: a reload changes them for the next command, but never into the administrator's. */
   #acl(): Acl {
-    return new Acl(this.#director.config.consoles.get(this.#options.peer.name));
+    const resource = this.#director.config.consoles.get(this.#options.peer.name);
+    if (resource === undefined && this.#restricted) return Acl.nothing();
+    this.#restricted = resource !== undefined;
+    return new Acl(resource);
+  }
+
+  /** What the console may see of the director now. */
+  #view(acl = this.#acl(), signal = this.#end.signal): ConsoleDirector {
+    return acl.unrestricted ? this.#director : new RestrictedDirector(this.#director, acl, signal);
   }
 
   #interrupt(): void {
@@ -123,7 +143,8 @@ class Session {
     setMaxListeners(0, controller.signal);
     this.#command = controller;
     const context = new CommandContext({
-      director: this.#director,
+      director: this.#view(acl, controller.signal),
+      whole: this.#director,
       console: this.#options.peer.name,
       acl,
       line,
@@ -134,13 +155,13 @@ class Session {
         ask: (prompt) => this.#ask(prompt, controller.signal),
       },
     });
+    const allowed = command !== undefined && acl.allows("command", command.name);
+    const denied = command === undefined ? "invalid command" : "not in CommandACL";
+    this.#audit.command(line.text, allowed ? undefined : denied);
     const error = await this.#runCommand(context, command);
     this.#command = undefined;
-    this.#log.info("command", {
-      console: this.#options.peer.name,
-      line: line.text,
-      ...(error ? { error } : {}),
-    });
+    if (allowed && error !== undefined)
+      this.#log.info("command not done", { console: this.#options.peer.name, why: auditText(error) });
     if (this.#state.json) await this.#sendJson(context, command?.name ?? line.command, error);
   }
 
@@ -161,6 +182,7 @@ class Session {
       if (error instanceof Abandoned) return error.message || "abandoned";
       if (context.signal.aborted) return "interrupted";
       const text = describeError(error);
+      if (codeOf(error) === "NOT_ALLOWED") this.#audit.command(context.line.text, text);
       if (!(error instanceof BackupError)) this.#log.error("console command failed", { err: error });
       await context.say(text);
       return text;
@@ -193,9 +215,10 @@ class Session {
   /** Tells of messages that came since the console was last told; shows them with autodisplay. */
   async #noticeMessages(): Promise<void> {
     const console = this.#options.peer.name;
-    const pending = this.#director.messages.pending(console);
+    const view = this.#view();
+    const pending = view.messages.pending(console);
     if (this.#state.autodisplay && pending > 0) {
-      for (const text of takeMessages(this.#director, console, this.#acl())) await this.#send({ text });
+      for (const text of takeMessages(view, console)) await this.#send({ text });
       this.#told = 0;
       return;
     }

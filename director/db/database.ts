@@ -11,6 +11,7 @@ import { HistoryTable } from "./history.js";
 import { JobTable } from "./jobs.js";
 import { ConsoleBox, LogTable } from "./messages.js";
 import { migrate } from "./migrate.js";
+import { OutboxTable } from "./outbox.js";
 
 /** Where a director keeps its database. */
 export const databaseFile = (workingDirectory: string): string => join(workingDirectory, "director.db");
@@ -20,6 +21,7 @@ export class DirectorDb {
   readonly log: LogTable;
   readonly box: ConsoleBox;
   readonly history: HistoryTable;
+  readonly outbox: OutboxTable;
   readonly #db: Database;
 
   private constructor(db: Database) {
@@ -28,6 +30,7 @@ export class DirectorDb {
     this.log = new LogTable(db);
     this.box = new ConsoleBox(db);
     this.history = new HistoryTable(db);
+    this.outbox = new OutboxTable(db);
   }
 
   /**

@@ -39,6 +39,7 @@ export class ConsoleBox {
   readonly #insert: Statement;
   readonly #readTo: Statement;
   readonly #count: Statement;
+  readonly #countByName: Statement;
   readonly #take: Statement;
   readonly #mark: Statement;
 
@@ -47,6 +48,9 @@ export class ConsoleBox {
     this.#insert = db.prepare("INSERT INTO console_message (name, text) VALUES (?, ?)");
     this.#readTo = db.prepare("SELECT read_to FROM console_reader WHERE console = ?").pluck();
     this.#count = db.prepare("SELECT count(*) FROM console_message WHERE id > ?").pluck();
+    this.#countByName = db.prepare(
+      "SELECT name, count(*) AS count FROM console_message WHERE id > ? GROUP BY name",
+    );
     this.#take = db.prepare("SELECT id, name, text FROM console_message WHERE id > ? ORDER BY id LIMIT ?");
     this.#mark = db.prepare(
       "INSERT INTO console_reader (console, read_to) VALUES (?, ?) " +
@@ -58,9 +62,12 @@ export class ConsoleBox {
     this.#insert.run(message.name, message.text);
   }
 
-  /** How many messages this console has not read. */
-  pending(console: string): number {
-    return this.#count.get(this.#position(console)) as number;
+  /** How many messages this console has not read, of jobs that `allowed` lets pass. */
+  pending(console: string, allowed?: (name: string) => boolean): number {
+    const from = this.#position(console);
+    if (allowed === undefined) return this.#count.get(from) as number;
+    const byName = this.#countByName.all(from) as { name: string; count: number }[];
+    return byName.reduce((sum, { name, count }) => sum + (allowed(name) ? count : 0), 0);
   }
 
   /** The oldest unread ones, at most `limit`; from now on this console has read them. */

@@ -3,14 +3,17 @@
 import type { MessageDestination, MessagesResource } from "../config/types.js";
 import type { MessageType } from "./types.js";
 
-/** Read from left to right as Bacula does: `all` and a name add, `!name` takes away; the last one that fits counts. */
+/**
+ * Read from left to right as Bacula does: `all` and a name add, `!name` takes away; the last one that fits counts.
+ * `audit` comes with its own name only: one line for each command would drown everything else.
+ */
 export function accepts(types: readonly string[], type: MessageType): boolean {
   let taken = false;
   for (const entry of types) {
     const word = entry.trim().toLowerCase();
     const excluded = word.startsWith("!");
     const name = excluded ? word.slice(1).trim() : word;
-    if (name === "all" || name === type) taken = !excluded;
+    if ((name === "all" && type !== "audit") || name === type) taken = !excluded;
   }
   return taken;
 }

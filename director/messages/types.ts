@@ -16,6 +16,7 @@ export const MESSAGE_TYPES = [
   "mount",
   "volmgmt",
   "terminate",
+  "audit",
 ] as const;
 export type MessageType = (typeof MESSAGE_TYPES)[number];
 

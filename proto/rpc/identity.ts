@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
 import { BackupError } from "../../common/errors.js";
+import { NAMED_CONSOLE_HOST } from "../../common/tls/identity.js";
 
 export type PeerRole = "director" | "filed" | "storaged" | "console";
 
@@ -13,6 +14,10 @@ export interface Peer {
   fingerprint: string;
   /** End of the certificate's validity, ms. */
   expiresMs?: number;
+  /** A console that may do nothing without a Console resource of its name. */
+  named?: boolean;
+  /** Where a call comes from: `10.0.0.7:50412`. */
+  address?: string;
 }
 
 const URI = /(?:^|, )URI:basalt:(director|filed|storaged|console)\/([^,"]+)(?:,|$)/;
@@ -29,5 +34,6 @@ export function identityFromCertificate(certificate: PeerCertificate | undefined
     name: decodeURIComponent(match[2]!),
     fingerprint: createHash("sha256").update(certificate.raw).digest("hex"),
     expiresMs: Date.parse(certificate.valid_to),
+    ...(names.split(", ").includes(`DNS:${NAMED_CONSOLE_HOST}`) ? { named: true } : {}),
   };
 }

@@ -41,6 +41,7 @@ export interface ServerOptions {
 interface AnyCall extends NodeJS.EventEmitter {
   request: unknown;
   getAuthContext(): { sslPeerCertificate?: PeerCertificate } | null;
+  getPeer(): string;
   write(message: unknown): boolean;
   end(): void;
 }
@@ -126,7 +127,8 @@ export class RpcServer {
   }
 
   #admit(call: AnyCall, method: string, allow: Allow): Peer {
-    const peer = identityFromCertificate(call.getAuthContext()?.sslPeerCertificate);
+    const identity = identityFromCertificate(call.getAuthContext()?.sslPeerCertificate);
+    const peer = { ...identity, address: call.getPeer() };
     if (this.#options.isRevoked(peer.fingerprint)) {
       throw new BackupError(
         "CERTIFICATE_REVOKED",

@@ -81,16 +81,16 @@ function defaultsOf(context: CommandContext): Record<string, string> {
     const plan = context.director.plan({ job: job.name });
     return {
       job: job.name,
-      pool: plan.pool?.name ?? "",
+      pool: acl.allows("pool", plan.pool?.name ?? "") ? (plan.pool?.name ?? "") : "",
       messages: plan.messages?.name ?? "",
-      client: job.client,
-      storage: plan.storage?.name ?? "",
+      client: acl.allowsClient(job.client) ? job.client : "",
+      storage: acl.allows("storage", plan.storage?.name ?? "") ? (plan.storage?.name ?? "") : "",
       where: job.where ?? "",
       level: job.level,
       type: job.type,
-      fileset: job.fileSet,
+      fileset: acl.allows("fileSet", job.fileSet) ? job.fileSet : "",
       enabled: context.director.isEnabled("job", job.name) ? "1" : "0",
-      catalog: catalogName(context.director),
+      catalog: catalogName(context.whole),
     };
   }
   const client = config.clients.get(args.value("client") ?? "");
@@ -102,7 +102,7 @@ function defaultsOf(context: CommandContext): Record<string, string> {
       file_retention: String(client.fileRetentionSec),
       job_retention: String(client.jobRetentionSec),
       autoprune: client.autoPrune ? "1" : "0",
-      catalog: catalogName(context.director),
+      catalog: catalogName(context.whole),
     };
   }
   const storage = config.storages.get(args.value("storage") ?? "");
@@ -183,8 +183,9 @@ const help: Command = {
   usage: [".help"],
   keywords: [],
   async run(context) {
-    context.data.commands = DOT_COMMANDS.map(({ name, summary }) => ({ name, summary }));
-    for (const command of DOT_COMMANDS) await context.say(`  ${command.name.padEnd(13)} ${command.summary}`);
+    const shown = DOT_COMMANDS.filter((command) => context.acl.allows("command", command.name));
+    context.data.commands = shown.map(({ name, summary }) => ({ name, summary }));
+    for (const command of shown) await context.say(`  ${command.name.padEnd(13)} ${command.summary}`);
   },
 };
 
@@ -218,7 +219,7 @@ const media: Command = {
 export const DOT_COMMANDS: readonly Command[] = [
   names(".actiononpurge", "Values of ActionOnPurge", () => ["None", "Truncate"]),
   api,
-  names(".catalogs", "Names: catalogs", (context) => [catalogName(context.director)]),
+  resources(".catalogs", "catalog", (context) => [catalogName(context.whole)]),
   resources(".clients", "client", ({ config, args }) => {
     const address = args.value("address");
     return [...config.clients.values()]

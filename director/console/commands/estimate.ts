@@ -25,6 +25,8 @@ export const estimate: Command = {
     const job = config.jobs.get(await selectResource(context, RESOURCE.job, jobs))!;
     const client = await override(context, "client", job.client, config.clients.keys());
     const fileSetName = await override(context, "fileSet", job.fileSet, config.fileSets.keys());
+    if (!context.acl.allowsClient(client, "backup")) context.require("client", client, "Client");
+    context.require("fileSet", fileSetName, "FileSet");
     const level = await levelOf(context, job.level);
     if (args.value("accurate") !== undefined) parseYesNo(args.value("accurate")!);
     const sinceMs =

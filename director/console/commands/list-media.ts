@@ -216,6 +216,7 @@ export async function listNextVolume(context: CommandContext): Promise<void> {
   context.require("job", name, "Job");
   const plan = context.director.plan({ job: name });
   const pool = plan.pool?.name ?? "";
+  context.require("pool", pool, "Pool");
   const volumes = (await catalogVolumes(context, { pool }))
     .filter((volume) => volume.status === "Append" && volume.enabled)
     .sort((a, b) => a.mediaId - b.mediaId);

@@ -1,17 +1,13 @@
 /** `messages`: shows and removes what waits for this console. */
-import type { Acl } from "../acl.js";
 import type { Command } from "../context.js";
 import type { ConsoleDirector } from "../port.js";
 
 /** Waiting messages, oldest first, each with its line end, removed from the box as they are yielded. */
-export function* takeMessages(director: ConsoleDirector, console: string, acl: Acl): Generator<string> {
-  const allowed = acl.grantsAll("job") ? undefined : (job: string) => job === "" || acl.allows("job", job);
+export function* takeMessages(director: ConsoleDirector, console: string): Generator<string> {
+  // A batch may hold nothing that this console may see: what counts is what still waits.
   while (director.messages.pending(console) > 0) {
-    const batch = director.messages.take(console, undefined, allowed);
     // A report ends its last line itself: an empty one follows it, as in Bacula.
-    for (const text of batch) yield `${text}\n`;
-    // A batch may hold nothing that this console may see; what remains is asked for again.
-    if (batch.length === 0 && allowed === undefined) return;
+    for (const text of director.messages.take(console)) yield `${text}\n`;
   }
 }
 
@@ -23,7 +19,7 @@ export const messages: Command = {
   async run(context) {
     const lines: string[] = [];
     let any = false;
-    for (const text of takeMessages(context.director, context.console, context.acl)) {
+    for (const text of takeMessages(context.director, context.console)) {
       any = true;
       if (context.state.json) lines.push(text);
       else await context.print(text);

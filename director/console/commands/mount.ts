@@ -36,7 +36,7 @@ export const mount: Command = {
   async run(context) {
     const storage = await tell(context, mounted);
     const caller = await callStorage(context, storage);
-    await caller.unary("Storaged", "SyncPools", toPoolList(context.config));
+    await caller.unary("Storaged", "SyncPools", toPoolList(context.whole.config));
   },
 };
 const unmounted = (device: string) => `3901 Device ${device} is already unmounted.`;

@@ -7,12 +7,12 @@ import { prunedText } from "../../retention/auto-prune.js";
 import { type PruneKind, type PruneLimits, pruneAt } from "../../retention/prune.js";
 import { forgetExpired } from "../../retention/records.js";
 import { pruneRules, type Rules } from "../../retention/rules.js";
-import { callStorage, storageDaemons } from "../catalog.js";
+import { storageDaemons, wholeStorage } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
 import type { JobRecord } from "../port.js";
 import { choose, RESOURCE, selectResource, yesModNo, yesNo } from "../prompts.js";
 import { printEffects, printPlan } from "../retention/outcome.js";
-import { requireScope } from "../retention/scope.js";
+import { ownClient, requireScope } from "../retention/scope.js";
 import { selectVolume } from "../retention/volumes.js";
 
 /** Words that stand for every client and pool. */
@@ -72,7 +72,7 @@ async function limitsOf(context: CommandContext): Promise<PruneLimits> {
   if (args.value("client", "fd") !== undefined || !named)
     limits.client = await selectResource(context, RESOURCE.client, config.clients.keys());
   requireScope(context, limits);
-  return limits;
+  return { ...limits, ...ownClient(context, limits) };
 }
 
 async function pruneRuns(context: CommandContext, kind: "jobs" | "files"): Promise<void> {
@@ -87,7 +87,7 @@ async function confirmedRules(
   kind: "jobs" | "files",
   limits: PruneLimits,
 ): Promise<Rules | undefined> {
-  const rules = pruneRules(context.config);
+  const rules = pruneRules(context.whole.config);
   if (isDry(context) || context.args.has("yes")) return rules;
   const word = kind === "jobs" ? "Job" : "File";
   const client = context.config.clients.get(limits.client ?? "");
@@ -128,11 +128,11 @@ async function pruneEverywhere(context: CommandContext, kind: PruneKind, work: W
   const dry = isDry(context);
   const { limits, rules } = work;
   const items: RetentionItem__Output[] = [];
-  const { signal, director } = context;
+  const { signal, whole } = context;
   for (const storage of targets(context)) {
-    const caller = await callStorage(context, storage);
+    const caller = await wholeStorage(context, storage);
     const call = { ...limits, kind, rules, dry };
-    const reply = await pruneAt(caller, call, { records: director.db.jobs, signal });
+    const reply = await pruneAt(caller, call, { records: whole.db.jobs, signal });
     items.push(...reply.items);
     if (!dry) await printEffects(context, reply);
     else for (const line of reply.messages) await context.say(line);
@@ -153,12 +153,12 @@ function targets(context: CommandContext): string[] {
 }
 
 function forget(context: CommandContext, { limits, rules }: Work, dry: boolean): Promise<JobRecord[]> {
-  const { director } = context;
+  const { whole } = context;
   const { client, pool, jobName } = limits;
   return forgetExpired({
-    config: context.config,
-    records: director.db.jobs,
-    storaged: (storage) => callStorage(context, storage),
+    config: whole.config,
+    records: whole.db.jobs,
+    storaged: (storage) => wholeStorage(context, storage),
     rules,
     dry,
     filter: {
@@ -207,10 +207,11 @@ async function printPruned(context: CommandContext, { kind, items, forgotten }: 
 /** `prune volume=V`, `prune volume` (asks), `prune expired volume`. */
 async function pruneVolume(context: CommandContext): Promise<void> {
   const { args } = context;
-  const rules = pruneRules(context.config);
+  const rules = pruneRules(context.whole.config);
   if (args.has("expired")) {
     const pool = args.value("pool");
     if (pool !== undefined) context.require("pool", pool, "Pool");
+    else if (!context.acl.grantsAll("pool")) context.require("pool", "*all*", "Pool");
     requireScope(context, {});
     const sure =
       isDry(context) || args.has("yes") || (await yesNo(context, "Prune all expired Volumes? (yes/no): "));
@@ -223,10 +224,10 @@ async function pruneVolume(context: CommandContext): Promise<void> {
     await context.say(`The current Volume retention period is: ${formatDuration(volume.retention)} `);
     if (!(await yesNo(context, "Continue? (yes/no): "))) return;
   }
-  const caller = await callStorage(context, volume.storage);
-  const { director, signal } = context;
+  const caller = await wholeStorage(context, volume.storage);
+  const { whole, signal } = context;
   const call = { kind: "volume" as const, rules, volume: volume.name, dry: isDry(context) };
-  const reply = await pruneAt(caller, call, { records: director.db.jobs, signal });
+  const reply = await pruneAt(caller, call, { records: whole.db.jobs, signal });
   if (isDry(context)) {
     for (const line of reply.messages) await context.say(line);
     await printPlan(context, reply.items);
@@ -261,7 +262,7 @@ async function pruneStatistics(context: CommandContext): Promise<void> {
 async function pruneAll(context: CommandContext): Promise<void> {
   const sure = isDry(context) || context.args.has("yes");
   if (!sure && !(await yesNo(context, "Prune everything that is expired? (yes/no): "))) return;
-  const work = { limits: {}, rules: pruneRules(context.config) };
+  const work = { limits: {}, rules: pruneRules(context.whole.config) };
   requireScope(context, {});
   await pruneEverywhere(context, "files", work);
   await pruneEverywhere(context, "jobs", work);

@@ -82,7 +82,7 @@ async function purgeRuns(context: CommandContext, what: What): Promise<void> {
   if (countOf(purged) > 0) return await report(context, what, purged, ` for client ${client}`);
   const noun = what === "jobs" ? "Jobs" : "Files";
   await context.say(
-    `No ${noun} found for client ${client} to purge from ${catalogName(context.director)} catalog.`,
+    `No ${noun} found for client ${client} to purge from ${catalogName(context.whole)} catalog.`,
   );
 }
 

@@ -96,8 +96,6 @@ async function finish(
   context.data.files = files;
   context.data.bytes = bytes;
   if (files === 0) return void (await context.say("No files selected to be restored."));
-  for (const rule of marks.rules)
-    if (rule.include && rule.recursive) context.require("directory", rule.path, "Directory");
   await printVolumes(context, choice);
   await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
   const job = await restoreJob(context, restoreJobs);

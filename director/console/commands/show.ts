@@ -1,6 +1,8 @@
 /** `show`: resources of the configuration in force. */
 import type { RetentionPolicy } from "../../config/types.js";
+import { webhookText } from "../../messages/send-webhook.js";
 import { keepText } from "../../retention/rules.js";
+import type { AclKind } from "../acl.js";
 import type { Command, CommandContext, Data } from "../context.js";
 
 type Values = Record<string, string | number | boolean | undefined>;
@@ -14,6 +16,12 @@ interface Kind {
 
 function yes(value: boolean): number {
   return value ? 1 : 0;
+}
+
+/** A name, when this console may see it. */
+function seen({ acl }: CommandContext, kind: AclKind, name: string | undefined): string | undefined {
+  const grants = kind === "client" ? acl.allowsClient(name ?? "") : acl.allows(kind, name ?? "");
+  return name !== undefined && name !== "" && grants ? name : undefined;
 }
 
 /** How long runs stay, as far as this resource says it. */
@@ -48,24 +56,24 @@ const KINDS: readonly Kind[] = [
   {
     words: ["jobs", "job"],
     title: "Job",
-    list: ({ config, director, acl }) =>
-      acl
-        .filter("job", [...config.jobs.values()], (job) => job.name)
+    list: (context) =>
+      context.acl
+        .filter("job", [...context.config.jobs.values()], (job) => job.name)
         .map((job) => [
           job.name,
           {
             JobType: job.type,
             level: job.type === "Verify" ? job.verifyLevel : job.level,
             Priority: job.priority,
-            Enabled: yes(director.isEnabled("job", job.name)),
-            Client: job.client,
-            FileSet: job.fileSet,
-            Pool: job.pool,
-            NextPool: job.nextPool,
-            Storage: job.storage,
-            Schedule: job.schedule,
+            Enabled: yes(context.director.isEnabled("job", job.name)),
+            Client: seen(context, "client", job.client),
+            FileSet: seen(context, "fileSet", job.fileSet),
+            Pool: seen(context, "pool", job.pool),
+            NextPool: seen(context, "pool", job.nextPool),
+            Storage: seen(context, "storage", job.storage),
+            Schedule: seen(context, "schedule", job.schedule),
             Messages: job.messages,
-            Base: job.base.length > 0 ? job.base.join(",") : undefined,
+            Base: job.base.filter((name) => context.acl.allows("job", name)).join(",") || undefined,
             Accurate: yes(job.accurate),
             MaxJobs: job.maximumConcurrentJobs,
             MaxRunTime: job.maxRunTimeSec || undefined,
@@ -116,9 +124,9 @@ const KINDS: readonly Kind[] = [
   {
     words: ["pools", "pool"],
     title: "Pool",
-    list: ({ config, acl }) =>
-      acl
-        .filter("pool", [...config.pools.values()], (pool) => pool.name)
+    list: (context) =>
+      context.acl
+        .filter("pool", [...context.config.pools.values()], (pool) => pool.name)
         .map((pool) => [
           pool.name,
           {
@@ -132,10 +140,10 @@ const KINDS: readonly Kind[] = [
             Recycle: yes(pool.recycle),
             AutoPrune: yes(pool.autoPrune),
             LabelFormat: pool.labelFormat,
-            Storage: pool.storage,
-            ScratchPool: pool.scratchPool,
-            RecyclePool: pool.recyclePool,
-            NextPool: pool.nextPool,
+            Storage: seen(context, "storage", pool.storage),
+            ScratchPool: seen(context, "pool", pool.scratchPool),
+            RecyclePool: seen(context, "pool", pool.recyclePool),
+            NextPool: seen(context, "pool", pool.nextPool),
             RecycleOldest: pool.recycleOldestVolume ? "1" : undefined,
             RecycleCurrent: pool.recycleCurrentVolume ? "1" : undefined,
             PurgeOldest: pool.purgeOldestVolume ? "1" : undefined,
@@ -192,7 +200,10 @@ const KINDS: readonly Kind[] = [
         Object.fromEntries(
           messages.destinations.map((to) => [
             to.kind,
-            [to.target, to.types.join(",")].filter(Boolean).join(" = "),
+            // A webhook's URL may be the secret that lets messages in.
+            [to.kind === "webhook" ? webhookText(to.target ?? "") : to.target, to.types.join(",")]
+              .filter(Boolean)
+              .join(" = "),
           ]),
         ),
       ]),

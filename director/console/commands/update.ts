@@ -57,7 +57,7 @@ async function updatePool(context: CommandContext): Promise<void> {
   const name = await selectResource(context, RESOURCE.pool, config.pools.keys());
   if (known === undefined) await context.say(`Pool: ${name}`);
   // All of them: the daemon takes the list as a whole.
-  const list = toPoolList(config);
+  const list = toPoolList(context.whole.config);
   for (const storage of storageDaemons(context)) {
     const caller = await callStorage(context, storage);
     await caller.unary("Storaged", "SyncPools", list);

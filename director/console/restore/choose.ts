@@ -82,7 +82,7 @@ export async function clientName(context: CommandContext): Promise<string> {
   if (given === undefined || !known.has(given)) {
     for (const job of context.director.db.jobs.list({ type: "B" })) known.add(job.client);
   }
-  const names = granted(context, RESOURCE.restoreClient, known)
+  const names = granted(context, RESOURCE.client, known)
     .filter((name) => name !== "")
     .sort();
   const words = { label: "Client", heading: "Defined Clients:", question: "Select the Client" };

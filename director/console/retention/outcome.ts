@@ -2,7 +2,7 @@
 import type { RetentionItem__Output } from "../../../proto/generated/basalt/v1/RetentionItem.js";
 import type { RetentionReply__Output } from "../../../proto/generated/basalt/v1/RetentionReply.js";
 import { consolidatedText, markingText } from "../../retention/auto-prune.js";
-import { catalogJobs, levelOf, type StoredJob } from "../catalog.js";
+import { catalogJobs, catalogVolumes, levelOf, type StoredJob } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { levelName, listTime } from "../format.js";
 
@@ -26,7 +26,11 @@ export async function printPlan(
   context: CommandContext,
   items: readonly RetentionItem__Output[],
 ): Promise<void> {
-  const sorted = [...items].sort(
+  const { acl } = context;
+  const shown = items.filter(
+    (item) => acl.allows("job", jobNameOf(item.job)) && acl.allowsClient(item.client),
+  );
+  const sorted = shown.sort(
     (a, b) => Number(a.action === "keep") - Number(b.action === "keep") || a.jobId - b.jobId,
   );
   await context.records("plan", PLAN_COLUMNS, sorted.map(planRow));
@@ -59,10 +63,22 @@ export async function printEffects(context: CommandContext, reply: RetentionRepl
     context.append("consolidated", item.jobId);
     await context.say(consolidatedText(item));
   }
-  for (const volume of reply.purgedVolumes) {
+  for (const volume of await seenVolumes(context, reply.purgedVolumes)) {
     context.append("purgedVolumes", volume);
     await context.say(markingText(volume));
   }
+}
+
+/** Names of volumes whose pool the console may see. */
+async function seenVolumes(context: CommandContext, names: readonly string[]): Promise<readonly string[]> {
+  if (names.length === 0 || context.acl.grantsAll("pool")) return names;
+  const seen = new Set((await catalogVolumes(context, {})).map((volume) => volume.name));
+  return names.filter((name) => seen.has(name));
+}
+
+/** `vm1` of `vm1.2026-11-21_03.00.00_05`. */
+function jobNameOf(job: string): string {
+  return job.replace(/\.\d{4}-\d\d-\d\d_[\d.]+_\d+$/, "");
 }
 
 /** How a refusal ends. */

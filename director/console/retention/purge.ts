@@ -2,12 +2,12 @@
 import type { PurgeRequest } from "../../../proto/generated/basalt/v1/PurgeRequest.js";
 import type { RetentionReply__Output } from "../../../proto/generated/basalt/v1/RetentionReply.js";
 import { followReply, notHeld } from "../../retention/records.js";
-import { callStorage, catalogJobs, storageDaemons } from "../catalog.js";
+import { catalogJobs, storageDaemons, wholeStorage } from "../catalog.js";
 import { visible } from "../commands/list-jobs.js";
 import type { CommandContext } from "../context.js";
 import type { JobFilter, JobRecord } from "../port.js";
 import { printEffects, type RefusalWords, refuse } from "./outcome.js";
-import { requireScope } from "./scope.js";
+import { ownClient, requireScope } from "./scope.js";
 
 export interface PurgeOptions {
   /** The lists go, the runs stay. */
@@ -59,8 +59,9 @@ export async function purgeMatching(
 ): Promise<Purged> {
   requireScope(context, limits);
   const purged: Purged = { jobIds: [], records: [], replies: [] };
+  const request = { ...limits, ...ownClient(context, limits) };
   for (const storage of storageDaemons(context))
-    await purgeAt(context, { storage, request: limits, options, purged });
+    await purgeAt(context, { storage, request, options, purged });
   if (options.filesOnly === true) return purged;
   const filter: JobFilter = {
     ...(limits.client === undefined ? {} : { client: limits.client }),
@@ -91,17 +92,17 @@ interface Part {
 
 /** Purges at one daemon. A refusal ends the command; what others did before stays done. */
 async function purgeAt(context: CommandContext, { storage, request, options, purged }: Part): Promise<void> {
-  const caller = await callStorage(context, storage);
+  const caller = await wholeStorage(context, storage);
   const { filesOnly = false, dry = false, rebase = false, words } = options;
   const full = { ...request, filesOnly, dry, rebase };
-  const { signal, director } = context;
+  const { signal, whole } = context;
   const reply = await caller.unary<RetentionReply__Output>("Storaged", "Purge", full, { signal });
   if (reply.refused) return await refuse(context, reply, words);
   purged.replies.push(reply);
   const action = filesOnly ? "files" : "delete";
   for (const item of reply.items) if (item.action === action) purged.jobIds.push(item.jobId);
   if (dry) return;
-  await followReply(director.db.jobs, caller, reply);
+  await followReply(whole.db.jobs, caller, reply);
   await printEffects(context, reply);
 }
 
@@ -113,8 +114,8 @@ async function forgetOwn(
 ): Promise<void> {
   const done = new Set(purged.jobIds);
   const ended = records.filter(({ status, jobId }) => status !== "C" && status !== "R" && !done.has(jobId));
-  const storaged = (storage: string) => callStorage(context, storage);
-  const gone = await notHeld(ended, { config: context.config, storaged });
+  const storaged = (storage: string) => wholeStorage(context, storage);
+  const gone = await notHeld(ended, { config: context.whole.config, storaged });
   purged.records.push(...gone);
   if (options.dry !== true) context.director.db.jobs.remove(gone.map((record) => record.jobId));
 }

@@ -12,6 +12,15 @@ export function requireScope(context: CommandContext, limits: { client?: string;
   else if (!acl.grantsAll("client")) throw notAllowed("every client", "client=NAME");
 }
 
+/** A console that does not reach every client reaches runs of a job only as far as they are of the job's client. */
+export function ownClient(
+  { acl, config }: CommandContext,
+  limits: { client?: string; jobName?: string },
+): { client?: string } {
+  const client = config.jobs.get(limits.jobName ?? "")?.client;
+  return limits.client !== undefined || client === undefined || acl.grantsAll("client") ? {} : { client };
+}
+
 function requireClient(context: CommandContext, client: string): void {
   if (!context.acl.allowsClient(client)) context.require("client", client, "Client");
 }

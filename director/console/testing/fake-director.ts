@@ -19,6 +19,8 @@ export class FakeDirector implements ConsoleDirector {
   readonly live: LiveView[] = [];
   readonly box: string[] = [];
   readonly canceled: number[] = [];
+  /** Messages of the director itself. */
+  readonly said: string[] = [];
   reloadErrors: string[] = [];
   readonly #events = new EventEmitter();
   readonly #off = new Set<string>();
@@ -84,9 +86,12 @@ export class FakeDirector implements ConsoleDirector {
   };
 
   readonly messages = {
-    pending: () => this.box.length,
-    take: () => this.box.splice(0),
+    pending: (_console: string, allowed?: (job: string) => boolean) =>
+      this.box.filter((text) => allowed?.(this.jobOf(text)) ?? true).length,
+    take: (_console: string, _limit?: number, allowed?: (job: string) => boolean) =>
+      this.box.splice(0).filter((text) => allowed?.(this.jobOf(text)) ?? true),
     onPending: () => () => undefined,
+    daemon: (type: string, text: string) => void this.said.push(`${type}: ${text}`),
   };
 
   readonly daemons = {
@@ -114,6 +119,11 @@ export class FakeDirector implements ConsoleDirector {
       ],
     }),
   };
+
+  /** Job resource of a message in the box. */
+  jobOf(text: string): string {
+    return this.db.jobs.get(Number(/JobId (\d+)/.exec(text)?.[1] ?? "0"))?.name ?? "";
+  }
 
   plan(request: RunRequest) {
     return makePlan(this.config, request);
@@ -158,13 +168,13 @@ export class FakeDirector implements ConsoleDirector {
   }
 
   /** Puts a waiting or running job into the queue. */
-  addLive(jobId: number, state: "waiting" | "running" = "running"): void {
+  addLive(jobId: number, state: "waiting" | "running" = "running", job = "vm1"): void {
     this.live.push({
       ...{
         jobId,
         uuid: `u${jobId}`,
-        job: `vm1.2026-11-21_12.00.00_${jobId}`,
-        plan: this.plan({ job: "vm1" }),
+        job: `${job}.2026-11-21_12.00.00_${jobId}`,
+        plan: this.plan({ job }),
         queuedMs: NOON,
       },
       ...{ state, detail: "is running", level: "Full" as const, startedMs: NOON },

@@ -14,6 +14,8 @@ export interface FakeJob {
   startMs: number;
   volumes: string[];
   bases: number[];
+  /** (Default: Default) */
+  pool?: string;
   /** Sizes by path; directories end in `/`; null: deleted. */
   files: Record<string, number | null>;
 }
@@ -37,6 +39,8 @@ type Request = any;
 export class FakeStorage implements DaemonCaller {
   readonly jobs: FakeJob[];
   readonly volumes: { name: string; pool: string; status?: string }[] = [{ name: "Vol-1", pool: "Default" }];
+  /** Owner and mode by path, where they are not root's usual ones. */
+  readonly owners: Record<string, { uid: number; gid: number; mode: number }> = {};
   /** Answers that replace the ones below; of a streaming method a list. */
   readonly replies: Record<string, (request: Request) => unknown> = {};
   /** Calls by method, for tests that count. */
@@ -67,7 +71,7 @@ export class FakeStorage implements DaemonCaller {
         return {
           jobs: this.jobs
             .filter((job) => fits(job, request))
-            .map((job) => ({ ...job, pool: "Default", ...totals(job) })),
+            .map((job) => ({ pool: "Default", ...job, ...totals(job) })),
         };
       case "CountSelection":
         return this.#count(request);
@@ -120,7 +124,11 @@ export class FakeStorage implements DaemonCaller {
       },
     );
     const limited = request.limit > 0 ? found.slice(0, request.limit) : found;
-    return limited.map((entry) => ({ ...wire(entry), marked: selects(request.rules ?? [], entry.path) }));
+    return limited.map((entry) => ({
+      ...wire(entry),
+      ...this.owners[entry.path],
+      marked: selects(request.rules ?? [], entry.path),
+    }));
   }
 
   #find({ pattern, exact }: Request): unknown[] {
@@ -129,7 +137,7 @@ export class FakeStorage implements DaemonCaller {
       .filter(({ path }) =>
         exact ? path === pattern : fnmatch(pattern, path.slice(path.lastIndexOf("/") + 1)),
       )
-      .map(wire);
+      .map((entry) => ({ ...wire(entry), ...this.owners[entry.path] }));
   }
 
   #count({ jobIds, rules }: Request): unknown {

@@ -119,6 +119,7 @@ export function fixtureConfig(): DirectorConfig {
         commandAcl: ["list", "status", "messages", "run"],
         jobAcl: ["vm1"],
         clientAcl: ["vm1-fd"],
+        catalogAcl: ["MyCatalog"],
       },
     ]),
     files: [],

@@ -47,7 +47,7 @@ export function recordOf(job: FakeJob): JobRecord {
       level: job.level[0] as "F",
       client: job.client,
       fileSet: job.fileSet,
-      pool: "Default",
+      pool: job.pool ?? "Default",
       storage: "File1",
     },
     ...{

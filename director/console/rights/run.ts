@@ -1,0 +1,103 @@
+/** Whether a console may start a run, and what of its files. */
+
+import { BackupError } from "../../../common/errors.js";
+import { nextPoolOf } from "../../job/plan.js";
+import type { Acl, AclKind } from "../acl.js";
+import type { ConsoleDirector, JobPlan, RunRequest } from "../port.js";
+import { GatedEntries } from "./entries.js";
+import type { EntryGate } from "./gate.js";
+
+export interface RunRights {
+  acl: Acl;
+  gate: EntryGate;
+  signal: AbortSignal;
+  /** The director without limits. */
+  whole: ConsoleDirector;
+}
+
+/** Parts of a request whose rights are checked here; a console with ACLs gets no others. */
+const KNOWN: ReadonlySet<string> = new Set([
+  ...["job", "level", "pool", "storage", "client", "fileSet", "whenMs", "priority", "comment", "accurate"],
+  ...["restore", "verifyLevel", "verifyJobId", "verifyJob", "jobIds", "nextPool", "origins"],
+]);
+const KNOWN_RESTORE: ReadonlySet<string> = new Set([
+  ...["selection", "client", "restoreClient", "where", "replace", "filesExpected"],
+]);
+
+/**
+ * The request as this console may run it: a restore leaves out files that are not granted.
+ * @throws BackupError NOT_ALLOWED, NOT_FOUND
+ */
+export async function grantedRun(request: RunRequest, plan: JobPlan, rights: RunRights): Promise<RunRequest> {
+  checkParts(request, rights.acl);
+  checkPlan(plan, rights.acl);
+  checkRuns(request, rights);
+  const { restore } = request;
+  if (restore === undefined || rights.gate.open) return request;
+  const caller = await rights.whole.daemons.storaged(plan.storage?.name ?? "", { signal: rights.signal });
+  const entries = new GatedEntries(rights.gate, caller, rights.signal);
+  const { jobIds } = restore.selection;
+  const rules = await entries.narrowed(jobIds, restore.selection.rules);
+  return { ...request, restore: { ...restore, selection: { jobIds, rules } } };
+}
+
+/** Relocation, bootstrap files and whatever else may come: only to consoles for which places do not matter. */
+function checkParts(request: RunRequest, acl: Acl): void {
+  const free = (["where", "directory", "userId", "job", "client", "pool", "storage"] as const).every((kind) =>
+    acl.grantsAll(kind),
+  );
+  if (free) return;
+  const given = (value: object, known: ReadonlySet<string>) =>
+    Object.entries(value).find(([key, each]) => each !== undefined && !known.has(key))?.[0];
+  const key = given(request, KNOWN) ?? (request.restore && given(request.restore, KNOWN_RESTORE));
+  if (key !== undefined) throw notAllowed(`"${key}" of a run`);
+}
+
+/** Every resource that a run would use. @throws BackupError NOT_ALLOWED */
+export function checkPlan(plan: JobPlan, acl: Acl): void {
+  const need = (kind: AclKind, name: string | undefined, what: string): void => {
+    if (name !== undefined && !acl.allows(kind, name)) throw notAllowed(`${what} "${name}"`);
+  };
+  const { job, client, fileSet, pool, storage, request } = plan;
+  const restores = job.type === "Restore";
+  need("job", job.name, "Job");
+  if (client !== undefined && !acl.allowsClient(client.name, restores ? "restore" : "backup"))
+    throw notAllowed(`Client "${client.name}"`);
+  const source = request.restore?.client;
+  if (source !== undefined && !acl.allowsClient(source)) throw notAllowed(`Client "${source}"`);
+  if (!restores) need("fileSet", fileSet?.name, "FileSet");
+  if (!restores) need("pool", pool?.name, "Pool");
+  need("storage", storage?.name, "Storage");
+  if (restores) need("where", whereOf(plan), "Where");
+  if (job.type !== "Copy" && job.type !== "Migrate" && plan.level !== "VirtualFull") return;
+  const next = nextPoolOf(plan)?.resource;
+  need("pool", next?.name, "Pool");
+  need("storage", next?.storage, "Storage");
+}
+
+/** Runs that are named by number, and the job whose run is verified. */
+function checkRuns({ restore, jobIds, verifyJobId, verifyJob }: RunRequest, { acl, whole }: RunRights): void {
+  if (verifyJob !== undefined && !acl.allows("job", verifyJob))
+    throw new BackupError("NOT_FOUND", `Job "${verifyJob}" not found`);
+  const named = [...(jobIds ?? []), ...(restore?.selection.jobIds ?? [])];
+  if (verifyJobId !== undefined) named.push(verifyJobId);
+  for (const jobId of named) {
+    const record = whole.db.jobs.get(jobId);
+    const seen =
+      record !== undefined &&
+      acl.allows("job", record.name) &&
+      (record.client === "" || acl.allowsClient(record.client)) &&
+      (record.fileSet === "" || acl.allows("fileSet", record.fileSet));
+    if (!seen) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
+  }
+}
+
+/** Directory that a restore writes below; `/` for the original places. */
+export function whereOf(plan: JobPlan): string {
+  const where = plan.request.restore?.where ?? plan.job.where ?? "";
+  return where === "" ? "/" : where;
+}
+
+function notAllowed(what: string): BackupError {
+  return new BackupError("NOT_ALLOWED", `${what}: not allowed by this console's ACL`);
+}
