@@ -15,7 +15,7 @@ export const WINDOW_BYTES = 4 * 1024 * 1024;
 export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
 /** Direct reads want memory at a multiple of this; a slot's memory has so much more to begin there. */
 export const SLOT_ALIGN_BYTES = 4096;
-export const SLOTS_PER_WORKER = 3;
+export const SLOTS_PER_WORKER = 4;
 export const FRAMES_PER_WORKER = 4;
 
 /** A batch of small files is closed at either of these. */
