@@ -5,7 +5,7 @@
 import { Threads } from "./threads.js";
 
 /** Then they end: memory is worth more on a machine that does nothing for so long. */
-const REST_MS = 60_000;
+const REST_MS = 5 * 60_000;
 
 interface Rested {
   threads: Threads;
