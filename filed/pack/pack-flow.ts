@@ -65,6 +65,11 @@ export class PackFlow {
     this.#owner = owner;
   }
 
+  /** Nothing was asked of a thread that is not done. */
+  get isIdle(): boolean {
+    return this.#units.size + this.#planning.size === 0;
+  }
+
   readBatch(thread: PackThread, batch: Batch): void {
     const id = this.#begin(thread, batch.bytes + batch.tasks.length * OPEN_COST, { batch });
     const { slot } = this.#units.get(id)!;
@@ -132,7 +137,11 @@ export class PackFlow {
         thread.open = false;
         thread.openTicks = 0;
         const { slot, length } = message;
-        const onSent = (): void => this.#threads.post(thread, { kind: "frameTaken", slot });
+        thread.unsent++;
+        const onSent = (): void => {
+          thread.unsent--;
+          this.#threads.post(thread, { kind: "frameTaken", slot });
+        };
         await this.#owner.send(thread.frames[slot]!.subarray(0, length), onSent);
         for (const unit of message.completes) await this.#complete(unit);
         return;

@@ -11,13 +11,22 @@ import { parseIoNice, setIoNice, setNice } from "../sys/priority.js";
 import { levelCode } from "./compression.js";
 import { FrameSlots } from "./frame-slots.js";
 import { Framer } from "./framer.js";
-import { type FromWorker, readResult, SLOT_BYTES, type ToWorker, type WorkerData } from "./protocol.js";
+import {
+  type FromWorker,
+  type PackJob,
+  readResult,
+  SLOT_BYTES,
+  type ToWorker,
+  WINDOW_BYTES,
+  type WorkerData,
+} from "./protocol.js";
 import { LargeReader } from "./read-large.js";
 import { readBatch } from "./read-small.js";
 import { readTask, type WorkerTask } from "./task.js";
 
 const port = parentPort!;
-const { slots, frames, jobId, windowBytes, nice, ioNice } = workerData as WorkerData;
+const { slots, frames } = workerData as WorkerData;
+let job: PackJob = { jobId: 0, windowBytes: WINDOW_BYTES, nice: 0, ioNice: "" };
 // Every thread finds the same beginning: the memory is the same.
 const memory = slots.map((slot) => aligned(slot, SLOT_BYTES));
 
@@ -75,7 +84,7 @@ function unitPacked(unit: number): void {
 
 function memberOf(task: WorkerTask, size: number): TarMember {
   return {
-    name: `job${jobId}${keyToPath(task.key)}`,
+    name: `job${job.jobId}${keyToPath(task.key)}`,
     type: "file",
     mode: task.mode,
     uid: task.uid,
@@ -91,7 +100,7 @@ function readWindow(request: Extract<ToWorker, { kind: "window" }>): void {
   const { file, open } = request;
   if (open !== undefined) {
     const encoded = Buffer.from(open.task.buffer, open.task.byteOffset, open.task.length);
-    files.set(file, new LargeReader(readTask(new ByteReader(encoded)), open.force, windowBytes));
+    files.set(file, new LargeReader(readTask(new ByteReader(encoded)), open.force, job.windowBytes));
   }
   const window = files.get(file)!.next(memory[request.slot]!);
   if (window.state !== "more") files.delete(file);
@@ -101,7 +110,7 @@ function readWindow(request: Extract<ToWorker, { kind: "window" }>): void {
 function planImage({ file, task }: Extract<ToWorker, { kind: "imagePlan" }>): void {
   if (task !== undefined) {
     const encoded = Buffer.from(task.buffer, task.byteOffset, task.length);
-    images.set(file, new ImageSource(readTask(new ByteReader(encoded)), windowBytes));
+    images.set(file, new ImageSource(readTask(new ByteReader(encoded)), job.windowBytes));
   }
   const plan = images.get(file)!.plan();
   if (plan.done) images.delete(file);
@@ -123,12 +132,14 @@ async function packChunks(request: Extract<ToWorker, { kind: "packChunks" }>): P
 }
 
 function partMember(digest: Buffer, size: number): TarMember {
-  const name = `job${jobId}/.basalt/parts/${digest.toString("hex")}`;
+  const name = `job${job.jobId}/.basalt/parts/${digest.toString("hex")}`;
   return { name, type: "file", mode: 0o600, uid: 0, gid: 0, size, mtimeSec: 0, mtimeNsec: 0 };
 }
 
 async function handle(message: ToWorker): Promise<void> {
   switch (message.kind) {
+    case "begin":
+      return begin(message.job);
     case "batch":
       return takeBatch(message);
     case "packBatch":
@@ -154,7 +165,9 @@ async function handle(message: ToWorker): Promise<void> {
   }
 }
 
-function applyPriority(): void {
+function begin(next: PackJob): void {
+  job = next;
+  const { nice, ioNice } = job;
   // A wish, not a condition: an ordinary user may not always lower what was asked for.
   try {
     if (nice !== 0) setNice(nice);
@@ -181,4 +194,3 @@ port.on("message", (message: ToWorker) => {
   }
   queue = queue.then(() => (leaving ? undefined : handle(message)));
 });
-applyPriority();

@@ -9,8 +9,9 @@ import { pendingOf } from "./batch.js";
 import { PackFlow, type Send } from "./pack-flow.js";
 import { WINDOW_BYTES } from "./protocol.js";
 import { ReadQueue } from "./read-queue.js";
+import { restThreads, takeThreads } from "./rested-threads.js";
 import type { PackTask } from "./task.js";
-import { defaultWorkers, type PackThread, Threads } from "./threads.js";
+import { defaultWorkers, type PackThread, type Threads } from "./threads.js";
 
 export type { Compression, FileIdentity, PackResult, PackTask } from "./task.js";
 
@@ -102,8 +103,14 @@ export class PackPool {
     await done;
   }
 
-  /** Ends the worker threads; tasks that are not done are forgotten. Harmless a second time. */
+  /** Lets go of the worker threads; tasks that are not done are forgotten. Harmless a second time. */
   async close(): Promise<void> {
+    const engine = this.#engine;
+    const isDone = this.#failure === undefined && this.#pending === 0;
+    if (isDone && engine?.flow.isIdle && engine.queue.empty && engine.threads.isReusable) {
+      this.#engine = undefined;
+      restThreads(engine.threads);
+    }
     this.#fail(new Error("the pack pool was closed"));
     await this.#ended;
   }
@@ -125,7 +132,8 @@ export class PackPool {
     };
     const onError = (error: Error): void => this.#fail(error);
     const windowBytes = Math.min(throttle?.unitBytes ?? WINDOW_BYTES, WINDOW_BYTES);
-    const threads = new Threads({ count: workers, jobId, windowBytes, nice, ioNice, onMessage, onError });
+    const threads = takeThreads(workers);
+    threads.begin({ jobId, windowBytes, nice, ioNice }, { onMessage, onError });
     const flow = new PackFlow(threads, {
       selfContained: this.#options.selfContained,
       send,

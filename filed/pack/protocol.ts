@@ -15,7 +15,10 @@ export const WINDOW_BYTES = 4 * 1024 * 1024;
 export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
 /** Direct reads want memory at a multiple of this; a slot's memory has so much more to begin there. */
 export const SLOT_ALIGN_BYTES = 4096;
-export const SLOTS_PER_WORKER = 3;
+/** What a thread works on, and what lies ready for it. */
+export const SLOTS_PER_WORKER = 2;
+/** What waits for storaged to say what it knows: on a long line the threads would wait for it otherwise. */
+export const CLAIM_SLOTS = 4;
 export const FRAMES_PER_WORKER = 4;
 
 /** A batch of small files is closed at either of these. */
@@ -26,14 +29,22 @@ export interface WorkerData {
   slots: SharedArrayBuffer[];
   /** For this thread's finished frames, FRAME_SLOT_BYTES each. */
   frames: SharedArrayBuffer[];
+}
+
+/** What a thread has to know of the job it works for. */
+export interface PackJob {
   jobId: number;
   /** Bytes newly read per window, at most WINDOW_BYTES: fewer under a read limit. */
   windowBytes: number;
+  /** CPU priority, 0 for what the process has. */
   nice: number;
+  /** Disk priority, see parseIoNice; "" for what the process has. */
   ioNice: string;
 }
 
 export type ToWorker =
+  /** Before everything else of a job. */
+  | { kind: "begin"; job: PackJob }
   /** Read `tasks` (encoded) into the slot; answered by batchRead. The worker keeps the tasks until pack or drop. */
   | { kind: "batch"; unit: number; slot: number; tasks: Uint8Array; count: number }
   /** Pack the files of a batch whose byte in `wanted` is 1; answered by packed, later frame. */

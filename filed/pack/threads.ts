@@ -4,8 +4,10 @@ import { Worker } from "node:worker_threads";
 import { endWorker } from "../sys/end-worker.js";
 import { FRAME_SLOT_BYTES } from "./framer.js";
 import {
+  CLAIM_SLOTS,
   FRAMES_PER_WORKER,
   type FromWorker,
+  type PackJob,
   SLOT_ALIGN_BYTES,
   SLOT_BYTES,
   SLOTS_PER_WORKER,
@@ -29,6 +31,8 @@ export interface PackThread {
   load: number;
   /** Large files whose reader lives in this thread. */
   files: number;
+  /** Frames that lie in `frames`. */
+  unsent: number;
   /** A frame has begun there; the number of ticks that it has been so. */
   open: boolean;
   openTicks: number;
@@ -39,8 +43,8 @@ export function defaultWorkers(): number {
   return Math.min(Math.max(availableParallelism(), 2), 4);
 }
 
-export interface ThreadsOptions extends Omit<WorkerData, "slots" | "frames"> {
-  count: number;
+/** Who hears of the threads. */
+export interface ThreadsUser {
   onMessage: (thread: PackThread, message: FromWorker) => void;
   onError: (error: Error) => void;
 }
@@ -50,10 +54,12 @@ export class Threads {
   readonly slotCount: number;
   readonly #slots: SharedArrayBuffer[];
   readonly #free: number[];
+  #user: ThreadsUser | undefined;
+  /** The job changed them for good. */
+  #spoilt = false;
 
-  constructor(options: ThreadsOptions) {
-    const { count, onMessage, onError, ...common } = options;
-    this.slotCount = count * SLOTS_PER_WORKER;
+  constructor(count: number) {
+    this.slotCount = count * SLOTS_PER_WORKER + CLAIM_SLOTS;
     this.#slots = Array.from(
       { length: this.slotCount },
       () => new SharedArrayBuffer(SLOT_BYTES + SLOT_ALIGN_BYTES),
@@ -61,14 +67,46 @@ export class Threads {
     this.#free = this.#slots.map((_, index) => index);
     for (let i = 0; i < count; i++) {
       const frames = Array.from({ length: FRAMES_PER_WORKER }, () => new SharedArrayBuffer(FRAME_SLOT_BYTES));
-      const workerData: WorkerData = { ...common, slots: this.#slots, frames };
+      const workerData: WorkerData = { slots: this.#slots, frames };
       const worker = new Worker(new URL("./pack-worker.js", import.meta.url), { workerData, resourceLimits });
-      const idle = { reads: 0, load: 0, files: 0, open: false, openTicks: 0 };
+      const idle = { reads: 0, load: 0, files: 0, unsent: 0, open: false, openTicks: 0 };
       const thread: PackThread = { worker, frames: frames.map((slot) => Buffer.from(slot)), ...idle };
-      worker.on("message", (message: FromWorker) => onMessage(thread, message));
-      worker.on("error", onError);
-      worker.on("exit", (status) => onError(new Error(`a pack thread ended by itself (${status})`)));
+      worker.on("message", (message: FromWorker) => this.#user?.onMessage(thread, message));
+      worker.on("error", (error) => this.#lost(error));
+      worker.on("exit", (status) => this.#lost(new Error(`a pack thread ended by itself (${status})`)));
       this.all.push(thread);
+    }
+  }
+
+  #lost(error: Error): void {
+    this.#spoilt = true;
+    this.#user?.onError(error);
+  }
+
+  /** Works for this job from now on. */
+  begin(job: PackJob, user: ThreadsUser): void {
+    this.#user = user;
+    // An ordinary user cannot take a lower priority back.
+    if (job.nice !== 0 || job.ioNice !== "") this.#spoilt = true;
+    for (const thread of this.all) {
+      thread.worker.ref();
+      this.post(thread, { kind: "begin", job });
+    }
+  }
+
+  /** True when nothing of a job is left in them, so that they can work for another one. */
+  get isReusable(): boolean {
+    const isIdle = ({ reads, files, unsent, open }: PackThread): boolean =>
+      reads + files + unsent === 0 && !open;
+    return !this.#spoilt && this.freeSlots === this.slotCount && this.all.every(isIdle);
+  }
+
+  /** Nobody hears of them until the next `begin`, and they keep no process alive. */
+  rest(): void {
+    this.#user = undefined;
+    for (const thread of this.all) {
+      thread.load = 0;
+      thread.worker.unref();
     }
   }
 

@@ -30,10 +30,12 @@ export class FakeStream implements DataStream {
     this.#wake();
   }
 
-  async send(message: Buffer): Promise<void> {
+  async send(message: Buffer, onSent?: () => void): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    this.sent.push(message);
-    this.onSend(message);
+    const taken = Buffer.from(message);
+    this.sent.push(taken);
+    this.onSend(taken);
+    onSent?.();
   }
 
   async end(): Promise<void> {

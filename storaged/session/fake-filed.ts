@@ -27,9 +27,10 @@ class Side implements DataStream {
   #wake: () => void = () => undefined;
   other!: Side;
 
-  async send(message: Buffer): Promise<void> {
+  async send(message: Buffer, onSent?: () => void): Promise<void> {
     if (this.signal.aborted) throw this.signal.reason;
     this.other.#push(Buffer.from(message));
+    onSent?.();
   }
 
   async end(): Promise<void> {

@@ -21,6 +21,7 @@ import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { FrameSource } from "./frame-source.js";
+import { MessageBuffers } from "./message-buffers.js";
 import { Reporter } from "./reporter.js";
 import type { PlanSummary } from "./restore-plan.js";
 import type { PlanMethods } from "./restore-plan-worker.js";
@@ -64,6 +65,7 @@ export class RestoreSession {
   #canceled = false;
   #plan: Plan | undefined;
   #failed = 0;
+  readonly #buffers = new MessageBuffers();
   #sentBytes = 0;
   #serving: DataStream | undefined;
   #served: () => void = () => undefined;
@@ -251,9 +253,8 @@ export class RestoreSession {
       await this.#lost(stream, paths, describeError(error));
       return;
     }
-    const message = Buffer.concat([asBuffer(planned.head), frame]);
-    this.#sentBytes += message.length;
-    await stream.send(message);
+    this.#sentBytes += planned.head.length + frame.length;
+    await this.#buffers.send(stream, [planned.head, frame]);
     await this.#reporter.setProgress({ bytesSent: this.#sentBytes });
   }
 

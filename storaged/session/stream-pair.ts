@@ -17,9 +17,11 @@ class End implements DataStream {
   #wakeReader: () => void = () => undefined;
   readonly #senders: { resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  send(message: Buffer): Promise<void> {
+  send(message: Buffer, onSent?: () => void): Promise<void> {
     if (this.signal.aborted) return Promise.reject(this.signal.reason);
-    return this.other.#take(message);
+    const taken = this.other.#take(onSent === undefined ? message : Buffer.from(message));
+    onSent?.();
+    return taken;
   }
 
   async end(): Promise<void> {

@@ -1,0 +1,42 @@
+/**
+ * Threads whose job has ended well wait here for the next one: to start one takes as long as to read some thousand small
+ * files, and what it runs is compiled anew.
+ */
+import { Threads } from "./threads.js";
+
+/** Then they end: memory is worth more on a machine that does nothing for so long. */
+const REST_MS = 5 * 60_000;
+
+interface Rested {
+  threads: Threads;
+  timer: NodeJS.Timeout;
+}
+
+/** At most one set: jobs that run at once start further threads, and end them. */
+let rested: Rested | undefined;
+
+/** Threads to work for a job; `begin` is to be called. */
+export function takeThreads(count: number): Threads {
+  const found = rested;
+  rested = undefined;
+  if (found === undefined) return new Threads(count);
+  clearTimeout(found.timer);
+  const { threads } = found;
+  if (threads.all.length === count && threads.isReusable) return threads;
+  void threads.end();
+  return new Threads(count);
+}
+
+/** They have nothing left to do, see `isReusable`. */
+export function restThreads(threads: Threads): void {
+  threads.rest();
+  if (rested !== undefined) {
+    void threads.end();
+    return;
+  }
+  const timer = setTimeout(() => {
+    rested = undefined;
+    void threads.end();
+  }, REST_MS);
+  rested = { threads, timer: timer.unref() };
+}

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DataStream } from "../../proto/rpc.js";
+import { MessageBuffers } from "./message-buffers.js";
+
+test("a buffer is used again when its message has left, not before", async () => {
+  const sent: { message: Buffer; left: () => void }[] = [];
+  const stream = {
+    async send(message: Buffer, onSent?: () => void) {
+      sent.push({ message, left: onSent! });
+    },
+  } as Partial<DataStream> as DataStream;
+  const buffers = new MessageBuffers();
+  await buffers.send(stream, [Buffer.from("one "), Buffer.alloc(300_000, "1")]);
+  await buffers.send(stream, [Buffer.from("two")]);
+  const [one, two] = sent as [(typeof sent)[0], (typeof sent)[0]];
+  assert.equal(one.message.toString("latin1"), `one ${"1".repeat(300_000)}`);
+  assert.equal(two.message.toString("latin1"), "two");
+  assert.notEqual(one.message.buffer, two.message.buffer);
+  one.left();
+  await buffers.send(stream, [Buffer.alloc(400_000, "3")]);
+  const third = sent[2]!;
+  assert.equal(third.message.buffer, one.message.buffer);
+  assert.equal(third.message.toString("latin1"), "3".repeat(400_000));
+  // The small one that is free does not do for a large message.
+  two.left();
+  await buffers.send(stream, [Buffer.alloc(500_000, "4")]);
+  assert.notEqual(sent[3]!.message.buffer, two.message.buffer);
+  assert.equal(third.message.toString("latin1"), "3".repeat(400_000));
+});
