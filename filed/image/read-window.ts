@@ -1,7 +1,7 @@
 /** Reads one planned window of a disk image, in any thread: large reads, zeros told apart, a digest per block. */
 import { readSync } from "node:fs";
 import { codeOf } from "../../common/errors.js";
-import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { Advice, advise, readThroughCache } from "../../common/sys/files.js";
 import type { WindowReply } from "../pack/protocol.js";
@@ -111,7 +111,7 @@ class Cutter {
         continue;
       }
       this.#flush();
-      writePart(out, to - at, at, sha256(slot.subarray(at, to)));
+      writePart(out, to - at, at, contentDigest(slot.subarray(at, to)));
       this.#count++;
     }
   }

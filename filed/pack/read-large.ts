@@ -6,9 +6,9 @@ import { readSync } from "node:fs";
 import {
   CHUNK_MAX_BYTES,
   CHUNK_MIN_BYTES,
+  contentDigest,
   findCut,
   MAX_WHOLE_BYTES,
-  sha256,
 } from "../../common/format/content.js";
 import { EntryType } from "../../common/format/row.js";
 import { type ByteReader, ByteWriter } from "../../common/format/varint.js";
@@ -182,7 +182,7 @@ export class LargeReader {
         zero = isZero(slot, at, cut);
       }
       if (zero) this.#add(cut - at, -1, undefined);
-      else this.#add(cut - at, at, sha256(slot.subarray(at, cut)));
+      else this.#add(cut - at, at, contentDigest(slot.subarray(at, cut)));
       at = cut;
     }
     return at;

@@ -1,7 +1,7 @@
 /** A storage daemon in memory, and bytes to feed it: for tests of the pack pool. */
 import assert from "node:assert/strict";
 import { createCipheriv, createHash } from "node:crypto";
-import { PART_BYTES, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, PART_BYTES, PartsIdentity, ZERO_DIGEST } from "../../common/format/content.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { BackupKind, decodeFrame, decodeParts } from "../../proto/data/backup.js";
 import type { PackResult } from "./pool.js";
@@ -51,7 +51,7 @@ export class FakeStore {
     decompressInto(raw, data);
     for (const { digest, offset, length } of entries) {
       const bytes = raw.subarray(offset, offset + length);
-      assert.ok(sha256(bytes).equals(digest));
+      assert.ok(contentDigest(bytes).equals(digest));
       this.chunks.set(digest.toString("hex"), Buffer.from(bytes));
       const name = raw.toString("latin1", offset - 512, offset - 412);
       this.members.push(name.slice(0, name.indexOf("\0")));

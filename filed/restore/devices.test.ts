@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { asRoot } from "../../common/test-needs.js";
@@ -42,7 +42,7 @@ function loopDevice(t: TestContext, size: number): Loop {
 const image = (key: string, size: number): Row =>
   row(key, EntryType.file, {
     size,
-    content: sha256(Buffer.from(key)),
+    content: contentDigest(Buffer.from(key)),
     flags: RowFlag.parts | RowFlag.sparse,
     mode: 0o640,
   });

@@ -8,7 +8,7 @@
  */
 import { constants, fsyncSync, realpathSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { closeFd, endOf, openAt, zeroDevice } from "../../common/sys/files.js";
@@ -143,7 +143,7 @@ export class Devices {
     const words = this.#words;
     this.#lock();
     try {
-      const mark = sha256(Buffer.from(row.key, "latin1")).readInt32LE(0);
+      const mark = contentDigest(Buffer.from(row.key, "latin1")).readInt32LE(0);
       const count = words[1]!;
       for (let at = HEAD; at < HEAD + count * FIELDS; at += FIELDS) {
         if (words[at] !== device.major || words[at + 1] !== device.minor) continue;

@@ -4,7 +4,7 @@
  */
 import { ftruncateSync, writeSync } from "node:fs";
 import { codeOf } from "../../common/errors.js";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { type Row, RowFlag } from "../../common/format/row.js";
 import { allocate, closeFd, nextData, nextHole, openAt, unlinkAt } from "../../common/sys/files.js";
 import type { Piece } from "../../proto/data/restore.js";
@@ -20,7 +20,7 @@ const zeroBlock = Buffer.alloc(HOLE_BYTES);
 
 /** @throws EntryError when the bytes are not what was backed up */
 export function checkPiece(bytes: Buffer, piece: Piece): void {
-  if (!sha256(bytes).equals(piece.digest))
+  if (!contentDigest(bytes).equals(piece.digest))
     throw new EntryError("its data on the volume is damaged (digest differs)");
 }
 

@@ -7,7 +7,7 @@
 
 import Database from "better-sqlite3";
 import { BackupError } from "../../common/errors.js";
-import { DIGEST_BYTES, PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, DIGEST_BYTES, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { displayPath, keyToPath } from "../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
@@ -252,7 +252,7 @@ export class CopyPlan {
         continue;
       }
       const data = raw.subarray(place.offset, place.offset + length);
-      if (sha256(data).equals(digest)) return data;
+      if (contentDigest(data).equals(digest)) return data;
       why = `its content on Volume "${volume}" is damaged`;
     }
     yield lost(key, why, volume);

@@ -130,7 +130,7 @@ describe("disk images", () => {
     await utimes(disk, atime, mtime);
     const report = await verify();
     assert.equal(report.termination, "Verify Differences", report.report);
-    assert.match(report.report, /vm1-disk1.raw\n(?:.|\n)*SHA256 {3}differs/);
+    assert.match(report.report, /vm1-disk1.raw\n(?:.|\n)*BLAKE3 {3}differs/);
     assert.doesNotMatch(report.report, /vm1-disk2.raw\n/);
   });
 
