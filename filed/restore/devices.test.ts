@@ -135,6 +135,9 @@ test("a device is left alone: another replace rule, too small, in use, not allow
   closeSync(user);
   assert.equal(used.totals.failed, 1);
   assert.match(used.errors[0]!, /in use/);
+  // Whoever reads this decides whether what was on the device can be kept.
+  assert.doesNotMatch(used.errors.join("\n"), /useless/);
+  assert.match(used.errors.at(-1)!, /the device was left alone/);
   const outside = await restore(whole(2 * MIB), { restoreRoots: ["/srv"] });
   assert.equal(outside.totals.files, 0);
   assert.ok(device.bytes().equals(noise(2 * MIB, 9)));
@@ -145,6 +148,7 @@ test("damaged data leaves the device useless and says so", async (t) => {
   const device = loopDevice(t, 2 * MIB);
   const target = image(device.key, 2 * MIB);
   const { totals, errors } = await restore([
+    pieces(target, { at: 4096, bytes: noise(4096, 2) }),
     pieces(target, { at: 0, bytes: noise(4096, 1), digest: Buffer.alloc(32, 1) }),
     rows(RestoreKind.finish, target),
     end({ files: 1 }),

@@ -203,8 +203,7 @@ export class UnitRunner {
     if (row.type !== EntryType.file || row.key === "") throw new EntryError("content for what is no file");
     const device = this.#devices.deviceOf(row);
     if (device !== undefined) {
-      if (bad.has(row.key))
-        throw new EntryError("its data is not complete: what is on the device now is useless");
+      if (bad.has(row.key)) throw this.#devices.incomplete(device);
       return this.#finishDevice(device, row);
     }
     const place = this.#target.parentOf(row.key);

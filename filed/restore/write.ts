@@ -115,6 +115,9 @@ export function writeAll(fd: number, bytes: Buffer, offset: number): void {
 
 /** A file that had no holes gets none: their space is reserved, or zeros are written. */
 function fillHoles(fd: number, size: number): void {
+  // Reserving takes away the kernel's choice of where the data is to lie: only where some is missing.
+  const first = nextHole(fd, 0);
+  if (first < 0 || first >= size) return;
   try {
     allocate(fd, 0, size);
     return;
@@ -123,7 +126,7 @@ function fillHoles(fd: number, size: number): void {
       throw error;
   }
   const zeros = Buffer.alloc(1024 * 1024);
-  for (let at = nextHole(fd, 0); at >= 0 && at < size; at = nextHole(fd, at)) {
+  for (let at = first; at >= 0 && at < size; at = nextHole(fd, at)) {
     const found = nextData(fd, at);
     const end = found < 0 ? size : found;
     for (; at < end; at += zeros.length)
