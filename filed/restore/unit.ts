@@ -137,7 +137,13 @@ export class UnitRunner {
     checkReplace(place, row, this.#data.replace);
     const { inheritsAcl } = this.#target;
     const { count } = this.#reporter;
-    writeWhole(place, row, bytes, { temporary: this.#temporaryName(), inherits: inheritsAcl, count });
+    const { targetIsNew: direct } = this.#data;
+    writeWhole(place, row, bytes, {
+      temporary: this.#temporaryName(),
+      direct,
+      inherits: inheritsAcl,
+      count,
+    });
     return "made";
   }
 

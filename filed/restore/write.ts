@@ -1,6 +1,6 @@
 /**
  * Contents of files. A file is written under a temporary name in its own directory, so that a crash never leaves
- * half a file under the real one; every piece is compared with its digest before it is written.
+ * half a file where a good one was; every piece is compared with its digest before it is written.
  */
 import { ftruncateSync, writeSync } from "node:fs";
 import { codeOf } from "../../common/errors.js";
@@ -24,15 +24,23 @@ export function checkPiece(bytes: Buffer, piece: Piece): void {
     throw new EntryError("its data on the volume is damaged (digest differs)");
 }
 
-/** Writes a whole file of at most one piece (empty without one) and puts it into place. */
+/**
+ * Writes a whole file of at most one piece (empty without one) and puts it into place. `direct`: nothing was there
+ * before this restore, so a file that does not exist yet is made under its own name (a third less work: no renaming).
+ */
 export function writeWhole(
   place: Place,
   row: Row,
   bytes: Buffer,
-  options: { temporary: string; inherits: boolean; count: Count },
+  options: { temporary: string; direct: boolean; inherits: boolean; count: Count },
 ): void {
-  const { temporary, inherits, count } = options;
-  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  const { temporary, direct, inherits, count } = options;
+  let name = direct ? place.name : temporary;
+  let fd = createAt(place.fd, name, direct);
+  if (fd < 0) {
+    name = temporary;
+    fd = createAt(place.fd, name, false);
+  }
   try {
     try {
       const sparse = (row.flags & RowFlag.sparse) !== 0;
@@ -42,9 +50,19 @@ export function writeWhole(
     } finally {
       closeFd(fd);
     }
-    moveIntoPlace(place, temporary);
+    if (name !== place.name) moveIntoPlace(place, name);
   } catch (error) {
-    unlinkAt(place.fd, temporary);
+    unlinkAt(place.fd, name);
+    throw error;
+  }
+}
+
+/** A new file; -1 when something has that name, if the caller `mayExist`. */
+function createAt(fd: number, name: string, mayExist: boolean): number {
+  try {
+    return openAt(fd, name, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+  } catch (error) {
+    if (mayExist && codeOf(error) === "EEXIST") return -1;
     throw error;
   }
 }
