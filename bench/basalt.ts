@@ -5,7 +5,7 @@ import { ConsoleSession } from "../test/helpers/console-session.js";
 import { DAEMONS, type Daemon, Installation } from "../test/helpers/installation.js";
 import { findReport, reportSeconds } from "../test/helpers/job-report.js";
 import { type LatencyProxy, startLatencyProxy } from "./latency-proxy.js";
-import { bytesBelow, measureDaemons, programVersion } from "./measure.js";
+import { beginCost, bytesBelow, measureDaemons, programVersion } from "./measure.js";
 import {
   type BackupStep,
   type Cost,
@@ -161,12 +161,14 @@ export class Basalt implements Peer {
       const pids = Object.fromEntries(DAEMONS.map((daemon) => [daemon, this.#running.pid(daemon)]));
       return await measureDaemons(this.name, this.#observed, pids, async () => {
         const from = session.output.length;
+        const consoleCost = beginCost(session.pid);
         const start = performance.now();
         session.send(order, "wait", `@echo ${DONE}`);
         await session.waitFor(new RegExp(`^${DONE}`, "m"), { from, timeoutMs: PATIENCE_MS });
         const wallSeconds = (performance.now() - start) / 1000;
+        const own = consoleCost();
         const reportedSeconds = await this.#checkReport(session, from, good);
-        return { wallSeconds, reportedSeconds, cpuSeconds: 0, peakRssBytes: 0 };
+        return { wallSeconds, reportedSeconds, ...own };
       });
     } finally {
       await session.close();

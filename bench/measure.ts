@@ -78,6 +78,13 @@ function resetPeak(pid: number): void {
   }
 }
 
+/** Begins to measure a running process; what it returns says what the process has spent since then. */
+export function beginCost(pid: number): () => DaemonCost {
+  resetPeak(pid);
+  const before = cpuSeconds(pid);
+  return () => ({ cpuSeconds: cpuSeconds(pid) - before, peakRssBytes: peakRssBytes(pid) });
+}
+
 /** Measures what a tool's running daemons spend while `action` runs, and adds it to the cost that it returns itself. */
 export async function measureDaemons<T extends Cost>(
   tool: string,
@@ -85,14 +92,13 @@ export async function measureDaemons<T extends Cost>(
   pids: Record<string, number>,
   action: () => Promise<T>,
 ): Promise<T & { daemons: Record<string, DaemonCost> }> {
-  for (const pid of Object.values(pids)) resetPeak(pid);
-  const before = Object.values(pids).map(cpuSeconds);
+  const costs = Object.entries(pids).map(([name, pid]) => [name, beginCost(pid)] as const);
   const unfollow = trace?.follow({ repetition, tool, step }, pids);
   const own = await action().finally(unfollow);
   const daemons: Record<string, DaemonCost> = {};
   const sum = { cpuSeconds: own.cpuSeconds, peakRssBytes: own.peakRssBytes };
-  for (const [index, [name, pid]] of Object.entries(pids).entries()) {
-    const cost = { cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0), peakRssBytes: peakRssBytes(pid) };
+  for (const [name, costOf] of costs) {
+    const cost = costOf();
     daemons[name] = cost;
     sum.cpuSeconds += cost.cpuSeconds;
     sum.peakRssBytes += cost.peakRssBytes;

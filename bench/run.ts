@@ -27,7 +27,7 @@ import { summarize } from "./table.js";
 import { MemoryTrace } from "./trace.js";
 import type { Scale } from "./trees.js";
 
-const KINDS: PeerKind[] = [BASALT, BACULA, RESTIC, BORG, BORG_FIXED, TAR_ZSTD, WALK];
+const KINDS: readonly PeerKind[] = [BASALT, BACULA, RESTIC, BORG, BORG_FIXED, TAR_ZSTD, WALK];
 
 const PHASES: Record<string, (setting: Setting) => Promise<void>> = {
   trees: treesPhase,
@@ -66,7 +66,11 @@ function options() {
   for (const phase of phases)
     if (!(phase in PHASES))
       throw new Error(`--phase is one of ${Object.keys(PHASES).join(", ")}, not ${phase}`);
-  return { ...values, scale, phases, repeat: Number(values.repeat ?? (scale === "huge" ? 1 : 3)) };
+  const names = KINDS.map(({ name }) => name);
+  const only = values.only?.split(",");
+  for (const name of only ?? [])
+    if (!names.includes(name)) throw new Error(`--only is one of ${names.join(", ")}, not ${name}`);
+  return { ...values, scale, phases, only, repeat: Number(values.repeat ?? (scale === "huge" ? 1 : 3)) };
 }
 
 /** The tools that were chosen, with what they are; those that cannot run here are named only. */
@@ -85,7 +89,7 @@ async function chooseTools(
 
 async function main(): Promise<number> {
   const { scale, phases, repeat, dir, only, latency, limit, json, trace, profile } = options();
-  const { kinds, tools } = await chooseTools(only?.split(","));
+  const { kinds, tools } = await chooseTools(only);
   mkdirSync(dir, { recursive: true });
   const setting: Setting = {
     ...{ dir, scale, kinds, repetition: 0, step: "", latencyMs: Number(latency), readLimitMb: Number(limit) },
