@@ -19,7 +19,7 @@ import {
   yesNo,
 } from "../../common/config/spec.js";
 import { parseSize } from "../../common/units.js";
-import type { Compression, FileSetResource, IncludeBlock, OptionsBlock } from "./types.js";
+import type { Compression, FileSetResource, IncludeBlock, OptionsBlock } from "./types-file-set.js";
 
 const COMPRESSION_WORDS: Readonly<Record<string, Compression>> = {
   none: "none",

@@ -5,12 +5,8 @@ import { fingerprint } from "../../common/config/parts.js";
 import { type ResourceOf, resourceName } from "../../common/config/resources.js";
 import type { ConfigNode } from "../../common/config/source.js";
 import { type BlockSpec, commaList, type Directive, type ReadContext } from "../../common/config/spec.js";
-import type {
-  ConsoleResource,
-  MessageDestination,
-  MessageDestinationKind,
-  MessagesResource,
-} from "./types.js";
+import type { ConsoleResource } from "./types.js";
+import type { MessageDestination, MessageDestinationKind, MessagesResource } from "./types-messages.js";
 
 const TYPES = [
   "all",

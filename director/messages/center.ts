@@ -7,7 +7,7 @@
 import { describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import type { MessagesResource } from "../config/types.js";
+import type { MessagesResource } from "../config/types-messages.js";
 import type { DirectorDb } from "../db/database.js";
 import { accepts, DEFAULT_MESSAGES, destinationsFor } from "./filter.js";
 import { Sinks } from "./sinks.js";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../../common/log.js";
-import type { MessageDestination, MessagesResource } from "../config/types.js";
+import type { MessageDestination, MessagesResource } from "../config/types-messages.js";
 import { DirectorDb } from "../db/database.js";
 import { MessageCenter } from "./center.js";
 import { accepts } from "./filter.js";
