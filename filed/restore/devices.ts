@@ -6,7 +6,7 @@
  * notes the descriptor in a table that all threads of the restore share. The main thread closes what is in it. The
  * table: a lock, a count, and per device its major and minor number, its descriptor, and a mark of the row.
  */
-import { constants, fsyncSync, realpathSync } from "node:fs";
+import { constants, fsyncSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
 import { contentDigest } from "../../common/format/content.js";
 import { displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
@@ -15,6 +15,7 @@ import { closeFd, endOf, openAt, zeroDevice } from "../../common/sys/files.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import { withCommas } from "../../common/units.js";
 import type { Piece } from "../../proto/data/restore.js";
+import { realPath } from "../sys/real-path.js";
 import { newStat, type StatRecord, statAt, statFd, statIfThere } from "../sys/stat.js";
 import { Skipped } from "./install.js";
 import type { RestoreWorkerData } from "./protocol.js";
@@ -93,7 +94,7 @@ export class Devices {
     let path = keyToPath(key);
     if (this.#stat.type === EntryType.symlink && isBelowDev && this.#isInDevices(key)) {
       try {
-        path = realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
+        path = realPath(path);
         if (!isWithin(DEV, pathToKey(path))) return undefined;
         statAt(AT_FDCWD, path, this.#stat);
       } catch {
