@@ -139,6 +139,8 @@ export async function restoreAndCompare(
   machine: Machine,
 ): Promise<(Cost & { differences: number }) | undefined> {
   const dest = join(setting.dir, "work", `restored-${peer.name.replace(/\W+/g, "-")}`);
+  // Of a run that was broken off.
+  await removeTree(dest);
   restoredTrees.add(dest);
   const cost = await peer.restore(machine, dest);
   if (cost === undefined) return undefined;

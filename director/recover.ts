@@ -53,8 +53,7 @@ export function recoverJobs(options: RecoverOptions): LiveJob[] {
 function markFailed(services: JobServices, record: JobRecord, reason: string): void {
   const errors = Math.max(1, record.errors);
   services.messages.emit({ jobId: record.jobId, name: record.name }, "error", reason);
-  services.db.transaction(() => {
-    services.messages.flush();
+  services.messages.flush(() => {
     services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
   });
 }

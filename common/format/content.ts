@@ -28,6 +28,11 @@ export const ZERO_DIGEST = Buffer.alloc(DIGEST_BYTES);
 export const PART_BYTES = 36;
 const PARTS_DOMAIN = "basalt parts 1\n";
 
+/** May a disk image be cut in blocks of this size? Powers of two from 4 KiB to MAX_WHOLE_BYTES. */
+export function isBlockSize(bytes: number): boolean {
+  return bytes >= 4096 && bytes <= MAX_WHOLE_BYTES && Math.log2(bytes) % 1 === 0;
+}
+
 /** The digest that names a chunk: 32 bytes. */
 export function contentDigest(bytes: Uint8Array): Buffer {
   return blake3(bytes);

@@ -78,6 +78,27 @@ test("console and catalog get what their types allow", () => {
   db.close();
 });
 
+test("what is written with messages: one transaction, consoles hear of it later, and neither takes the other along", () => {
+  const { db, messages, resource } = center([{ kind: "console", types: ["all"] }]);
+  const job = { jobId: 3, name: "web1", messages: resource };
+  let told = 0;
+  messages.onPending(() => told++);
+  messages.emit(job, "info", "one", { timeMs: TIME });
+  messages.flush(() => assert.deepEqual([db.box.pending("admin"), told], [1, 0]));
+  assert.equal(told, 1);
+  const fails = (): void => {
+    throw new Error("disk full");
+  };
+  messages.emit(job, "info", "two", { timeMs: TIME });
+  assert.throws(() => messages.flush(fails), /disk full/);
+  assert.deepEqual([messages.take("admin").length, told], [2, 2]);
+  db.box.add = fails;
+  messages.emit(job, "info", "three", { timeMs: TIME });
+  messages.flush(() => db.setCounter("also", 7));
+  assert.deepEqual([db.counter("also"), told], [7, 2]);
+  db.close();
+});
+
 test("append adds, file starts anew with each job", () => {
   const directory = mkdtempSync(join(tmpdir(), "basalt-messages-"));
   const append = join(directory, "append");

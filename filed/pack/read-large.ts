@@ -17,12 +17,12 @@ import { newStat, statFd } from "../sys/stat.js";
 import { SLOT_BYTES, type WindowReply } from "./protocol.js";
 import { changed, differs, failureText, isVanished, NotAFile, openFile } from "./read-small.js";
 import type { WorkerTask } from "./task.js";
+import { isZero } from "./zeros.js";
 
 /** A smaller hole costs more as a part of its own than its zeros do. */
 const MIN_HOLE_BYTES = CHUNK_MIN_BYTES;
 /** A window ends early when a file is so ragged that it has this many parts. */
 const MAX_WINDOW_PARTS = 2048;
-const zeros = Buffer.alloc(CHUNK_MAX_BYTES);
 
 /** Part of a window as the main thread gets it: bytes in the slot, or `offset` -1 and zeros of any length. */
 export interface WindowPart {
@@ -192,9 +192,4 @@ export class LargeReader {
     writePart(this.#parts, length, offset, digest);
     this.#count++;
   }
-}
-
-function isZero(slot: Buffer, start: number, end: number): boolean {
-  if (slot[start] !== 0 || slot[end - 1] !== 0) return false;
-  return slot.compare(zeros, 0, end - start, start, end) === 0;
 }

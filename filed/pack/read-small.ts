@@ -81,10 +81,10 @@ function readOne(
   result.size = Math.min(got, expected);
 }
 
-/** The entry was replaced by something that is not a regular file. */
+/** The entry was replaced by something else. */
 export class NotAFile extends Error {
-  constructor() {
-    super("is not a regular file any more");
+  constructor(kind = "regular file") {
+    super(`is not a ${kind} any more`);
   }
 }
 

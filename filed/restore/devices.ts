@@ -7,7 +7,7 @@
  * The main thread closes what is in the table. The table: a lock, a count, and per device its major and minor number,
  * its descriptor, and a mark of the row.
  */
-import { close, constants, fsyncSync, realpathSync } from "node:fs";
+import { close, constants, fsyncSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
 import { contentDigest } from "../../common/format/content.js";
 import { displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
@@ -16,6 +16,7 @@ import { closeFd, endOf, openAt, zeroDevice } from "../../common/sys/files.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import { withCommas } from "../../common/units.js";
 import type { Piece } from "../../proto/data/restore.js";
+import { realPath } from "../sys/real-path.js";
 import { newStat, type StatRecord, statAt, statFd, statIfThere } from "../sys/stat.js";
 import { Skipped } from "./install.js";
 import type { RestoreWorkerData } from "./protocol.js";
@@ -104,7 +105,7 @@ export class Devices {
     let path = keyToPath(key);
     if (this.#stat.type === EntryType.symlink && isBelowDev && this.#isInDevices(key)) {
       try {
-        path = realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
+        path = realPath(path);
         if (!isWithin(DEV, pathToKey(path))) return undefined;
         statAt(AT_FDCWD, path, this.#stat);
       } catch {
