@@ -5,16 +5,18 @@ import { ConsoleSession } from "../test/helpers/console-session.js";
 import { DAEMONS, type Daemon, Installation } from "../test/helpers/installation.js";
 import { findReport, reportSeconds } from "../test/helpers/job-report.js";
 import { type LatencyProxy, startLatencyProxy } from "./latency-proxy.js";
-import { bytesBelow, measureDaemons, programVersion } from "./measure.js";
+import { beginCost, bytesBelow, measureDaemons, programVersion } from "./measure.js";
 import {
   type BackupStep,
   type Cost,
   IMAGE_NAME,
   type Machine,
+  type Observed,
   type Peer,
   type PeerKind,
   type Stored,
 } from "./peer.js";
+import type { Traced } from "./trace.js";
 
 const LEVELS = { base: "Base", full: "Full", incremental: "Incremental" } as const;
 const DONE = "the-step-is-over";
@@ -33,31 +35,25 @@ export interface BasaltOptions {
   job?: Record<string, unknown>;
 }
 
-let profileDir: string | undefined;
-
-/** From now on the daemons are started anew for each step and leave their CPU profiles in `DIR/STEP/DAEMON`. */
-export function profileDaemons(dir: string): void {
-  profileDir = dir;
-}
-
-let currentStep = "";
-
-/** Names the step that is measured next. */
-export function announceStep(step: string): void {
-  currentStep = step;
+/** Where the daemons of an installation leave the CPU profiles of a step, each in a directory of its own. */
+export function profileFolder(dir: string, { repetition, tool, step }: Traced): string {
+  const [toolName, stepName] = [tool, step].map((name) => name.replace(/[^\w]+/g, "-"));
+  return join(dir, toolName!, String(repetition + 1), stepName!);
 }
 
 /** See the head of this file. */
 export class Basalt implements Peer {
   readonly name: string;
   readonly #dir: string;
+  readonly #observed: Observed;
   readonly #options: BasaltOptions;
   #reference: string | undefined;
   readonly #proxies: LatencyProxy[] = [];
   #installation: Installation | undefined;
 
-  constructor(dir: string, options: BasaltOptions = {}) {
+  constructor(dir: string, observed: Observed, options: BasaltOptions = {}) {
     this.#dir = join(dir, "installation");
+    this.#observed = observed;
     this.#options = options;
     this.name = options.name ?? "basalt";
   }
@@ -146,8 +142,9 @@ export class Basalt implements Peer {
   }
 
   async #run(order: string, good: RegExp): Promise<Cost> {
+    const { profileDir, repetition, step } = this.#observed;
     if (profileDir === undefined) return this.#measured(order, good);
-    await this.#profile(join(profileDir, currentStep.replace(/[^\w]+/g, "-")));
+    await this.#profile(profileFolder(profileDir, { repetition, tool: this.name, step }));
     try {
       return await this.#measured(order, good);
     } finally {
@@ -162,14 +159,16 @@ export class Basalt implements Peer {
       session.send("messages", `@echo ${DONE}`);
       await session.waitFor(new RegExp(`^${DONE}`, "m"));
       const pids = Object.fromEntries(DAEMONS.map((daemon) => [daemon, this.#running.pid(daemon)]));
-      return await measureDaemons(pids, async () => {
+      return await measureDaemons(this.name, this.#observed, pids, async () => {
         const from = session.output.length;
+        const consoleCost = beginCost(session.pid);
         const start = performance.now();
         session.send(order, "wait", `@echo ${DONE}`);
         await session.waitFor(new RegExp(`^${DONE}`, "m"), { from, timeoutMs: PATIENCE_MS });
         const wallSeconds = (performance.now() - start) / 1000;
+        const own = consoleCost();
         const reportedSeconds = await this.#checkReport(session, from, good);
-        return { wallSeconds, reportedSeconds, cpuSeconds: 0, peakRssBytes: 0 };
+        return { wallSeconds, reportedSeconds, ...own };
       });
     } finally {
       await session.close();
@@ -194,8 +193,11 @@ export class Basalt implements Peer {
   }
 
   async close(): Promise<void> {
-    await this.#installation?.stop();
-    for (const proxy of this.#proxies.splice(0)) await proxy.close();
+    try {
+      await this.#installation?.stop();
+    } finally {
+      for (const proxy of this.#proxies.splice(0)) await proxy.close();
+    }
   }
 }
 
@@ -207,7 +209,7 @@ export function basaltKind(options: BasaltOptions = {}): PeerKind {
       const version = await programVersion("node", ["--version"]);
       return `basalt on node ${version}; compression auto (zstd 1), Base jobs, mutual TLS`;
     },
-    create: (dir) => new Basalt(dir, options),
+    create: (dir, observed) => new Basalt(dir, observed, options),
   };
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { aheadOfPeers, goalCell, goalsOf } from "./goals.js";
+import { aheadOfPeers, allVerdicts, goalCell, goalsOf, restoreVerdicts } from "./goals.js";
+import type { Setting } from "./rounds.js";
 import { type Measurement, summarize } from "./table.js";
 
 function measured(tool: string, step: string, wallSeconds: number): Measurement {
@@ -41,4 +42,25 @@ test("every step is compared with the fastest backup system, not with the floors
     ],
   );
   assert.equal(verdicts[0]?.reached, "2.03 times as fast as restic");
+});
+
+test("a restore of Basalt that lost something in any repetition is a goal missed", () => {
+  const restored = (tool: string, repetition: number, differences: number): Measurement => ({
+    ...measured(tool, "restore of one VM", 9),
+    ...{ repetition, differences },
+  });
+  const runs = [
+    restored("basalt", 0, 0),
+    restored("basalt", 1, 2),
+    restored("basalt", 2, 0),
+    restored("borg", 0, 7),
+  ];
+  const expected = [{ what: "restore of one VM: differences", reached: "2", goal: "0", met: false }];
+  assert.deepEqual(restoreVerdicts(summarize(runs)), expected);
+  assert.equal(restoreVerdicts(summarize([runs[0]!]))[0]?.met, true);
+  const setting: Setting = {
+    ...{ dir: "", scale: "small", repetition: 0, step: "", kinds: [], latencyMs: 0, readLimitMb: 0 },
+    ...{ facts: new Set(), measurements: [], verdicts: [], failures: [] },
+  };
+  assert.ok(allVerdicts(setting, summarize(runs)).some(({ what }) => what === expected[0]?.what));
 });

@@ -75,6 +75,16 @@ export function aheadOfPeers(rows: readonly Summary[], floors: ReadonlySet<strin
     });
 }
 
+/** Whether what Basalt restored is what was backed up, for each restore that was compared. */
+export function restoreVerdicts(rows: readonly Summary[]): Verdict[] {
+  return rows.flatMap(({ step, tool, differences }) => {
+    if (!tool.startsWith("basalt") || differences === undefined) return [];
+    return [
+      { what: `${step}: differences`, reached: String(differences), goal: "0", met: differences === 0 },
+    ];
+  });
+}
+
 /** What each tool stored in the steps of virtual machines of the first repetition, catalogs included. */
 export function storedAfterVmSteps(measurements: readonly Measurement[]): Map<string, number> {
   const stored = new Map<string, number>();
@@ -117,6 +127,7 @@ export function allVerdicts(setting: Setting, rows: readonly Summary[]): Verdict
   const floors = new Set(setting.kinds.filter(({ floor }) => floor === true).map(({ name }) => name));
   return [
     ...rows.flatMap((row) => goalsOf(row, setting)),
+    ...restoreVerdicts(rows),
     ...storedVerdict(setting),
     ...aheadOfPeers(rows, floors),
     ...setting.verdicts,

@@ -11,7 +11,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -178,11 +177,10 @@ function sameBytes(first: number, second: number, start: number, end: number): b
   return true;
 }
 
-/** A file with bytes that half compress, for images without a file system. */
+/** Makes a file of seededBytes, a piece at a time. */
 export function writeSeeded(file: string, seed: string, sizeBytes: number): void {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, "");
-  const fd = openSync(file, "r+");
+  const fd = openSync(file, "w");
   for (let at = 0; at < sizeBytes; at += READ_BYTES)
     writeSync(fd, seededBytes(`${seed} ${at}`, Math.min(READ_BYTES, sizeBytes - at)), 0, undefined, at);
   closeSync(fd);

@@ -11,25 +11,34 @@ const HELD_BYTES = 64 * 1024 * 1024;
 export interface LatencyProxy {
   /** Where it listens, on 127.0.0.1. */
   port: number;
+  /** Bytes that one direction of a connection has held at once, at most so far. */
+  readonly mostHeldBytes: number;
   /** Ends it and its connections. */
   close(): Promise<void>;
+}
+
+/** What all lines of a proxy have in common. */
+interface LineTerms {
+  delayMs: number;
+  heldBytes: number;
+  mostHeldBytes: number;
 }
 
 /** One direction of a connection: what arrives goes on after `delayMs`. */
 class DelayLine {
   readonly #from: Socket;
   readonly #to: Socket;
-  readonly #delayMs: number;
+  readonly #terms: LineTerms;
   /** An entry without bytes is the end. */
   readonly #held: { dueMs: number; bytes?: Buffer }[] = [];
   #heldBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #blocked = false;
 
-  constructor(from: Socket, to: Socket, delayMs: number) {
+  constructor(from: Socket, to: Socket, terms: LineTerms) {
     this.#from = from;
     this.#to = to;
-    this.#delayMs = delayMs;
+    this.#terms = terms;
     from.on("data", (bytes: Buffer) => this.#push(bytes));
     from.on("end", () => this.#push());
     to.on("drain", () => {
@@ -40,9 +49,10 @@ class DelayLine {
   }
 
   #push(bytes?: Buffer): void {
-    this.#held.push({ dueMs: performance.now() + this.#delayMs, ...(bytes && { bytes }) });
+    this.#held.push({ dueMs: performance.now() + this.#terms.delayMs, ...(bytes && { bytes }) });
     this.#heldBytes += bytes?.length ?? 0;
-    if (this.#heldBytes > HELD_BYTES) this.#from.pause();
+    this.#terms.mostHeldBytes = Math.max(this.#terms.mostHeldBytes, this.#heldBytes);
+    if (this.#heldBytes > this.#terms.heldBytes) this.#from.pause();
     if (this.#held.length === 1) this.#deliver();
   }
 
@@ -64,11 +74,11 @@ class DelayLine {
       }
     }
     this.#held.splice(0, sent);
-    if (this.#heldBytes <= HELD_BYTES / 2 && this.#from.isPaused()) this.#from.resume();
+    if (this.#heldBytes <= this.#terms.heldBytes / 2 && this.#from.isPaused()) this.#from.resume();
   }
 }
 
-function serve(client: Socket, targetPort: number, delayMs: number, open: Set<Socket>): void {
+function serve(client: Socket, targetPort: number, terms: LineTerms, open: Set<Socket>): void {
   const target = connect({ port: targetPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
   client.setNoDelay(true);
   for (const [socket, other] of [
@@ -76,7 +86,7 @@ function serve(client: Socket, targetPort: number, delayMs: number, open: Set<So
     [target, client],
   ] as const) {
     open.add(socket);
-    new DelayLine(socket, other, delayMs);
+    new DelayLine(socket, other, terms);
     socket.on("error", () => other.destroy());
     socket.on("close", (hadError) => {
       open.delete(socket);
@@ -87,10 +97,15 @@ function serve(client: Socket, targetPort: number, delayMs: number, open: Set<So
 }
 
 /** Listens on a free port and forwards to `targetPort` of loopback, `delayMs` later each way. */
-export async function startLatencyProxy(targetPort: number, delayMs: number): Promise<LatencyProxy> {
+export async function startLatencyProxy(
+  targetPort: number,
+  delayMs: number,
+  heldBytes = HELD_BYTES,
+): Promise<LatencyProxy> {
+  const terms: LineTerms = { delayMs, heldBytes, mostHeldBytes: 0 };
   const open = new Set<Socket>();
   const server: Server = createServer({ allowHalfOpen: true }, (client) =>
-    serve(client, targetPort, delayMs, open),
+    serve(client, targetPort, terms, open),
   );
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -99,6 +114,9 @@ export async function startLatencyProxy(targetPort: number, delayMs: number): Pr
   const { port } = server.address() as { port: number };
   return {
     port,
+    get mostHeldBytes() {
+      return terms.mostHeldBytes;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

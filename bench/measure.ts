@@ -6,8 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { REPOSITORY } from "../test/helpers/root.js";
 import { runProgram } from "../test/helpers/tree-ops.js";
-import type { Cost, DaemonCost } from "./peer.js";
-import type { MemoryTrace } from "./trace.js";
+import type { Cost, DaemonCost, Observed } from "./peer.js";
 
 /** Linux reports processor time in ticks of 10 ms on every platform Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -79,26 +78,27 @@ function resetPeak(pid: number): void {
   }
 }
 
-let trace: MemoryTrace | undefined;
-
-/** From now on every measurement of daemons is traced. */
-export function traceDaemons(to: MemoryTrace): void {
-  trace = to;
+/** Begins to measure a running process; what it returns says what the process has spent since then. */
+export function beginCost(pid: number): () => DaemonCost {
+  resetPeak(pid);
+  const before = cpuSeconds(pid);
+  return () => ({ cpuSeconds: cpuSeconds(pid) - before, peakRssBytes: peakRssBytes(pid) });
 }
 
-/** Measures what running daemons spend while `action` runs, and adds it to the cost that it returns itself. */
+/** Measures what a tool's running daemons spend while `action` runs, and adds it to the cost that it returns itself. */
 export async function measureDaemons<T extends Cost>(
+  tool: string,
+  { repetition, step, trace }: Observed,
   pids: Record<string, number>,
   action: () => Promise<T>,
 ): Promise<T & { daemons: Record<string, DaemonCost> }> {
-  for (const pid of Object.values(pids)) resetPeak(pid);
-  const before = Object.values(pids).map(cpuSeconds);
-  const unfollow = trace?.follow(pids);
+  const costs = Object.entries(pids).map(([name, pid]) => [name, beginCost(pid)] as const);
+  const unfollow = trace?.follow({ repetition, tool, step }, pids);
   const own = await action().finally(unfollow);
   const daemons: Record<string, DaemonCost> = {};
   const sum = { cpuSeconds: own.cpuSeconds, peakRssBytes: own.peakRssBytes };
-  for (const [index, [name, pid]] of Object.entries(pids).entries()) {
-    const cost = { cpuSeconds: cpuSeconds(pid) - (before[index] ?? 0), peakRssBytes: peakRssBytes(pid) };
+  for (const [name, costOf] of costs) {
+    const cost = costOf();
     daemons[name] = cost;
     sum.cpuSeconds += cost.cpuSeconds;
     sum.peakRssBytes += cost.peakRssBytes;

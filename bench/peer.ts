@@ -1,4 +1,5 @@
 /** What the benchmark asks of Basalt and of every tool it is compared with. */
+import type { MemoryTrace } from "./trace.js";
 
 /** What a step cost. */
 export interface Cost {
@@ -38,6 +39,17 @@ export interface BackupStep {
   machine: Machine;
 }
 
+/** What is measured now and how it is watched; the benchmark keeps it up to date. */
+export interface Observed {
+  /** From 0 on. */
+  readonly repetition: number;
+  readonly step: string;
+  /** Gets the resident sizes of daemons. */
+  readonly trace?: MemoryTrace | undefined;
+  /** Daemons that can be profiled are started anew for each step and leave their CPU profiles below it. */
+  readonly profileDir?: string | undefined;
+}
+
 /** What lies on the disk afterwards. */
 export interface Stored {
   dataBytes: number;
@@ -68,5 +80,5 @@ export interface PeerKind {
   readonly only?: Machine["kind"];
   /** What it is and how it is set up, with its version; undefined when it is not installed or cannot run here. */
   describe(): Promise<string | undefined>;
-  create(dir: string): Peer;
+  create(dir: string, observed: Observed): Peer;
 }

@@ -3,28 +3,26 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compareTrees } from "../test/helpers/compare.js";
 import { removeTree, runProgram, unmountBelow } from "../test/helpers/tree-ops.js";
-import { announceStep } from "./basalt.js";
 import type { Verdict } from "./goals.js";
 import { compareImages } from "./images.js";
-import { type Cost, IMAGE_NAME, type Machine, type Peer, type PeerKind } from "./peer.js";
+import { type Cost, IMAGE_NAME, type Machine, type Observed, type Peer, type PeerKind } from "./peer.js";
 import type { Measurement } from "./table.js";
-import type { MemoryTrace } from "./trace.js";
 import type { Scale } from "./trees.js";
 
 const DIFFERENCE_LIMIT = 10_000;
 
 /** What a run of the benchmark is about, and what it has found so far. */
-export interface Setting {
+export interface Setting extends Observed {
   dir: string;
   scale: Scale;
   repetition: number;
+  step: string;
   /** Tools that were chosen and can run here. */
   kinds: PeerKind[];
   /** Added to a round trip between the daemons in the phase `latency`. */
   latencyMs: number;
   /** MB/s in the phase `limit`. */
   readLimitMb: number;
-  trace: MemoryTrace | undefined;
   /** What the trees and images are, for people; each said once. */
   facts: Set<string>;
   measurements: Measurement[];
@@ -37,18 +35,29 @@ const open = new Set<Peer>();
 /** Removed when all tools have restored: ext4 takes inodes that are free for less than minutes only after a long search. */
 const restoredTrees = new Set<string>();
 
-/** Ends all tools. */
-export async function closeAll(): Promise<void> {
-  for (const peer of open) await peer.close();
-  open.clear();
+/** Ends all tools; what cannot be ended is noted, and does not keep the others running. */
+export async function closeAll(failures: string[]): Promise<void> {
+  for (const peer of [...open]) await closeOne(failures, peer);
+}
+
+async function closeOne(failures: string[], peer: Peer): Promise<void> {
+  try {
+    await peer.close();
+  } catch (error) {
+    noteFailure(failures, peer, "its end", error);
+  } finally {
+    open.delete(peer);
+  }
+}
+
+function noteFailure(failures: string[], peer: Peer, what: string, error: unknown): void {
+  failures.push(`${peer.name}: ${what}: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`  ${failures.at(-1)}`);
 }
 
 async function giveUp(setting: Setting, peer: Peer, what: string, error: unknown): Promise<void> {
-  const failure = `${peer.name}: ${what}: ${error instanceof Error ? error.message : String(error)}`;
-  setting.failures.push(failure);
-  console.error(`  ${failure}`);
-  open.delete(peer);
-  await peer.close();
+  noteFailure(setting.failures, peer, what, error);
+  await closeOne(setting.failures, peer);
 }
 
 /** One step of one tool; a failure is noted and takes the tool out of this repetition. */
@@ -60,8 +69,7 @@ export async function measure(
 ): Promise<void> {
   if (!open.has(peer)) return;
   try {
-    announceStep(step);
-    if (setting.trace) setting.trace.step = step;
+    setting.step = step;
     const before = await peer.storedBytes();
     await runProgram("sync", []);
     const cost = await action();
@@ -96,7 +104,7 @@ export async function withPeers(
     for (const [index, kind] of kinds.entries()) {
       await clear(dirs[index]!);
       mkdirSync(dirs[index]!, { recursive: true });
-      const peer = kind.create(dirs[index]!);
+      const peer = kind.create(dirs[index]!, setting);
       open.add(peer);
       await peer.prepare(machines).then(
         () => peers.push(peer),
@@ -106,7 +114,7 @@ export async function withPeers(
     const turn = setting.repetition % Math.max(1, peers.length);
     await action([...peers.slice(turn), ...peers.slice(0, turn)]);
   } finally {
-    await closeAll();
+    await closeAll(setting.failures);
     for (const tree of restoredTrees) await removeTree(tree);
     restoredTrees.clear();
   }
@@ -131,6 +139,8 @@ export async function restoreAndCompare(
   machine: Machine,
 ): Promise<(Cost & { differences: number }) | undefined> {
   const dest = join(setting.dir, "work", `restored-${peer.name.replace(/\W+/g, "-")}`);
+  // Of a run that was broken off.
+  await removeTree(dest);
   restoredTrees.add(dest);
   const cost = await peer.restore(machine, dest);
   if (cost === undefined) return undefined;

@@ -8,9 +8,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { BASALT, profileDaemons } from "./basalt.js";
-import { allVerdicts } from "./goals.js";
-import { traceDaemons } from "./measure.js";
+import { BASALT } from "./basalt.js";
+import { allVerdicts, restoreVerdicts } from "./goals.js";
 import type { PeerKind } from "./peer.js";
 import { BACULA } from "./peers/bacula.js";
 import { BORG, BORG_FIXED } from "./peers/borg.js";
@@ -28,7 +27,7 @@ import { summarize } from "./table.js";
 import { MemoryTrace } from "./trace.js";
 import type { Scale } from "./trees.js";
 
-const KINDS: PeerKind[] = [BASALT, BACULA, RESTIC, BORG, BORG_FIXED, TAR_ZSTD, WALK];
+const KINDS: readonly PeerKind[] = [BASALT, BACULA, RESTIC, BORG, BORG_FIXED, TAR_ZSTD, WALK];
 
 const PHASES: Record<string, (setting: Setting) => Promise<void>> = {
   trees: treesPhase,
@@ -67,7 +66,11 @@ function options() {
   for (const phase of phases)
     if (!(phase in PHASES))
       throw new Error(`--phase is one of ${Object.keys(PHASES).join(", ")}, not ${phase}`);
-  return { ...values, scale, phases, repeat: Number(values.repeat ?? (scale === "huge" ? 1 : 3)) };
+  const names = KINDS.map(({ name }) => name);
+  const only = values.only?.split(",");
+  for (const name of only ?? [])
+    if (!names.includes(name)) throw new Error(`--only is one of ${names.join(", ")}, not ${name}`);
+  return { ...values, scale, phases, only, repeat: Number(values.repeat ?? (scale === "huge" ? 1 : 3)) };
 }
 
 /** The tools that were chosen, with what they are; those that cannot run here are named only. */
@@ -86,16 +89,15 @@ async function chooseTools(
 
 async function main(): Promise<number> {
   const { scale, phases, repeat, dir, only, latency, limit, json, trace, profile } = options();
-  const { kinds, tools } = await chooseTools(only?.split(","));
+  const { kinds, tools } = await chooseTools(only);
   mkdirSync(dir, { recursive: true });
   const setting: Setting = {
-    ...{ dir, scale, kinds, repetition: 0, latencyMs: Number(latency), readLimitMb: Number(limit) },
+    ...{ dir, scale, kinds, repetition: 0, step: "", latencyMs: Number(latency), readLimitMb: Number(limit) },
     trace: trace === undefined ? undefined : new MemoryTrace(trace),
+    profileDir: profile === undefined ? undefined : resolve(profile),
     facts: new Set(),
     ...{ measurements: [], verdicts: [], failures: [] },
   };
-  if (setting.trace) traceDaemons(setting.trace);
-  if (profile !== undefined) profileDaemons(resolve(profile));
   for (; setting.repetition < repeat; setting.repetition++) {
     for (const phase of phases) {
       console.error(`repetition ${setting.repetition + 1} of ${repeat}: ${phase}`);
@@ -133,12 +135,13 @@ async function main(): Promise<number> {
     failures,
   };
   if (json) writeFileSync(json, `${JSON.stringify(record, null, 1)}\n`);
-  return failures.length > 0 ? 1 : 0;
+  const lost = restoreVerdicts(rows).some(({ met }) => !met);
+  return failures.length > 0 || lost ? 1 : 0;
 }
 
-process.once("SIGINT", () => void closeAll().finally(() => process.exit(130)));
+process.once("SIGINT", () => void closeAll([]).finally(() => process.exit(130)));
 try {
   process.exitCode = await main();
 } finally {
-  await closeAll();
+  await closeAll([]);
 }

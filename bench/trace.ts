@@ -15,26 +15,33 @@ export function residentBytes(pid: number): number | undefined {
   }
 }
 
-/** Writes one line per daemon and sample: seconds since the start, step, daemon, bytes. */
+/** What samples belong to. */
+export interface Traced {
+  /** From 0 on. */
+  repetition: number;
+  tool: string;
+  step: string;
+}
+
+/** Writes one line per daemon and sample: seconds since the start, repetition (from 1 on), tool, step, daemon, bytes. */
 export class MemoryTrace {
   readonly #fd: number;
   readonly #startMs = performance.now();
-  /** What is measured now, for the second column. */
-  step = "";
 
   /** Replaces the file. The owner calls close(). */
   constructor(file: string) {
     this.#fd = openSync(file, "w");
-    writeSync(this.#fd, "seconds\tstep\tdaemon\trss_bytes\n");
+    writeSync(this.#fd, "seconds\trepetition\ttool\tstep\tdaemon\trss_bytes\n");
   }
 
   /** Samples these processes until the function that it returns is called. */
-  follow(pids: Record<string, number>): () => void {
+  follow({ repetition, tool, step }: Traced, pids: Record<string, number>): () => void {
+    const about = `${repetition + 1}\t${tool}\t${step}`;
     const sample = (): void => {
       const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(2);
       const lines = Object.entries(pids).map(([daemon, pid]) => {
         const bytes = residentBytes(pid);
-        return bytes === undefined ? "" : `${seconds}\t${this.step}\t${daemon}\t${bytes}\n`;
+        return bytes === undefined ? "" : `${seconds}\t${about}\t${daemon}\t${bytes}\n`;
       });
       writeSync(this.#fd, lines.join(""));
     };

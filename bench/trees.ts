@@ -1,23 +1,19 @@
 /** The machines of the benchmark: a reference and three virtual machines derived from it, as fleets are cloned. */
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { makeDifferent, makeRawTree, regularFiles, seededBytes } from "../test/helpers/raw-trees.js";
+import {
+  appendToEtc,
+  editDatabase,
+  makeDifferent,
+  makeRawTree,
+  rewriteItems,
+  seededBytes,
+} from "../test/helpers/raw-trees.js";
 import { removeTree, runProgram, unmountBelow } from "../test/helpers/tree-ops.js";
 import { type ImageChange, makeImage } from "./images.js";
 import { IMAGE_NAME, type Machine } from "./peer.js";
 
-/** How large the machines are. `huge` is for memory alone, see memory-phase.ts. */
+/** How large the machines are. `huge` is for memory alone, see phases/memory.ts. */
 export type Scale = "small" | "full" | "huge";
 
 /** The machines' trees, the reference first, and how they were made. */
@@ -161,30 +157,12 @@ export function editBenchMachine({ name, tree }: Machine, night: number, scale: 
   if (!vm) throw new Error(`${name} is not a virtual machine of the benchmark`);
   const folder = join(tree, "srv", name);
   const tag = `${name} ${night}`;
-  let left = vm.nightBytes;
   rmSync(join(folder, `day-${night - 1}`), { recursive: true, force: true });
-  const own = regularFiles(tree, `srv/${name}`).filter(({ path }) => path.includes("item-"));
-  const changing = Math.min(own.length, Math.round(size.nightFiles * 0.55));
-  const stride = Math.max(1, Math.floor(own.length / changing));
-  for (const [index, file] of own.entries()) {
-    if (index % stride !== night % stride) continue;
-    writeFileSync(join(tree, file.path), seededBytes(`${tag} again ${index}`, file.size));
-    left -= file.size;
-  }
+  const files = Math.round(size.nightFiles * 0.55);
+  let left = vm.nightBytes - rewriteItems(tree, `srv/${name}`, tag, { step: night, files });
   if (vm.database) left -= editDatabase(join(folder, "database.db"), tag, night);
-  for (const [index, file] of regularFiles(tree, "etc").entries())
-    if (index % 23 === night % 23) appendFileSync(join(tree, file.path), `# ${tag}\n`);
+  appendToEtc(tree, tag, night);
   addDay(join(folder, `day-${night}`), tag, Math.round(size.nightFiles * 0.38), left);
-}
-
-/** A page in every 500 kB. Gives the database's size: all of it is a changed file. */
-function editDatabase(file: string, tag: string, night: number): number {
-  const { size } = lstatSync(file);
-  const handle = openSync(file, "r+");
-  for (let at = (night * 65_537) % 500_000; at + 8192 < size; at += 500_000)
-    writeSync(handle, seededBytes(`${tag} page ${at}`, 8192), 0, undefined, at);
-  closeSync(handle);
-  return size;
 }
 
 /** New files: one holds a third of the bytes, the others share the rest unevenly. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Restores a backup from Basalt's volume files without Basalt. It needs GNU tar, zstd, sh, awk, sed, sort, sha256sum
+# Restores a backup from Basalt's volume files without Basalt. It needs GNU tar, zstd, sh, awk, sed, sort, b3sum
 # and the usual small programs; setfattr for attributes and ACLs. Run it as root to get owners and devices back.
 #
 #   sh restore-without-basalt.sh list VOLUME...             which jobs have their lists on these volumes
@@ -29,7 +29,7 @@ store() {
     *)
       if [ "$LISTS_ONLY" = yes ]; then cat >/dev/null; return; fi
       cat >"$WORK/new"
-      digest=$(sha256sum <"$WORK/new")
+      digest=$(b3sum --no-names <"$WORK/new")
       mv "$WORK/new" "$WORK/content/${digest%% *}"
       return
       ;;
@@ -170,10 +170,10 @@ content() {
   case $1 in
     -) : >"$file" ;;
     parts:*) : >"$file" ;;
-    sha256:*)
+    blake3:*)
       how=never
       case $flags in *s*) how=always ;; esac
-      cp --sparse="$how" "$WORK/content/${1#sha256:}" "$file"
+      cp --sparse="$how" "$WORK/content/${1#blake3:}" "$file"
       ;;
   esac
 }
@@ -297,6 +297,7 @@ case ${1:-} in
   '' | *[!0-9]*) fail "usage: list VOLUME... | JOBID TARGET VOLUME..." ;;
   *)
     [ $# -ge 3 ] || fail "usage: JOBID TARGET VOLUME..."
+    command -v b3sum >/dev/null || fail "b3sum is missing: it is in the package of that name"
     wanted=$1 TARGET=$2
     shift 2
     case $TARGET in /*) ;; *) TARGET=$PWD/$TARGET ;; esac

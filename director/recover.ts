@@ -55,8 +55,7 @@ function markFailed(services: JobServices, record: JobRecord, reason: string, pl
   const errors = Math.max(1, record.errors);
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
   services.messages.emit(source, "error", reason);
-  services.db.transaction(() => {
-    services.messages.flush();
+  services.messages.flush(() => {
     services.db.jobs.update(record.jobId, { status: "f", endMs: nowMs(), errors, reason, request: "" });
   });
 }

@@ -8,7 +8,7 @@ if [ "${1:-}" = long ]; then
   long=1
   shift
 fi
-sh scripts/apt.sh g++:g++ make:make python3:python3 rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
+sh scripts/apt.sh g++:g++ make:make python3:python3 b3sum:b3sum rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
   zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap \
   mke2fs:e2fsprogs mkfs.xfs:xfsprogs sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux
 sh scripts/setup.sh

@@ -5,34 +5,45 @@
  * bind-mounted there, outside of the measured time.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findReport, type JobReport, reportSeconds } from "../../test/helpers/job-report.js";
 import { freePortBase, portAnswers } from "../../test/helpers/ports.js";
 import { runProgram } from "../../test/helpers/tree-ops.js";
 import { bytesBelow, measureCommand, measureDaemons, programVersion } from "../measure.js";
-import type { BackupStep, Cost, Machine, Peer, PeerKind, Stored } from "../peer.js";
+import type { BackupStep, Cost, Machine, Observed, Peer, PeerKind, Stored } from "../peer.js";
 import { writeBaculaConfig } from "./bacula-config.js";
 
 const LEVELS = { base: "Base", full: "Full", incremental: "Incremental" } as const;
+
+/** Ends a daemon, gently at first; at once when it has ended by itself, or by a signal, before. */
+export async function endDaemon(daemon: ChildProcess): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  daemon.kill("SIGTERM");
+  const timer = setTimeout(() => daemon.kill("SIGKILL"), 5000);
+  await ended;
+  clearTimeout(timer);
+}
 
 class Bacula implements Peer {
   readonly name = "bacula";
   readonly #dir: string;
   readonly #root: string;
+  readonly #observed: Observed;
   #daemons: ChildProcess[] = [];
   #mounted = false;
 
-  constructor(dir: string) {
+  constructor(dir: string, observed: Observed) {
     this.#dir = dir;
+    this.#observed = observed;
     this.#root = join(dir, "root");
   }
 
   async prepare(machines: readonly Machine[]): Promise<void> {
     const portBase = await freePortBase(3);
     await writeBaculaConfig({ dir: this.#dir, portBase, machines, root: this.#root });
-    const log = openSync(join(this.#dir, "daemons.log"), "a");
     const programs: [string, number][] = [
       ["sd", 2],
       ["fd", 1],
@@ -40,7 +51,9 @@ class Bacula implements Peer {
     ];
     for (const [name, offset] of programs) {
       const args = ["-f", "-P", "-c", join(this.#dir, `${name}.conf`), "-u", "root", "-g", "root"];
+      const log = openSync(join(this.#dir, "daemons.log"), "a");
       this.#daemons.push(spawn(`bacula-${name}`, args, { stdio: ["ignore", log, log] }));
+      closeSync(log);
       await this.#waitFor(name, portBase + offset);
     }
   }
@@ -67,7 +80,7 @@ class Bacula implements Peer {
     const pids = Object.fromEntries(this.#daemons.map((daemon) => [daemon.spawnfile, daemon.pid ?? 0]));
     const command = ["bconsole", "-n", "-c", join(this.#dir, "console.conf")];
     await measureCommand(command, { input: "messages\nquit\n" });
-    return measureDaemons(pids, async () => {
+    return measureDaemons(this.name, this.#observed, pids, async () => {
       const cost = await measureCommand(command, { input: `${order}\nwait\nmessages\nquit\n` });
       const jobId = /^Job queued\. JobId=(\d+)/m.exec(cost.output)?.[1];
       const report = findReport(cost.output, Number(jobId));
@@ -95,14 +108,7 @@ class Bacula implements Peer {
   }
 
   async close(): Promise<void> {
-    for (const daemon of this.#daemons.toReversed()) {
-      if (daemon.exitCode !== null) continue;
-      const ended = new Promise((resolve) => daemon.once("exit", resolve));
-      daemon.kill("SIGTERM");
-      const timer = setTimeout(() => daemon.kill("SIGKILL"), 5000);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const daemon of this.#daemons.toReversed()) await endDaemon(daemon);
     this.#daemons = [];
     await this.#unmount();
   }
@@ -118,5 +124,5 @@ export const BACULA: PeerKind = {
       version && `${version.replace("\t", " ")}; LZO, Base jobs and Accurate comparing pugsm, SQLite catalog`
     );
   },
-  create: (dir) => new Bacula(dir),
+  create: (dir, observed) => new Bacula(dir, observed),
 };

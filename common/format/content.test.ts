@@ -5,11 +5,11 @@ import { Random } from "../../test/helpers/random.js";
 import {
   CHUNK_MAX_BYTES,
   CHUNK_MIN_BYTES,
+  contentDigest,
   encodePart,
   findCut,
   PART_BYTES,
   PartsIdentity,
-  sha256,
   ZERO_DIGEST,
 } from "./content.js";
 
@@ -83,9 +83,21 @@ test("a cut depends on the bytes of its chunk alone", () => {
   assert.equal(findCut(DATA.subarray(first), 0, CHUNK_MAX_BYTES), second - first);
 });
 
+test("content is named by BLAKE3", () => {
+  // Of the test vectors of the reference implementation: bytes i % 251, without a key, the first 32 bytes.
+  const vectors: [number, string][] = [
+    [0, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"],
+    [1, "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213"],
+    [1024, "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7"],
+    [102_400, "bc3e3d41a1146b069abffad3c0d44860cf664390afce4d9661f7902e7943e085"],
+  ];
+  for (const [length, digest] of vectors)
+    assert.equal(contentDigest(Uint8Array.from({ length }, (_, i) => i % 251)).toString("hex"), digest);
+});
+
 test("the identity of parts is the documented digest", () => {
   const parts = Buffer.alloc(2 * PART_BYTES);
-  let at = encodePart(parts, 0, 5, sha256(Buffer.from("hello")));
+  let at = encodePart(parts, 0, 5, contentDigest(Buffer.from("hello")));
   at = encodePart(parts, at, 0x8000_0000, ZERO_DIGEST);
   assert.equal(at, parts.length);
   assert.equal(parts.readUInt32LE(PART_BYTES), 0x8000_0000);
@@ -94,7 +106,7 @@ test("the identity of parts is the documented digest", () => {
   const pieces = new PartsIdentity();
   pieces.add(parts.subarray(0, PART_BYTES));
   pieces.add(parts.subarray(PART_BYTES));
-  const expected = createHash("sha256").update("basalt parts 1\n").update(parts).digest("hex");
+  const expected = contentDigest(Buffer.concat([Buffer.from("basalt parts 1\n"), parts])).toString("hex");
   assert.equal(whole.digest().toString("hex"), expected);
   assert.equal(pieces.digest().toString("hex"), expected);
 });

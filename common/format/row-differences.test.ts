@@ -56,6 +56,6 @@ test("letters and their default", () => {
   assert.equal(verifyLetters("pins5").content, true);
   assert.match(
     contentDifference(Buffer.from([1]), undefined),
-    /^ {6}SHA256 {3}differs\. Cat: 01 File: none$/,
+    /^ {6}BLAKE3 {3}differs\. Cat: 01 File: none$/,
   );
 });

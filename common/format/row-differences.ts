@@ -22,7 +22,7 @@ export interface VerifyLetters {
   ctime: boolean;
   /** d: a size that became smaller. */
   shrunk: boolean;
-  /** 1, 2, 3, 5: the content itself, by the digest that Basalt has (SHA-256). */
+  /** 1, 2, 3, 5: the content itself, by the digest that Basalt has (BLAKE3). */
   content: boolean;
 }
 
@@ -94,7 +94,7 @@ export function rowDifferences(cat: Row, file: Row, letters: VerifyLetters): str
 
 /** The line for another content. */
 export function contentDifference(cat: Buffer | undefined, file: Buffer | undefined): string {
-  return `      SHA256   differs. Cat: ${cat?.toString("hex") ?? "none"} File: ${file?.toString("hex") ?? "none"}`;
+  return `      BLAKE3   differs. Cat: ${cat?.toString("hex") ?? "none"} File: ${file?.toString("hex") ?? "none"}`;
 }
 
 function time(sec: number, nsec: number): string {

@@ -2,6 +2,8 @@
 import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 
+/** Node makes the map anew for each call. */
+const TEXTS = getSystemErrorMap();
 const CODES = new Map<number, string>();
 for (const [code, number] of Object.entries(constants.errno)) if (!CODES.has(number)) CODES.set(number, code);
 CODES.set(constants.errno.EAGAIN, "EAGAIN");
@@ -31,7 +33,7 @@ export class SysError extends Error {
   readonly errno: number;
 
   constructor(code: string, syscall: string, errno: number) {
-    super(getSystemErrorMap().get(-errno)?.[1] ?? EXTRA_TEXT[code] ?? `${syscall} failed: ${code}`);
+    super(TEXTS.get(-errno)?.[1] ?? EXTRA_TEXT[code] ?? `${syscall} failed: ${code}`);
     this.name = "SysError";
     this.code = code;
     this.syscall = syscall;

@@ -1,7 +1,8 @@
 /** Extended attributes, POSIX ACLs among them (`system.posix_acl_access`, `system.posix_acl_default`). */
+import { constants } from "node:os";
 import type { Xattr } from "../format/row.js";
 import { SysError } from "./error.js";
-import { cName, cSecondName, fail, raw, scratch } from "./native.js";
+import { cName, cSecondName, fail, lastErrno, raw, scratch } from "./native.js";
 
 /** Linux: at most 64 KiB of names per entry, and 64 KiB per value. */
 const MEMORY_BYTES = 65_536;
@@ -10,7 +11,8 @@ const value = scratch(MEMORY_BYTES);
 const NONE: readonly Xattr[] = Object.freeze([]);
 
 /** The file system, or the kernel for this kind of entry, has no such thing: same as none. */
-const ABSENT = new Set(["EOPNOTSUPP", "ENOTSUP", "ENODATA", "ENOSYS"]);
+const { ENODATA, ENOSYS, ENOTSUP, EOPNOTSUPP } = constants.errno;
+const ABSENT: ReadonlySet<number> = new Set([EOPNOTSUPP, ENOTSUP, ENODATA, ENOSYS]);
 
 /**
  * All attributes of an entry that the caller may see. `where` is an open descriptor, or a path whose last
@@ -24,9 +26,8 @@ export function listXattrs(where: number | string): Xattr[] {
       : raw.llistxattr(cName(where), names.address, MEMORY_BYTES);
   if (length === 0) return NONE as Xattr[];
   if (length < 0) {
-    const error = fail("listxattr");
-    if (ABSENT.has(error.code)) return NONE as Xattr[];
-    throw error;
+    if (ABSENT.has(lastErrno())) return NONE as Xattr[];
+    throw fail("listxattr");
   }
   const found: Xattr[] = [];
   for (const name of names.bytes.latin1Slice(0, length - 1).split("\0")) {
@@ -44,9 +45,8 @@ export function getXattr(where: number | string, name: string): Buffer | undefin
       ? raw.fgetxattr(where, nameAddress, value.address, MEMORY_BYTES)
       : raw.lgetxattr(cName(where), nameAddress, value.address, MEMORY_BYTES);
   if (length >= 0) return Buffer.from(value.bytes.subarray(0, length));
-  const error = fail("getxattr");
-  if (ABSENT.has(error.code)) return undefined;
-  throw error;
+  if (ABSENT.has(lastErrno())) return undefined;
+  throw fail("getxattr");
 }
 
 /** Sets one attribute. @throws SysError, also for values that Linux would not take (E2BIG) */
@@ -77,6 +77,5 @@ export function removeXattr(where: number | string, name: string): void {
       ? raw.fremovexattr(where, nameAddress)
       : raw.lremovexattr(cName(where), nameAddress);
   if (result === 0) return;
-  const error = fail("removexattr");
-  if (!ABSENT.has(error.code)) throw error;
+  if (!ABSENT.has(lastErrno())) throw fail("removexattr");
 }

@@ -18,8 +18,9 @@ import {
   text,
   yesNo,
 } from "../../common/config/spec.js";
+import { isBlockSize } from "../../common/format/content.js";
 import { parseSize } from "../../common/units.js";
-import type { Compression, FileSetResource, IncludeBlock, OptionsBlock } from "./types.js";
+import type { Compression, FileSetResource, IncludeBlock, OptionsBlock } from "./types-file-set.js";
 
 const COMPRESSION_WORDS: Readonly<Record<string, Compression>> = {
   none: "none",
@@ -81,13 +82,9 @@ function parseImageEntry(value: string): string {
   return path;
 }
 
-const MIN_BLOCK_BYTES = 4096;
-const MAX_BLOCK_BYTES = 1024 * 1024;
-
 function parseBlockSize(value: string): number {
   const bytes = parseSize(value);
-  const isPowerOfTwo = Math.log2(bytes) % 1 === 0;
-  if (bytes >= MIN_BLOCK_BYTES && bytes <= MAX_BLOCK_BYTES && isPowerOfTwo) return bytes;
+  if (isBlockSize(bytes)) return bytes;
   throw new Error(`${quoted(value)} is not a power of two from 4k to 1M`);
 }
 

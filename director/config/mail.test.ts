@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { loadDirectorConfig } from "./load.js";
-import type { DirectorConfig, MessagesResource } from "./types.js";
+import type { DirectorConfig } from "./types.js";
+import type { MessagesResource } from "./types-messages.js";
 
 const directory = scratchDirectory("mail-config");
 const FRAME = `

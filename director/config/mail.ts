@@ -18,7 +18,7 @@ import {
 import { describeError } from "../../common/errors.js";
 import { readSecretFile } from "../../common/secret-file.js";
 import { splitWords } from "../../common/words.js";
-import type { MailServer, MailSettings, MessageDestination, WebhookSettings } from "./types.js";
+import type { MailServer, MailSettings, MessageDestination, WebhookSettings } from "./types-messages.js";
 
 const serverDirectives = {
   address: address(),

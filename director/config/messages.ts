@@ -12,12 +12,8 @@ import {
   wrongRecipients,
   wrongWebhook,
 } from "./mail.js";
-import type {
-  ConsoleResource,
-  MessageDestination,
-  MessageDestinationKind,
-  MessagesResource,
-} from "./types.js";
+import type { ConsoleResource } from "./types.js";
+import type { MessageDestination, MessageDestinationKind, MessagesResource } from "./types-messages.js";
 
 const TYPES = [
   "all",

@@ -2,11 +2,12 @@
  * The director's configuration as the rest of the director sees it: checked, with defaults applied, frozen.
  * Sizes are bytes, durations seconds, speeds bytes per second; 0 means "no limit" wherever a limit is meant.
  * Paths are absolute. Every Map is keyed by the exact Name and keeps the order of the file.
- * (Above 300 lines: declarations only, kept in one place because everything in the director reads them.)
  */
 
 import type { Diagnostic } from "../../common/config/diagnostics.js";
 import type { TlsFiles } from "../../common/tls/load.js";
+import type { FileSetResource } from "./types-file-set.js";
+import type { MessagesResource } from "./types-messages.js";
 
 export type { TlsFiles };
 
@@ -195,70 +196,6 @@ export interface ClientResource {
   readonly maximumBandwidth: number;
 }
 
-/** `none` stores as is; `fast` is the quickest level; `auto` leaves out what does not shrink; else a zstd level. */
-export type Compression = "none" | "auto" | "fast" | number;
-
-export interface OptionsBlock {
-  readonly compression: Compression;
-  readonly oneFs: boolean;
-  readonly sparse: boolean;
-  readonly recurse: boolean;
-  readonly hardLinks: boolean;
-  readonly aclSupport: boolean;
-  readonly xattrSupport: boolean;
-  readonly readFifo: boolean;
-  /** What matches this block is left out. */
-  readonly exclude: boolean;
-  readonly ignoreCase: boolean;
-  readonly wild: readonly string[];
-  readonly wildDir: readonly string[];
-  readonly wildFile: readonly string[];
-  readonly regex: readonly string[];
-  readonly regexDir: readonly string[];
-  readonly regexFile: readonly string[];
-  /** Only these file system types are entered, such as `ext4`; empty: all. */
-  readonly fsType: readonly string[];
-  readonly noAtime: boolean;
-  readonly keepAtime: boolean;
-  readonly checkFileChanges: boolean;
-  /** Compare mtime only, never ctime. */
-  readonly mtimeOnly: boolean;
-  readonly signature: "none" | "md5" | "sha1" | "sha256" | "sha512";
-  /** Leading path components left out of stored names. */
-  readonly stripPath: number;
-  /** Disk images are cut in blocks of this size: a power of two, 4 KiB to 1 MiB; 0 = 64 KiB. */
-  readonly blockSizeBytes: number;
-  /** Blocks of disk images that the file systems in them call free become zeros. (Default: no, and then not set) */
-  readonly skipFree?: boolean | undefined;
-  /** Attributes compared with a Base, the last run, a Verify: Bacula's letters. */
-  readonly baseJob?: string | undefined;
-  readonly accurate?: string | undefined;
-  readonly verify?: string | undefined;
-}
-
-export interface IncludeBlock {
-  /** Absolute paths; `|command` and `\<file` as in Bacula. */
-  readonly files: readonly string[];
-  /** Absolute host paths, with wildcards, of devices and files to be stored as disk images. Not set when empty. */
-  readonly images?: readonly string[] | undefined;
-  /** Host path that becomes `/` in stored names, such as where a snapshot is mounted. Not for images. */
-  readonly root?: string | undefined;
-  /** First match decides; the last block, when it has no patterns, is the default. Never empty. */
-  readonly options: readonly OptionsBlock[];
-  /** A directory holding a file of one of these names is left out with all below it. */
-  readonly excludeDirContaining: readonly string[];
-}
-
-export interface FileSetResource {
-  readonly name: string;
-  readonly include: readonly IncludeBlock[];
-  readonly excludeFiles: readonly string[];
-  /** A changed FileSet does not force a Full. */
-  readonly ignoreChanges: boolean;
-  /** SHA-256 (hex) of what decides which files are stored and how; differs when the FileSet was changed. */
-  readonly digest: string;
-}
-
 /** Values that one line of a schedule sets for the runs it starts. */
 export interface RunOverrides {
   readonly level?: JobLevel | undefined;
@@ -337,77 +274,6 @@ export interface PoolResource extends RetentionPolicy {
   readonly migrationHighBytes: number;
   readonly migrationLowBytes: number;
   readonly migrationTimeSec: number;
-}
-
-export type MessageDestinationKind =
-  | "console"
-  | "catalog"
-  | "file"
-  | "append"
-  | "stdout"
-  | "stderr"
-  | "syslog"
-  | "mail"
-  | "mailOnError"
-  | "mailOnSuccess"
-  | "operator"
-  | "webhook";
-
-export interface MessageDestination {
-  readonly kind: MessageDestinationKind;
-  /**
-   * Path for `file` and `append`; addresses with commas between them for mail and operator; for `webhook` a URL, or
-   * `<` and the absolute path of a file that only its owner may read and that holds the URL.
-   */
-  readonly target?: string | undefined;
-  /** Message types in lower case, `!` in front of an excluded one: `["all", "!skipped"]`. */
-  readonly types: readonly string[];
-}
-
-/** A server that takes mail by SMTP. */
-export interface MailServer {
-  /** (Default: localhost) */
-  readonly address: string;
-  /** (Default: 25; 587 with a User; 465 with smtps) */
-  readonly port: number;
-  /**
-   * `auto`: encrypted when the server offers it; `starttls`: never without; `smtps`: from the first byte on; `no`.
-   * (Default: auto; starttls with a User)
-   */
-  readonly tls: "no" | "auto" | "starttls" | "smtps";
-  /** Certificates (PEM) that the server's must descend from. (Default: those the system trusts) */
-  readonly caFile?: string | undefined;
-  /** Check the server's certificate and name; `auto` does so with a CaFile only. (Default: yes) */
-  readonly verifyPeer: boolean;
-  readonly user?: string | undefined;
-  /** Only its owner may read it; the first line is the password. */
-  readonly passwordFile?: string | undefined;
-}
-
-/** How mail of a Messages resource looks and goes; texts hold %-codes, among them %r for the recipients. */
-export interface MailSettings {
-  readonly server: MailServer;
-  readonly from: string;
-  readonly replyTo?: string | undefined;
-  readonly subject: string;
-  readonly operatorSubject: string;
-}
-
-/** How webhooks of a Messages resource are called. */
-export interface WebhookSettings {
-  /** Time for one call, answer included. */
-  readonly timeoutSec: number;
-  /** Sent as bearer token; only its owner may read it. */
-  readonly tokenFile?: string | undefined;
-}
-
-export interface MessagesResource {
-  readonly name: string;
-  readonly destinations: readonly MessageDestination[];
-  /** Always there when a destination is mail or operator. */
-  readonly mail?: MailSettings | undefined;
-  /** Always there when a destination is a webhook. */
-  readonly webhook?: WebhookSettings | undefined;
 }
 
 /** An operator's console. Each ACL lists names or `*all*`; an empty one allows nothing. */

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { BackupError, describeError } from "../../common/errors.js";
 import type { FileSet } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock as SentOptions } from "../../proto/generated/basalt/v1/OptionsBlock.js";
-import type { FileSetResource, OptionsBlock } from "../config/types.js";
+import type { FileSetResource, OptionsBlock } from "../config/types-file-set.js";
 
 /** @throws BackupError FILESET_LIST when a `<file` list cannot be read, or for lists of a kind that is not supported. */
 export function toSentFileSet(fileSet: FileSetResource): FileSet {

@@ -93,6 +93,30 @@ test("admin jobs run their hooks; a Verify job without a run to verify says so",
   });
 });
 
+test("a database that takes no messages loses them, not the end of the job", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "basalt-full-"));
+  const file = join(directory, "director.db");
+  const bench = await startBench(WEB1, file);
+  const other = new Sqlite(file);
+  try {
+    // As when the disk is full: what was written since the transaction began is gone.
+    const full = "BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END";
+    other.exec(`CREATE TRIGGER full AFTER INSERT ON log WHEN NEW.text LIKE '%Termination:%' ${full}`);
+    assert.equal((await bench.run({ job: "web1" })).status, "T");
+    assert.deepEqual(
+      bench.texts(1).filter((text) => text.includes("Termination:")),
+      [],
+    );
+    other.exec(`DROP TRIGGER full; CREATE TRIGGER full AFTER UPDATE ON job WHEN NEW.status = 'T' ${full}`);
+    assert.equal((await bench.run({ job: "web1" })).status, "R");
+    assert.ok(bench.texts(2).some((text) => text.includes("Termination:")));
+  } finally {
+    other.close();
+    await bench.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test("the end of a job and all that it said come to the database as one", async () => {
   const directory = mkdtempSync(join(tmpdir(), "basalt-end-"));
   const file = join(directory, "director.db");

@@ -4,16 +4,16 @@ import type { SelectionRule } from "../../proto/generated/basalt/v1/SelectionRul
 import type {
   ClientResource,
   DirectorConfig,
-  FileSetResource,
   JobLevel,
   JobResource,
-  MessagesResource,
   PoolResource,
   ReplacePolicy,
   RunOverrides,
   StorageResource,
   VerifyLevel,
 } from "../config/types.js";
+import type { FileSetResource } from "../config/types-file-set.js";
+import type { MessagesResource } from "../config/types-messages.js";
 
 /** Number of a run; handed out by the director, never twice. */
 export type JobId = number;

@@ -92,7 +92,7 @@ function judge(run: JobRun, kind: Kind): StatusLetter {
   return troubled || short || run.errors + run.warnings > 0 ? "W" : "T";
 }
 
-/** Report and record, in one transaction: whoever sees that the job is over finds all that it said. */
+/** Report and record, together: whoever sees that the job is over finds all that it said. Never throws. */
 function finish(run: JobRun, kind: Kind): void {
   const { live, services, plan } = run;
   run.endMs = nowMs();
@@ -102,30 +102,33 @@ function finish(run: JobRun, kind: Kind): void {
   const failed = run.status === "E";
   if (failed && run.errors === 0) run.errors = 1;
   services.messages.emit(run.source, failed ? "error" : "info", report);
-  services.db.transaction(() => {
-    services.messages.flush();
-    services.db.jobs.update(live.jobId, {
-      status: run.status,
-      endMs: run.endMs,
-      client: plan.client?.name ?? "",
-      pool: plan.pool?.name ?? "",
-      storage: plan.storage?.name ?? "",
-      files: filed.files,
-      bytes: filed.bytes,
-      readBytes: filed.bytesRead,
-      sentBytes: filed.bytesSent,
-      storedBytes: storaged.bytesStored,
-      errors: run.errors + filed.errors + storaged.errors,
-      warnings: run.warnings + filed.warnings + storaged.warnings,
-      baseFiles: filed.baseFiles,
-      baseBytes: filed.baseBytes,
-      usedFiles: filed.usedFiles,
-      volumes: [...storaged.volumes],
-      volSessionId: storaged.volSessionId,
-      volSessionTime: storaged.volSessionTime,
-      report,
-      reason: run.reason,
-      request: "",
-    });
-  });
+  const record = {
+    status: run.status,
+    endMs: run.endMs,
+    client: plan.client?.name ?? "",
+    pool: plan.pool?.name ?? "",
+    storage: plan.storage?.name ?? "",
+    files: filed.files,
+    bytes: filed.bytes,
+    readBytes: filed.bytesRead,
+    sentBytes: filed.bytesSent,
+    storedBytes: storaged.bytesStored,
+    errors: run.errors + filed.errors + storaged.errors,
+    warnings: run.warnings + filed.warnings + storaged.warnings,
+    baseFiles: filed.baseFiles,
+    baseBytes: filed.baseBytes,
+    usedFiles: filed.usedFiles,
+    volumes: [...storaged.volumes],
+    volSessionId: storaged.volSessionId,
+    volSessionTime: storaged.volSessionTime,
+    report,
+    reason: run.reason,
+    request: "",
+  };
+  try {
+    services.messages.flush(() => services.db.jobs.update(live.jobId, record));
+  } catch (error) {
+    // It stays as running; the next start of the director makes it a failed one.
+    services.log.error(`JobId ${live.jobId} ended, but its record could not be written`, { err: error });
+  }
 }

@@ -8,7 +8,7 @@
 import { describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import type { MessagesResource } from "../config/types.js";
+import type { MessagesResource } from "../config/types-messages.js";
 import type { DirectorDb } from "../db/database.js";
 import { accepts, DEFAULT_MESSAGES, destinationsFor } from "./filter.js";
 import { Outbox } from "./outbox.js";
@@ -194,11 +194,18 @@ export class MessageCenter {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Writes what is still in memory. A database that fails loses these messages, not the director. */
-  flush(): void {
+  /**
+   * Writes what is still in memory. A database that fails loses these messages, not the director. `also` is written in
+   * the same transaction: whoever sees its work finds the messages. If that fails, each is tried for itself.
+   * Not to be called within a transaction. @throws what `also` alone throws
+   */
+  flush(also?: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#pending.length === 0) return;
+    if (this.#pending.length === 0) {
+      also?.();
+      return;
+    }
     const batch = this.#pending;
     const notify = this.#forConsoles;
     this.#pending = [];
@@ -206,9 +213,17 @@ export class MessageCenter {
     try {
       this.#options.db.transaction(() => {
         for (const write of batch) write();
+        also?.();
       });
     } catch (error) {
-      this.#options.log.error(`${batch.length} messages could not be kept: ${describeError(error)}`);
+      if (also === undefined) {
+        this.#options.log.error(`${batch.length} messages could not be kept: ${describeError(error)}`);
+        return;
+      }
+      this.#pending = batch;
+      this.#forConsoles = notify;
+      this.flush();
+      also();
       return;
     }
     if (notify) for (const listener of this.#listeners) listener();

@@ -1,6 +1,6 @@
 /** Which messages a destination takes. */
 
-import type { MessageDestination, MessagesResource } from "../config/types.js";
+import type { MessageDestination, MessagesResource } from "../config/types-messages.js";
 import type { MessageType } from "./types.js";
 
 /**

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createLog } from "../../common/log.js";
-import type { MessageDestination, MessagesResource } from "../config/types.js";
+import type { MessageDestination, MessagesResource } from "../config/types-messages.js";
 import { DirectorDb } from "../db/database.js";
 import { MessageCenter } from "./center.js";
 import { accepts } from "./filter.js";
@@ -75,6 +75,27 @@ test("console and catalog get what their types allow", () => {
     db.log.list(3).map((entry) => entry.text),
     ["21-Nov 03:23 main-dir JobId 3: Error: broken"],
   );
+  db.close();
+});
+
+test("what is written with messages: one transaction, consoles hear of it later, and neither takes the other along", () => {
+  const { db, messages, resource } = center([{ kind: "console", types: ["all"] }]);
+  const job = { jobId: 3, name: "web1", messages: resource };
+  let told = 0;
+  messages.onPending(() => told++);
+  messages.emit(job, "info", "one", { timeMs: TIME });
+  messages.flush(() => assert.deepEqual([db.box.pending("admin"), told], [1, 0]));
+  assert.equal(told, 1);
+  const fails = (): void => {
+    throw new Error("disk full");
+  };
+  messages.emit(job, "info", "two", { timeMs: TIME });
+  assert.throws(() => messages.flush(fails), /disk full/);
+  assert.deepEqual([messages.take("admin").length, told], [2, 2]);
+  db.box.add = fails;
+  messages.emit(job, "info", "three", { timeMs: TIME });
+  messages.flush(() => db.setCounter("also", 7));
+  assert.deepEqual([db.counter("also"), told], [7, 2]);
   db.close();
 });
 

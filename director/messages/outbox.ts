@@ -7,7 +7,7 @@
 import { BackupError, describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import type { MessagesResource } from "../config/types.js";
+import type { MessagesResource } from "../config/types-messages.js";
 import type { Lane, OutboxTable, OutItem } from "../db/outbox.js";
 import { sendMail } from "./send-mail.js";
 import { callWebhook, type WebhookMessage, webhookText } from "./send-webhook.js";

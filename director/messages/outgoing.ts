@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { nowMs } from "../../common/time.js";
-import type { MessageDestination, MessagesResource } from "../config/types.js";
+import type { MessageDestination, MessagesResource } from "../config/types-messages.js";
 import type { DirectorDb } from "../db/database.js";
 import type { MailLine, OutKind } from "../db/outbox.js";
 import { accepts } from "./filter.js";

@@ -6,7 +6,7 @@ import { getSystemErrorName } from "node:util";
 import { createTransport } from "nodemailer";
 import { BackupError, describeError } from "../../common/errors.js";
 import { readSecretFile } from "../../common/secret-file.js";
-import type { MailServer, MailSettings } from "../config/types.js";
+import type { MailServer, MailSettings } from "../config/types-messages.js";
 import { withRecipients } from "./mail-text.js";
 
 export interface Mail {

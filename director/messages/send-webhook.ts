@@ -3,7 +3,7 @@
 import { BackupError, describeError } from "../../common/errors.js";
 import { readSecretFile } from "../../common/secret-file.js";
 import { wrongWebhook } from "../config/mail.js";
-import type { WebhookSettings } from "../config/types.js";
+import type { WebhookSettings } from "../config/types-messages.js";
 
 /** A message as it is sent. */
 export interface WebhookMessage {

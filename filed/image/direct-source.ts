@@ -7,12 +7,13 @@
  */
 import { readSync } from "node:fs";
 import { alignedMemory } from "./aligned.js";
-import type { BlockSource } from "./maps/source.js";
+import type { CountingSource } from "./maps/source.js";
 
 /** Bitmaps of neighbouring groups lie together: so much is read at once and kept. */
 const CHUNK_BYTES = 64 * 1024;
 
-export class DirectSource implements BlockSource {
+export class DirectSource implements CountingSource {
+  bytesRead = 0;
   readonly size: number;
   readonly #fd: number;
   readonly #chunk = alignedMemory(CHUNK_BYTES);
@@ -44,6 +45,7 @@ export class DirectSource implements BlockSource {
     while (got < CHUNK_BYTES && at + got < this.size) {
       const count = readSync(this.#fd, this.#chunk, got, CHUNK_BYTES - got, at + got);
       got += count;
+      this.bytesRead += count;
       // Less than whole sectors is the end.
       if (count === 0 || count % 512 !== 0) break;
     }

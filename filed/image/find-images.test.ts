@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, realpathSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { EntryType } from "../../common/format/row.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { asRoot } from "../../common/test-needs.js";
+import { loopDevice } from "../../test/helpers/loop-device.js";
 import { TEST_OPTIONS } from "../match/testing.js";
 import { compileFileSet } from "../walk/file-set.js";
 import { WalkEvent, Walker } from "../walk/walker.js";
@@ -94,6 +103,20 @@ test("a pattern without a match warns; none at all, or a name that does not exis
   assert.throws(() => walk([`${top}/../x`]), { code: "FILESET_INVALID" });
 });
 
+test("what cannot be told to be there or not fails the job: it would count as deleted", () => {
+  const top = images(["a/disk"]);
+  symlinkSync("loop", join(top, "loop"));
+  symlinkSync("nothing", join(top, "a/dangling"));
+  assert.deepEqual(walk([`${top}/a/*`]).paths, [`${top}/a/disk`]);
+  // As with an error of input or output: a link that leads round in a circle.
+  for (const unclear of [`${top}/l*`, `${top}/*/disk`])
+    assert.throws(
+      () => walk([`${top}/a/disk`, unclear]),
+      { code: "ROOT_UNUSABLE", message: /ELOOP/ },
+      unclear,
+    );
+});
+
 test("images stand beside files, outside of Root, and win over a file of the same name", () => {
   const top = images(["snap/etc/passwd", "snap/srv/disk", "images/disk"]);
   const beside = walk([`${top}/images/*`], { files: ["/etc"], root: join(top, "snap") });
@@ -105,9 +128,11 @@ test("images stand beside files, outside of Root, and win over a file of the sam
   assert.deepEqual(within.paths, [`${top}/snap/srv/disk`]);
   assert.equal(within.found.length, 5);
   // A path that is a file below the Root cannot hold one that is an image on the host.
-  writeFileSync(join(top, "snap/tmp"), "");
+  const first = join(top, "snap", top.split("/")[1]!);
+  rmSync(first, { recursive: true, force: true });
+  writeFileSync(first, "");
   const inside = walk.bind(undefined, [`${top}/images/*`], { files: ["/"], root: join(top, "snap") });
-  if (top.startsWith("/tmp/")) assert.throws(inside, /is no directory there/);
+  assert.throws(inside, /is no directory there/);
 });
 
 test("Options decide about images too", () => {
@@ -132,23 +157,40 @@ test("links are followed, but not out of AllowedRoots", () => {
   });
 });
 
-test("a device has its own length, through its link in /dev too", (t) => {
-  if (!asRoot(t)) return;
+test("a device has its own length, through a link too", (t) => {
   const top = images(["backing"]);
   truncateSync(join(top, "backing"), 3 << 20);
-  const loop = execFileSync("losetup", ["-f", "--show", join(top, "backing")], { encoding: "utf8" }).trim();
-  try {
-    symlinkSync(loop, join(top, "link"));
-    const { found } = walk([loop, `${top}/l*`]);
-    assert.deepEqual(found, [
-      { path: loop, size: 3 << 20, image: true, device: true },
-      { path: `${top}/link`, size: 3 << 20, image: true, device: true },
-    ]);
-    assert.throws(() => walk([`${top}/link`], { allowed: [top] }), /AllowedRoots/);
-    assert.equal(walk([loop], { allowed: ["/dev"] }).paths.length, 1);
-  } finally {
-    execFileSync("losetup", ["-d", loop]);
-  }
+  const loop = loopDevice(t, join(top, "backing"));
+  if (loop === undefined) return;
+  symlinkSync(loop, join(top, "link"));
+  const { found } = walk([loop, `${top}/l*`]);
+  assert.deepEqual(found, [
+    { path: loop, size: 3 << 20, image: true, device: true },
+    { path: `${top}/link`, size: 3 << 20, image: true, device: true },
+  ]);
+  assert.throws(() => walk([`${top}/link`], { allowed: [top] }), /AllowedRoots/);
+  assert.equal(walk([loop], { allowed: ["/dev"] }).paths.length, 1);
+});
+
+test("a link among the devices is as good as its target's place, one in /dev/shm is not", (t) => {
+  const backing = join(images(["backing"]), "backing");
+  truncateSync(backing, 1 << 20);
+  const loop = loopDevice(t, backing);
+  if (loop === undefined) return;
+  const linkIn = (directory: string): string => {
+    const made = mkdtempSync(join(directory, "basalt-test-"));
+    t.after(() => rmSync(made, { recursive: true }));
+    symlinkSync(loop, join(made, "volume"));
+    return made;
+  };
+  const group = linkIn("/dev");
+  assert.deepEqual(walk([`${group}/v*`], { allowed: [group] }).paths, [`${group}/volume`]);
+  assert.throws(() => walk([`${group}/volume`], { allowed: ["/dev/other"] }), /AllowedRoots/);
+  const shared = linkIn("/dev/shm");
+  assert.throws(() => walk([`${shared}/volume`], { allowed: [shared] }), /AllowedRoots/);
+  // Not even where it leads to another link.
+  symlinkSync(`${group}/volume`, join(shared, "again"));
+  assert.throws(() => walk([`${shared}/again`], { allowed: [shared] }), /AllowedRoots/);
 });
 
 test("a device without anything behind it is warned of when a wildcard found it, and an error by its name", (t) => {

@@ -2,7 +2,7 @@
  * Which devices and files the `Image` patterns of a FileSet stand for, when the walk begins. Unlike elsewhere symlinks
  * are followed: /dev/GROUP/VOLUME is one.
  */
-import { readdirSync, realpathSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import {
@@ -16,6 +16,7 @@ import {
 import { EntryType } from "../../common/format/row.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import type { JobMessage } from "../../proto/data/backup.js";
+import { realPath } from "../sys/real-path.js";
 import { newStat, statAt } from "../sys/stat.js";
 import type { CompiledFileSet, WalkRoot } from "../walk/file-set.js";
 import { compileWild, textOfBytes } from "../walk/patterns.js";
@@ -24,6 +25,10 @@ import { openImage } from "./image-root.js";
 /** More are a mistake, not a machine's disks. */
 const MAX_IMAGES = 10_000;
 const WILDCARDS = /[*?[\\]/;
+/** What says that there is nothing at a path. Any other error says nothing: an image may be there. */
+const NOTHING: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENOTDIR"]);
+/** And that a device has nothing behind it, as a card reader without a card. */
+const NO_MEDIUM: ReadonlySet<string | undefined> = new Set(["ENOMEDIUM", "ENXIO", "ENODEV"]);
 
 export interface FindOptions {
   fileSet: CompiledFileSet;
@@ -49,8 +54,8 @@ export function rootsOf(options: FindOptions): readonly WalkRoot[] {
 /**
  * One root per device or file, in no particular order, none twice under one name. A pattern that matches nothing is a
  * warning.
- * @throws BackupError ROOT_UNUSABLE: nothing at all matched, a path without wildcards cannot be used, or
- *   AllowedRoots does not hold a match
+ * @throws BackupError ROOT_UNUSABLE: nothing at all matched or too much did, a path without wildcards cannot be used, it
+ *   cannot be told what is there, or AllowedRoots does not hold a match
  */
 function findImages(options: FindOptions): WalkRoot[] {
   const patterns = options.fileSet.images;
@@ -113,8 +118,7 @@ function namesIn(directory: string): string[] {
     const bytes = Buffer.from(directory === "" ? "/" : directory, "latin1");
     return readdirSync(bytes, "latin1" as BufferEncoding) as string[];
   } catch (cause) {
-    const code = codeOf(cause);
-    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    if (NOTHING.has(codeOf(cause))) return [];
     const text = `${displayPath(directory)} cannot be searched for images: ${describeError(cause)}`;
     throw new BackupError("ROOT_UNUSABLE", text, { cause });
   }
@@ -122,17 +126,15 @@ function namesIn(directory: string): string[] {
 
 const probe = newStat();
 
-function realPath(path: string): string {
-  return realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
-}
-
-/** What the path leads to; undefined for nothing. */
+/** What the path leads to; undefined for nothing. @throws BackupError ROOT_UNUSABLE when that cannot be told */
 function typeOf(path: string): typeof probe.type | undefined {
   try {
     statAt(AT_FDCWD, realPath(path), probe);
     return probe.type;
-  } catch {
-    return undefined;
+  } catch (cause) {
+    if (NOTHING.has(codeOf(cause))) return undefined;
+    const text = `${displayPath(path)} cannot be searched for images: ${describeError(cause)}`;
+    throw new BackupError("ROOT_UNUSABLE", text, { cause });
   }
 }
 
@@ -141,7 +143,11 @@ function usableImage(match: string, isExact: boolean, options: FindOptions): str
   const shown = displayPath(match);
   const refuse = (why: string, cause?: unknown): undefined => {
     const text = `${shown} cannot be backed up as an image: ${why}`;
-    if (isExact) throw new BackupError("ROOT_UNUSABLE", text, cause === undefined ? {} : { cause });
+    const code = codeOf(cause);
+    const isAbsent = cause === undefined || NOTHING.has(code) || NO_MEDIUM.has(code);
+    // Left out with a warning, an image that is there would count as deleted.
+    if (isExact || !isAbsent)
+      throw new BackupError("ROOT_UNUSABLE", text, cause === undefined ? {} : { cause });
     options.report("warning", text);
   };
   let real: string;
@@ -158,11 +164,11 @@ function usableImage(match: string, isExact: boolean, options: FindOptions): str
     const text = `${shown} (${displayPath(real)}) cannot be backed up: AllowedRoots of the file daemon's configuration does not hold it`;
     throw new BackupError("ROOT_UNUSABLE", text);
   }
-  // A card reader without a card is a device as well.
   try {
     openImage(real).parent.close();
-  } catch (cause) {
-    return refuse(describeError((cause as Error).cause), cause);
+  } catch (error) {
+    const { cause } = error as BackupError;
+    return refuse(describeError(cause), cause);
   }
   return real;
 }

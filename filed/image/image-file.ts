@@ -5,9 +5,7 @@
 import { closeFd } from "../../common/sys/files.js";
 import { LargeFile } from "../pack/large-file.js";
 import type { WindowReply } from "../pack/protocol.js";
-import { changed } from "../pack/read-small.js";
 import type { PackThread, Threads } from "../pack/threads.js";
-import { newStat, statFd } from "../sys/stat.js";
 import type { ImagePlan } from "./image-source.js";
 import type { WindowRequest } from "./read-window.js";
 
@@ -23,6 +21,8 @@ export class ImageFile extends LargeFile {
   #reading = 0;
   #opened: NonNullable<ImagePlan["opened"]> | undefined;
   #unstable = false;
+  /** Of the maps, which are no part of any window. */
+  #bytesPlanned = 0;
   #disposed = false;
   #failure: { state: "vanished" | "failed"; error: string | undefined } | undefined;
 
@@ -41,8 +41,9 @@ export class ImageFile extends LargeFile {
   }
 
   /** Takes over the descriptor of the first plan. */
-  planned({ state, opened, windows, done, notes, error }: ImagePlan): void {
+  planned({ state, opened, windows, done, notes, bytesRead, error }: ImagePlan): void {
     this.planning = false;
+    this.#bytesPlanned += bytesRead;
     if (!this.opened && !this.#disposed) this.pending.release();
     this.opened = true;
     for (const note of notes) this.pending.onNote?.(note);
@@ -61,13 +62,15 @@ export class ImageFile extends LargeFile {
   /** What a thread is asked to read next. */
   takeWindow(): WindowRequest {
     this.#reading++;
-    const { fd, direct } = this.#opened!;
-    return { fd, direct, blockSize: this.pending.image!.blockSize, plan: this.#windows.shift()! };
+    const { fd, direct, before } = this.#opened!;
+    const { blockSize, isDevice } = this.pending.image!;
+    return { fd, direct, blockSize, plan: this.#windows.shift()!, before: isDevice ? undefined : before };
   }
 
   /** The window as it counts: one that could not be read ends the image, but the ones before and after have their place. */
   windowRead(reply: WindowReply): WindowReply {
     this.#reading--;
+    if (reply.direct === false && this.#opened !== undefined) this.#opened.direct = false;
     if (reply.unstable) this.#unstable = true;
     // A file may be cut off; a device that has no more bytes was taken away (its reads say "end", not an error).
     if (reply.unstable && this.pending.image!.isDevice)
@@ -84,23 +87,14 @@ export class ImageFile extends LargeFile {
 
   /** Adds the end behind the last window. */
   finish(): void {
-    const { state, error } = this.#end();
+    const { state, error } = this.#failure ?? { state: "end", error: undefined };
     const size = this.#opened?.size ?? 0;
     const why = error === undefined ? {} : { error };
-    const unstable = this.#unstable;
+    const [unstable, bytesRead] = [this.#unstable, this.#bytesPlanned];
     this.#close();
     const window = this.reserve();
-    this.fill(window, { state, parts: NOTHING, count: 0, bytesRead: 0, size, unstable, ...why });
+    this.fill(window, { state, parts: NOTHING, count: 0, bytesRead, size, unstable, ...why });
     window.sent = true;
-  }
-
-  #end(): { state: "end" | "vanished" | "failed"; error?: string | undefined } {
-    if (this.#failure !== undefined) return this.#failure;
-    const isDevice = this.pending.image!.isDevice;
-    const after = newStat();
-    statFd(this.#opened!.fd, after);
-    if (!isDevice && changed(this.#opened!.before, after)) this.#unstable = true;
-    return { state: "end" };
   }
 
   override dispose(): void {

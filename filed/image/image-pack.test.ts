@@ -1,26 +1,24 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import {
-  closeSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
   truncateSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, test } from "node:test";
 import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
-import { asRoot } from "../../common/test-needs.js";
+import { loopDevice } from "../../test/helpers/loop-device.js";
+import { noise } from "../../test/helpers/random.js";
+import { type FilePiece, makeSparse, writeInto } from "../../test/helpers/sparse.js";
 import { PackPool, type PackPoolOptions, type PackResult } from "../pack/pool.js";
 import type { ImageTask } from "../pack/task.js";
-import { FakeStore, noise } from "../pack/test-store.js";
+import { FakeStore } from "../pack/test-store.js";
 import { openImage } from "./image-root.js";
 
 const KIB = 1024;
@@ -74,14 +72,8 @@ function start(options: Partial<PackPoolOptions> = {}, store = new FakeStore()):
   return { store, pool, submit };
 }
 
-/** Writes pieces into a file of this length, which has holes elsewhere. */
-function sparseFile(name: string, size: number, pieces: readonly [number, Buffer][]): string {
-  const path = join(top, name);
-  const fd = openSync(path, "w");
-  for (const [at, bytes] of pieces) writeSync(fd, bytes, 0, bytes.length, at);
-  closeSync(fd);
-  truncateSync(path, size);
-  return path;
+function sparseFile(name: string, size: number, pieces: readonly FilePiece[]): string {
+  return makeSparse(join(top, name), size, pieces);
 }
 
 /** [length, hex digest or "zero"] of each part. */
@@ -165,9 +157,10 @@ test("only changed blocks are sent again, whichever block size", async () => {
     await first.submit(path, { blockSize });
     const had = new Set(first.store.chunks.keys());
     assert.equal(had.size, (6 * MIB) / blockSize);
-    const fd = openSync(path, "r+");
-    for (const at of [0, 3 * MIB + 17, 6 * MIB - 3]) writeSync(fd, noise(3, `new${at}`), 0, 3, at);
-    closeSync(fd);
+    writeInto(
+      path,
+      [0, 3 * MIB + 17, 6 * MIB - 3].map((at) => [at, noise(3, `new${at}`)]),
+    );
     const again = start({}, first.store);
     const { result } = await again.submit(path, { blockSize });
     assert.equal([...first.store.chunks.keys()].filter((digest) => !had.has(digest)).length, 3);
@@ -254,40 +247,36 @@ test("a pool that is closed in the middle lets go of the image", async () => {
   mkdirSync(directory);
   const path = join(directory, "disk");
   writeFileSync(path, noise(20 * MIB, "aborted"));
-  const abort = new AbortController();
-  for (const when of [1, 3]) {
+  for (const when of [1, 3, undefined]) {
+    const abort = new AbortController();
     let claims = 0;
     const claim = async (digests: Buffer): Promise<Buffer> => {
       if (++claims === when) abort.abort(new Error("enough"));
       return Buffer.alloc(digests.length / 32);
     };
-    const { pool } = start({ claim, signal: when === 1 ? abort.signal : new AbortController().signal });
+    const { pool } = start({ claim, signal: abort.signal });
     const { parent, name, stat } = openImage(path);
     const file = { key: "x", row: emptyRow("x", EntryType.file), blocks: stat.blocks, dir: parent, name };
     const image = { isDevice: false, blockSize: 65536, skipFree: false };
     await pool.submit({ ...file, identity: stat, compression: "auto", image, onDone: () => undefined });
     parent.close();
-    if (when === 1) await assert.rejects(pool.flush(), /enough/);
+    if (when !== undefined) await assert.rejects(pool.flush(), /enough/);
     await pool.close();
     assert.deepEqual(openBelow(directory), []);
   }
 });
 
 test("a block device is read to its end, whatever its node says", async (t) => {
-  if (!asRoot(t)) return;
   const bytes = Buffer.concat([noise(3 * MIB, "device"), Buffer.alloc(5 * MIB), noise(512, "last")]);
   const path = join(top, "backing");
   writeFileSync(path, bytes);
-  const loop = execFileSync("losetup", ["-f", "--show", path], { encoding: "utf8" }).trim();
-  try {
-    const { store, submit } = start();
-    const { result } = await submit(loop);
-    assert.equal(result.kind, "ok");
-    assert.equal(result.unstable, false);
-    assert.equal(result.size, bytes.length);
-    assert.ok(store.contentOf(result).equals(bytes));
-    assert.deepEqual(partsOf(store, result).at(-2), [5 * MIB, "zero"]);
-  } finally {
-    execFileSync("losetup", ["-d", loop]);
-  }
+  const loop = loopDevice(t, path);
+  if (loop === undefined) return;
+  const { store, submit } = start();
+  const { result } = await submit(loop);
+  assert.equal(result.kind, "ok");
+  assert.equal(result.unstable, false);
+  assert.equal(result.size, bytes.length);
+  assert.ok(store.contentOf(result).equals(bytes));
+  assert.deepEqual(partsOf(store, result).at(-2), [5 * MIB, "zero"]);
 });

@@ -3,7 +3,7 @@
  * the main thread as soon as it was told.
  */
 import { constants, readSync } from "node:fs";
-import { codeOf } from "../../common/errors.js";
+import { codeOf, describeError } from "../../common/errors.js";
 import { EntryType } from "../../common/format/row.js";
 import { Advice, advise, closeFd, endOf, readThroughCache } from "../../common/sys/files.js";
 import { O_NOFOLLOW } from "../../common/sys/native.js";
@@ -37,6 +37,8 @@ export interface ImagePlan {
   done: boolean;
   /** For the job's report. */
   notes: string[];
+  /** For maps of free space. */
+  bytesRead: number;
   error?: string;
 }
 
@@ -46,6 +48,9 @@ export class ImageSource {
   readonly #task: WorkerTask;
   readonly #windowBytes: number;
   #planner: ImagePlanner | undefined;
+  #free: FreeBlocks | undefined;
+  /** As of the last plan. */
+  #bytesTold = 0;
 
   /** `windowBytes`: how much is to be read at once, at most WINDOW_BYTES. */
   constructor(task: WorkerTask, windowBytes: number) {
@@ -68,13 +73,25 @@ export class ImageSource {
       const windows: Uint8Array[] = [];
       while (windows.length < WINDOWS_PER_PLAN && !planner.done) windows.push(planner.next());
       const first = opened === undefined ? {} : { opened };
-      return { state: "ok", ...first, windows, done: planner.done, notes };
+      return { state: "ok", ...first, windows, done: planner.done, notes, bytesRead: this.#bytesRead() };
     } catch (error) {
       if (opened !== undefined) closeFd(opened.fd);
       const state = opened === undefined && this.#planner === undefined && isVanished(error);
-      const none = { windows: [], done: true, notes };
-      return { state: state ? "vanished" : "failed", ...none, error: failureText(error) };
+      const none = { windows: [], done: true, notes, bytesRead: this.#bytesRead() };
+      return { state: state ? "vanished" : "failed", ...none, error: this.#failureText(error) };
     }
+  }
+
+  /** Since the last plan. */
+  #bytesRead(): number {
+    const told = this.#bytesTold;
+    this.#bytesTold = this.#free?.bytesRead ?? 0;
+    return this.#bytesTold - told;
+  }
+
+  #failureText(error: unknown): string {
+    if (!this.#task.image!.isDevice) return failureText(error);
+    return codeOf(error) === "ELOOP" ? new NotAFile("block device").message : describeError(error);
   }
 
   #open(): NonNullable<ImagePlan["opened"]> {
@@ -84,7 +101,7 @@ export class ImageSource {
       statFd(fd, stat);
       const { isDevice } = this.#task.image!;
       const expected = isDevice ? EntryType.blockDevice : EntryType.file;
-      if (stat.type !== expected) throw new NotAFile();
+      if (stat.type !== expected) throw new NotAFile(isDevice ? "block device" : undefined);
       const size = isDevice ? endOf(fd) : stat.size;
       const { identity } = this.#task;
       const isOther = isDevice ? size !== identity.size : differs(identity, stat);
@@ -102,9 +119,9 @@ export class ImageSource {
     const extents = dataExtents({ fd, size, blockSize, hasHoles });
     let runs = extents;
     if (skipFree) {
-      const free = new FreeBlocks(opened);
-      notes.push(...free.notes);
-      runs = withoutFree(extents, free.ranges(blockSize));
+      this.#free = new FreeBlocks(opened);
+      notes.push(...this.#free.notes);
+      runs = withoutFree(extents, this.#free.ranges(blockSize));
     }
     return new ImagePlanner({ size, runs, windowBytes: this.#windowBytes });
   }

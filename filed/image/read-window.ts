@@ -1,16 +1,17 @@
 /** Reads one planned window of a disk image, in any thread: large reads, zeros told apart, a digest per block. */
 import { readSync } from "node:fs";
-import { codeOf } from "../../common/errors.js";
-import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
+import { codeOf, describeError } from "../../common/errors.js";
+import { contentDigest } from "../../common/format/content.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { Advice, advise, readThroughCache } from "../../common/sys/files.js";
 import type { WindowReply } from "../pack/protocol.js";
 import { writePart } from "../pack/read-large.js";
-import { failureText } from "../pack/read-small.js";
+import { changed } from "../pack/read-small.js";
+import { isZero } from "../pack/zeros.js";
+import { newStat, type StatRecord, statFd } from "../sys/stat.js";
 import { DIRECT_BYTES } from "./aligned.js";
 import { decodePlan, type WindowPlan } from "./plan.js";
 
-const zeros = Buffer.alloc(MAX_WHOLE_BYTES);
 const out = new ByteWriter(64 * 1024);
 
 export interface WindowRequest {
@@ -19,26 +20,38 @@ export interface WindowRequest {
   direct: boolean;
   blockSize: number;
   plan: Uint8Array;
+  /** A file as it was when it was opened; of a device there is nothing to know. */
+  before: StatRecord | undefined;
 }
 
-/** `slot` begins at a multiple of DIRECT_BYTES. The state is `more` or `failed`; `unstable`: the file became shorter. */
+const after = newStat();
+
+/** `slot` begins at a multiple of DIRECT_BYTES. The state is `more` or `failed`; `unstable`: the file was written to. */
 export function readImageWindow(request: WindowRequest, slot: Buffer): WindowReply {
   const plan = decodePlan(request.plan);
   const cut = new Cutter(slot, request.blockSize);
   try {
-    const { end, bytesRead, unstable } = readRuns(request, plan, cut, slot);
+    const { end, bytesRead, isCutOff } = readRuns(request, plan, cut, slot);
+    const unstable = isCutOff || hasChanged(request);
     const { parts, count } = cut.finish();
-    return { state: "more", parts, count, bytesRead, size: end, unstable };
+    return { state: "more", parts, count, bytesRead, size: end, unstable, direct: request.direct };
   } catch (error) {
     const none = { parts: new Uint8Array(0), count: 0, bytesRead: 0, size: 0, unstable: false };
-    return { state: "failed", ...none, error: failureText(error) };
+    return { state: "failed", ...none, error: describeError(error) };
   }
+}
+
+/** Each window looks, so that one does after the last byte was read, whichever comes last. @throws SysError */
+function hasChanged({ fd, before }: WindowRequest): boolean {
+  if (before === undefined) return false;
+  statFd(fd, after);
+  return changed(before, after);
 }
 
 function readRuns(request: WindowRequest, plan: WindowPlan, cut: Cutter, slot: Buffer) {
   let at = plan.at;
   let used = 0;
-  let unstable = false;
+  let isCutOff = false;
   for (const { gap, length } of plan.runs) {
     cut.zeros(gap);
     at += gap;
@@ -46,14 +59,14 @@ function readRuns(request: WindowRequest, plan: WindowPlan, cut: Cutter, slot: B
     const got = readRun(request, slot, { to: used, length, from: at });
     if (got < length) {
       // Cut off meanwhile: it had so many bytes, and the rest of them are gone.
-      unstable = true;
+      isCutOff = true;
       slot.fill(0, used + got, used + length);
     }
     cut.blocks(used, length);
     at += length;
     used += length;
   }
-  return { end: at, bytesRead: used, unstable };
+  return { end: at, bytesRead: used, isCutOff };
 }
 
 interface Run {
@@ -111,7 +124,7 @@ class Cutter {
         continue;
       }
       this.#flush();
-      writePart(out, to - at, at, sha256(slot.subarray(at, to)));
+      writePart(out, to - at, at, contentDigest(slot.subarray(at, to)));
       this.#count++;
     }
   }
@@ -127,9 +140,4 @@ class Cutter {
     this.#count++;
     this.#zeros = 0;
   }
-}
-
-function isZero(slot: Buffer, start: number, end: number): boolean {
-  if (slot[start] !== 0 || slot[end - 1] !== 0) return false;
-  return slot.compare(zeros, 0, end - start, start, end) === 0;
 }

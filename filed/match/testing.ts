@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { isBelow } from "../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { BlockWriter, decodeBlock } from "../../common/format/row-block.js";
@@ -173,7 +173,7 @@ export class FakeStorage {
       else if (what === "failed") task.onDone({ kind: "failed", ...none, error: "input/output error" });
       else {
         const bytes = readFileSync(Buffer.from(path, "latin1"));
-        const content = sha256(bytes);
+        const content = contentDigest(bytes);
         this.stored.add(content.toString("hex"));
         result.read.push(task.key.replaceAll("\0", "/"));
         const unstable = what === "unstable";

@@ -4,11 +4,12 @@ import { after, afterEach, before, test } from "node:test";
 import { EntryType, emptyRow, encodeXattrs } from "../../common/format/row.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { decodeFrame } from "../../proto/data/backup.js";
+import { noise } from "../../test/helpers/random.js";
 import { DirectoryHandle, newStat } from "../sys/stat.js";
 import { removeTree, testDirectory } from "../sys/test-trees.js";
 import { looksIncompressible } from "./compression.js";
 import { PackPool, type PackPoolOptions, type PackResult } from "./pool.js";
-import { FakeStore, noise } from "./test-store.js";
+import { FakeStore } from "./test-store.js";
 
 let top = "";
 let dir: DirectoryHandle;

@@ -124,7 +124,8 @@ export class PackFlow {
         this.#planning.delete(message.file);
         file.planned(message.plan);
         await this.#endImage(file);
-        return this.#owner.changed();
+        const { bytesRead } = message.plan;
+        return bytesRead > 0 ? this.#owner.readDone(bytesRead, 0) : this.#owner.changed();
       }
       case "packed": {
         thread.open = true;

@@ -167,6 +167,8 @@ async function handle(message: ToWorker): Promise<void> {
 
 function begin(next: PackJob): void {
   job = next;
+  // The plans of images that failed were never made to their end.
+  images.clear();
   const { nice, ioNice } = job;
   // A wish, not a condition: an ordinary user may not always lower what was asked for.
   try {

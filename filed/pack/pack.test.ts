@@ -14,10 +14,11 @@ import {
 import { after, afterEach, before, test } from "node:test";
 import { MAX_WHOLE_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
+import { noise } from "../../test/helpers/random.js";
 import { DirectoryHandle, newStat } from "../sys/stat.js";
 import { removeTree, testDirectory } from "../sys/test-trees.js";
 import { PackPool, type PackPoolOptions, type PackResult } from "./pool.js";
-import { FakeStore, noise } from "./test-store.js";
+import { FakeStore } from "./test-store.js";
 
 let top = "";
 let dir: DirectoryHandle;

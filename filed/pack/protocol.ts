@@ -13,8 +13,6 @@ import type { WindowRequest } from "../image/read-window.js";
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 /** A window is preceded by what the window before left uncut. */
 export const SLOT_BYTES = WINDOW_BYTES + CHUNK_MAX_BYTES;
-/** Direct reads want memory at a multiple of this; a slot's memory has so much more to begin there. */
-export const SLOT_ALIGN_BYTES = 4096;
 /** What a thread works on, and what lies ready for it. */
 export const SLOTS_PER_WORKER = 2;
 /** What waits for storaged to say what it knows: on a long line the threads would wait for it otherwise. */
@@ -87,6 +85,8 @@ export interface WindowReply {
   /** With `end`: size as read, and whether it changed meanwhile. */
   size: number;
   unstable: boolean;
+  /** Of a disk image that was to be read directly: false when that did not work. */
+  direct?: boolean;
   error?: string;
 }
 

@@ -6,9 +6,9 @@ import { readSync } from "node:fs";
 import {
   CHUNK_MAX_BYTES,
   CHUNK_MIN_BYTES,
+  contentDigest,
   findCut,
   MAX_WHOLE_BYTES,
-  sha256,
 } from "../../common/format/content.js";
 import { EntryType } from "../../common/format/row.js";
 import { type ByteReader, ByteWriter } from "../../common/format/varint.js";
@@ -17,12 +17,12 @@ import { newStat, statFd } from "../sys/stat.js";
 import { SLOT_BYTES, type WindowReply } from "./protocol.js";
 import { changed, differs, failureText, isVanished, NotAFile, openFile } from "./read-small.js";
 import type { WorkerTask } from "./task.js";
+import { isZero } from "./zeros.js";
 
 /** A smaller hole costs more as a part of its own than its zeros do. */
 const MIN_HOLE_BYTES = CHUNK_MIN_BYTES;
 /** A window ends early when a file is so ragged that it has this many parts. */
 const MAX_WINDOW_PARTS = 2048;
-const zeros = Buffer.alloc(CHUNK_MAX_BYTES);
 
 /** Part of a window as the main thread gets it: bytes in the slot, or `offset` -1 and zeros of any length. */
 export interface WindowPart {
@@ -182,7 +182,7 @@ export class LargeReader {
         zero = isZero(slot, at, cut);
       }
       if (zero) this.#add(cut - at, -1, undefined);
-      else this.#add(cut - at, at, sha256(slot.subarray(at, cut)));
+      else this.#add(cut - at, at, contentDigest(slot.subarray(at, cut)));
       at = cut;
     }
     return at;
@@ -192,9 +192,4 @@ export class LargeReader {
     writePart(this.#parts, length, offset, digest);
     this.#count++;
   }
-}
-
-function isZero(slot: Buffer, start: number, end: number): boolean {
-  if (slot[start] !== 0 || slot[end - 1] !== 0) return false;
-  return slot.compare(zeros, 0, end - start, start, end) === 0;
 }

@@ -1,7 +1,7 @@
 /** Worker side: reads a batch of small files into a slot. Synchronous calls: nothing is faster for small files. */
 import { readSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
-import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { EntryType } from "../../common/format/row.js";
 import { closeFd } from "../../common/sys/files.js";
 import { O_NOFOLLOW } from "../../common/sys/native.js";
@@ -33,7 +33,7 @@ export function readBatch(tasks: readonly WorkerTask[], slot: Buffer): BatchRepl
       } finally {
         closeFd(fd);
       }
-      if (result.size > 0) digest = sha256(slot.subarray(used, used + result.size));
+      if (result.size > 0) digest = contentDigest(slot.subarray(used, used + result.size));
       used += result.size;
     } catch (error) {
       result.status = isVanished(error) ? ReadStatus.vanished : ReadStatus.failed;
@@ -81,10 +81,10 @@ function readOne(
   result.size = Math.min(got, expected);
 }
 
-/** The entry was replaced by something that is not a regular file. */
+/** The entry was replaced by something else. */
 export class NotAFile extends Error {
-  constructor() {
-    super("is not a regular file any more");
+  constructor(kind = "regular file") {
+    super(`is not a ${kind} any more`);
   }
 }
 

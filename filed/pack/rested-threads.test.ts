@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { newStat } from "../sys/stat.js";
 import { PackPool, type PackPoolOptions } from "./pool.js";
-import { restThreads, takeThreads } from "./rested-threads.js";
+import { endRestedThreads, restThreads, takeThreads } from "./rested-threads.js";
 import { FakeStore } from "./test-store.js";
 
 const top = mkdtempSync(join(tmpdir(), "basalt-rested-"));
@@ -60,4 +60,11 @@ test("threads of a job that failed, was slowed down, or whose frames are still u
   const store = new FakeStore();
   await backUp("fifth", { send: (message) => store.send(message) });
   assert.notDeepEqual(waiting(), after);
+});
+
+test("a restore has the memory of threads that wait", async () => {
+  const ids = waiting();
+  endRestedThreads();
+  endRestedThreads();
+  assert.notDeepEqual(waiting(), ids);
 });

@@ -27,6 +27,15 @@ export function takeThreads(count: number): Threads {
   return new Threads(count);
 }
 
+/** Ends what waits: a restore has threads of its own, and needs the memory. */
+export function endRestedThreads(): void {
+  if (rested === undefined) return;
+  clearTimeout(rested.timer);
+  const { threads } = rested;
+  rested = undefined;
+  void threads.end();
+}
+
 /** They have nothing left to do, see `isReusable`. */
 export function restThreads(threads: Threads): void {
   threads.rest();

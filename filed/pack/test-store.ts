@@ -1,16 +1,9 @@
-/** A storage daemon in memory, and bytes to feed it: for tests of the pack pool. */
+/** For tests of the pack pool. */
 import assert from "node:assert/strict";
-import { createCipheriv, createHash } from "node:crypto";
-import { PART_BYTES, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, PART_BYTES, PartsIdentity, ZERO_DIGEST } from "../../common/format/content.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { BackupKind, decodeFrame, decodeParts } from "../../proto/data/backup.js";
 import type { PackResult } from "./pool.js";
-
-/** Bytes that look random but are the same in every run. */
-export function noise(size: number, seed: string): Buffer {
-  const key = createHash("sha256").update(seed).digest().subarray(0, 16);
-  return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
-}
 
 /** A storage daemon in memory: keeps what frames and parts lists carry, checks every digest. */
 export class FakeStore {
@@ -51,7 +44,7 @@ export class FakeStore {
     decompressInto(raw, data);
     for (const { digest, offset, length } of entries) {
       const bytes = raw.subarray(offset, offset + length);
-      assert.ok(sha256(bytes).equals(digest));
+      assert.ok(contentDigest(bytes).equals(digest));
       this.chunks.set(digest.toString("hex"), Buffer.from(bytes));
       const name = raw.toString("latin1", offset - 512, offset - 412);
       this.members.push(name.slice(0, name.indexOf("\0")));

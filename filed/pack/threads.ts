@@ -1,6 +1,7 @@
 /** The worker threads of one pool, their slots, and what each of them has to do. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { DIRECT_BYTES } from "../image/aligned.js";
 import { endWorker } from "../sys/end-worker.js";
 import { FRAME_SLOT_BYTES } from "./framer.js";
 import {
@@ -8,7 +9,6 @@ import {
   FRAMES_PER_WORKER,
   type FromWorker,
   type PackJob,
-  SLOT_ALIGN_BYTES,
   SLOT_BYTES,
   SLOTS_PER_WORKER,
   type ToWorker,
@@ -62,7 +62,7 @@ export class Threads {
     this.slotCount = count * SLOTS_PER_WORKER + CLAIM_SLOTS;
     this.#slots = Array.from(
       { length: this.slotCount },
-      () => new SharedArrayBuffer(SLOT_BYTES + SLOT_ALIGN_BYTES),
+      () => new SharedArrayBuffer(SLOT_BYTES + DIRECT_BYTES),
     );
     this.#free = this.#slots.map((_, index) => index);
     for (let i = 0; i < count; i++) {
@@ -96,18 +96,15 @@ export class Threads {
 
   /** True when nothing of a job is left in them, so that they can work for another one. */
   get isReusable(): boolean {
-    const isIdle = ({ reads, files, unsent, open }: PackThread): boolean =>
-      reads + files + unsent === 0 && !open;
+    const isIdle = ({ reads, load, files, unsent, open }: PackThread): boolean =>
+      reads === 0 && load === 0 && files === 0 && unsent === 0 && !open;
     return !this.#spoilt && this.freeSlots === this.slotCount && this.all.every(isIdle);
   }
 
   /** Nobody hears of them until the next `begin`, and they keep no process alive. */
   rest(): void {
     this.#user = undefined;
-    for (const thread of this.all) {
-      thread.load = 0;
-      thread.worker.unref();
-    }
+    for (const { worker } of this.all) worker.unref();
   }
 
   get freeSlots(): number {

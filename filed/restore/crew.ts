@@ -182,12 +182,12 @@ export class RestoreCrew {
     await Promise.all(this.#members.map(({ worker }) => endWorker(worker, request)));
     // A thread that hangs may still write: its descriptor must not come to mean another file.
     const hanging = this.#members.filter(({ worker }) => worker.threadId !== -1);
-    for (const { worker } of hanging) worker.once("exit", () => this.#closeDevices());
-    this.#closeDevices();
+    for (const { worker } of hanging) worker.once("exit", () => void this.#closeDevices());
+    await this.#closeDevices();
   }
 
-  #closeDevices(): void {
-    if (this.#members.every(({ worker }) => worker.threadId === -1)) closeDevices(this.#devices);
+  async #closeDevices(): Promise<void> {
+    if (this.#members.every(({ worker }) => worker.threadId === -1)) await closeDevices(this.#devices);
   }
 
   async #cleanUp(): Promise<void> {

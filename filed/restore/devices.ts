@@ -3,18 +3,20 @@
  * the device.
  *
  * A device may be claimed once (O_EXCL, open(2)): the thread that comes first opens it, makes it read as zeros, and
- * notes the descriptor in a table that all threads of the restore share. The main thread closes what is in it. The
- * table: a lock, a count, and per device its major and minor number, its descriptor, and a mark of the row.
+ * notes the descriptor in a table that all threads of the restore share; whoever wants the same device waits for that.
+ * The main thread closes what is in the table. The table: a lock, a count, and per device its major and minor number,
+ * its descriptor, and a mark of the row.
  */
-import { constants, fsyncSync, realpathSync } from "node:fs";
+import { close, constants, fsyncSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { closeFd, endOf, openAt, zeroDevice } from "../../common/sys/files.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import { withCommas } from "../../common/units.js";
 import type { Piece } from "../../proto/data/restore.js";
+import { realPath } from "../sys/real-path.js";
 import { newStat, type StatRecord, statAt, statFd, statIfThere } from "../sys/stat.js";
 import { Skipped } from "./install.js";
 import type { RestoreWorkerData } from "./protocol.js";
@@ -25,8 +27,12 @@ const MAX_DEVICES = 64;
 const FIELDS = 4;
 const HEAD = 2;
 export const DEVICE_TABLE_BYTES = (HEAD + MAX_DEVICES * FIELDS) * 4;
-/** The device could not be had. */
+/** In the place of a descriptor: not to be had, and left alone; opened and zeroed just now; zeroed in part. */
 const REFUSED = -1;
+const OPENING = -2;
+const SPOILT = -3;
+/** So often who waits for a device looks whether the restore goes on. */
+const LOOK_MS = 1000;
 /** What is zeroed and written at its end: the largest sector there is. */
 const SECTOR_BYTES = 4096;
 const DEV = "dev";
@@ -38,14 +44,20 @@ export interface Device {
   minor: number;
 }
 
-/** Closes what the threads opened; none of them may be at work any more. */
-export function closeDevices(table: SharedArrayBuffer): void {
+/**
+ * Closes what the threads opened; none of them may be at work any more. Not on this thread: the last close of a device
+ * writes what is left of it in the page cache, gigabytes after a restore that was broken off.
+ */
+export async function closeDevices(table: SharedArrayBuffer): Promise<void> {
   const words = new Int32Array(table);
-  for (let i = 0; i < words[1]!; i++) {
-    const fd = words[HEAD + i * FIELDS + 2]!;
-    if (fd >= 0) closeFd(fd);
-  }
+  const count = words[1]!;
   words[1] = 0;
+  const closed: Promise<void>[] = [];
+  for (let i = 0; i < count; i++) {
+    const fd = words[HEAD + i * FIELDS + 2]!;
+    if (fd >= 0) closed.push(new Promise((resolve) => close(fd, () => resolve())));
+  }
+  await Promise.all(closed);
 }
 
 export class Devices {
@@ -93,7 +105,7 @@ export class Devices {
     let path = keyToPath(key);
     if (this.#stat.type === EntryType.symlink && isBelowDev && this.#isInDevices(key)) {
       try {
-        path = realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
+        path = realPath(path);
         if (!isWithin(DEV, pathToKey(path))) return undefined;
         statAt(AT_FDCWD, path, this.#stat);
       } catch {
@@ -133,30 +145,82 @@ export class Devices {
     }
   }
 
-  /** Everything was written: it is made durable. The node keeps its owner, mode and time. */
+  /** Everything was written: it is made durable. The node keeps its owner, mode and time. @throws EntryError, SysError */
   finish(device: Device, row: Row): void {
     fsyncSync(this.#claim(device, row));
   }
 
-  /** The device's descriptor, opened and zeroed by whoever comes first. */
+  /** Why a device is not restored some of whose pieces were bad: what is on it now. */
+  incomplete(device: Device): EntryError {
+    const at = this.#find(device);
+    const isTouched = at !== undefined && Atomics.load(this.#words, at) !== REFUSED;
+    return new EntryError(
+      isTouched
+        ? "its data is not complete: what is on the device now is useless"
+        : "nothing of it could be restored: the device was left alone",
+    );
+  }
+
+  /** The device's descriptor, opened and zeroed by whoever comes first. @throws EntryError */
   #claim(device: Device, row: Row): number {
+    const { at, first } = this.#entryOf(device, row);
+    if (first) {
+      let state = REFUSED;
+      try {
+        const fd = openDevice(device, row);
+        state = SPOILT;
+        this.#zero(fd, row);
+        state = fd;
+      } finally {
+        Atomics.store(this.#words, at, state);
+        Atomics.notify(this.#words, at);
+      }
+      return state;
+    }
+    while (Atomics.wait(this.#words, at, OPENING, LOOK_MS) === "timed-out") this.#mayGoOn();
+    const state = Atomics.load(this.#words, at);
+    if (state < 0) throw new EntryError("the device could not be written to, as said before");
+    return state;
+  }
+
+  /** Closes the device when that fails. */
+  #zero(fd: number, row: Row): void {
+    try {
+      const whole = row.size - (row.size % SECTOR_BYTES);
+      if (whole > 0) zeroDevice(fd, 0, whole, () => this.#mayGoOn());
+      if (row.size > whole) writeAll(fd, Buffer.alloc(row.size - whole), whole);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  /** Where the device's descriptor stands in the table. */
+  #find(device: Device): number | undefined {
     const words = this.#words;
+    for (let at = HEAD; at < HEAD + words[1]! * FIELDS; at += FIELDS) {
+      if (words[at] === device.major && words[at + 1] === device.minor) return at + 2;
+    }
+    return undefined;
+  }
+
+  /** Where the device's descriptor stands in the table; `first`: nobody asked for the device before. */
+  #entryOf(device: Device, row: Row): { at: number; first: boolean } {
+    const words = this.#words;
+    const mark = contentDigest(Buffer.from(row.key, "latin1")).readInt32LE(0);
     this.#lock();
     try {
-      const mark = sha256(Buffer.from(row.key, "latin1")).readInt32LE(0);
-      const count = words[1]!;
-      for (let at = HEAD; at < HEAD + count * FIELDS; at += FIELDS) {
-        if (words[at] !== device.major || words[at + 1] !== device.minor) continue;
-        if (words[at + 3] !== mark) throw new EntryError("another image goes to the same device");
-        if (words[at + 2] === REFUSED) throw new EntryError("the device could not be written to");
-        return words[at + 2]!;
+      const found = this.#find(device);
+      if (found !== undefined) {
+        if (words[found + 1] !== mark) throw new EntryError("another image goes to the same device");
+        return { at: found, first: false };
       }
+      const count = words[1]!;
       if (count === MAX_DEVICES) throw new EntryError("too many devices in one restore");
       const at = HEAD + count * FIELDS;
-      words.set([device.major, device.minor, REFUSED, mark], at);
+      words.set([device.major, device.minor, OPENING, mark], at);
       words[1] = count + 1;
-      words[at + 2] = openDevice(device, row, () => this.#mayGoOn());
-      return words[at + 2]!;
+      return { at: at + 2, first: true };
     } finally {
       this.#unlock();
     }
@@ -176,7 +240,7 @@ export class Devices {
   }
 }
 
-function openDevice(device: Device, row: Row, mayGoOn: () => void): number {
+function openDevice(device: Device, row: Row): number {
   let fd: number;
   try {
     fd = openAt(AT_FDCWD, device.path, constants.O_WRONLY | constants.O_EXCL);
@@ -194,9 +258,6 @@ function openDevice(device: Device, row: Row, mayGoOn: () => void): number {
       const room = `${withCommas(size)} bytes, the image has ${withCommas(row.size)}`;
       throw new EntryError(`the device is too small: it has ${room}`);
     }
-    const whole = row.size - (row.size % SECTOR_BYTES);
-    if (whole > 0) zeroDevice(fd, 0, whole, mayGoOn);
-    if (row.size > whole) writeAll(fd, Buffer.alloc(row.size - whole), whole);
     return fd;
   } catch (error) {
     closeFd(fd);

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { afterEach, beforeEach, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, RowFlag } from "../../common/format/row.js";
 import { Compressor } from "../../common/format/zstd.js";
 import { closeFd, openAt } from "../../common/sys/files.js";
@@ -107,7 +107,7 @@ test("garbled messages and wrong order end the restore, in words", async () => {
   const small = file("f", bytes);
   const outOfRange = encodeData(
     block([small]),
-    [{ row: 0, fileOffset: 0, frameOffset: 50, length: 100, digest: sha256(bytes) }],
+    [{ row: 0, fileOffset: 0, frameOffset: 50, length: 100, digest: contentDigest(bytes) }],
     100,
     new Compressor(1).compress(bytes),
   );

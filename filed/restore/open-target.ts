@@ -1,7 +1,8 @@
 /** The directory that is restored into, and where below it entries may be made. */
-import { closeSync, constants, mkdirSync, openSync, realpathSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
+import { realPath } from "../sys/real-path.js";
 
 export interface OpenTarget {
   fd: number;
@@ -52,7 +53,7 @@ function resolve(path: string): string {
     missing = [names.pop()!, ...missing]
   ) {
     try {
-      const real = realpathSync(Buffer.from(`/${names.join("/")}`, "latin1"), "latin1" as BufferEncoding);
+      const real = realPath(`/${names.join("/")}`);
       return keyToPath(pathToKey([real, ...missing].join("/")));
     } catch (error) {
       if (codeOf(error) !== "ENOENT" || names.length === 0) throw error;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BlockWriter } from "../../common/format/row-block.js";
 import { Compressor } from "../../common/format/zstd.js";
@@ -22,7 +22,7 @@ export function row(path: string, type: EntryType, fields: Partial<Row> = {}): R
 }
 
 export function file(path: string, content: Buffer, fields: Partial<Row> = {}): Row {
-  const some = content.length > 0 ? { content: sha256(content) } : {};
+  const some = content.length > 0 ? { content: contentDigest(content) } : {};
   return row(path, EntryType.file, { size: content.length, ...some, ...fields });
 }
 
@@ -45,7 +45,7 @@ export function data(...files: [Row, Buffer][]): Buffer {
       fileOffset: 0,
       frameOffset: offset,
       length: content.length,
-      digest: sha256(content),
+      digest: contentDigest(content),
     });
     offset += content.length;
     assert.equal(each.size, content.length);
@@ -63,7 +63,7 @@ export function pieces(of: Row, ...list: { at: number; bytes: Buffer; digest?: B
       fileOffset: at,
       frameOffset: offset,
       length: bytes.length,
-      digest: digest ?? sha256(bytes),
+      digest: digest ?? contentDigest(bytes),
     };
     offset += bytes.length;
     return piece;

@@ -137,7 +137,13 @@ export class UnitRunner {
     checkReplace(place, row, this.#data.replace);
     const { inheritsAcl } = this.#target;
     const { count } = this.#reporter;
-    writeWhole(place, row, bytes, { temporary: this.#temporaryName(), inherits: inheritsAcl, count });
+    const { targetIsNew: direct } = this.#data;
+    writeWhole(place, row, bytes, {
+      temporary: this.#temporaryName(),
+      direct,
+      inherits: inheritsAcl,
+      count,
+    });
     return "made";
   }
 
@@ -203,8 +209,7 @@ export class UnitRunner {
     if (row.type !== EntryType.file || row.key === "") throw new EntryError("content for what is no file");
     const device = this.#devices.deviceOf(row);
     if (device !== undefined) {
-      if (bad.has(row.key))
-        throw new EntryError("its data is not complete: what is on the device now is useless");
+      if (bad.has(row.key)) throw this.#devices.incomplete(device);
       return this.#finishDevice(device, row);
     }
     const place = this.#target.parentOf(row.key);

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, truncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import { createLog } from "../../common/log.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { BackupKind, decodeParts, encodeClaim, encodeJson } from "../../proto/data/backup.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { PROTOCOL } from "../../proto/rpc.js";
+import { noise } from "../../test/helpers/random.js";
+import { makeSparse } from "../../test/helpers/sparse.js";
 import type { FiledConfig } from "../config.js";
 import { TEST_OPTIONS } from "../match/testing.js";
-import { noise } from "../pack/test-store.js";
 import { BackupSession } from "./backup-session.js";
 import type { SessionDeps } from "./deps.js";
 import { FakeStream } from "./testing.js";
@@ -79,20 +79,11 @@ async function backup(image: string): Promise<Outcome> {
   return { result: result!, sent: stream.sent, grownBytes: peak - before };
 }
 
-function sparse(name: string, size: number, pieces: readonly [number, Buffer][]): string {
-  const path = join(scratchDirectory("image-session"), name);
-  const fd = openSync(path, "w");
-  for (const [at, bytes] of pieces) writeSync(fd, bytes, 0, bytes.length, at);
-  closeSync(fd);
-  truncateSync(path, size);
-  return path;
-}
-
 test("a job of four terabytes needs what one of four gigabytes with the same data needs", async () => {
   const data = noise(20 * MIB, "data");
   const outcomes: Outcome[] = [];
   for (const size of [4 * GIB, 4096 * GIB]) {
-    const path = sparse("disk", size, [
+    const path = makeSparse(join(scratchDirectory("image-session"), "disk"), size, [
       [0, data.subarray(0, 10 * MIB)],
       [size / 2 + BLOCK, data.subarray(10 * MIB)],
       [size - 4096, data.subarray(0, 4096)],
@@ -117,7 +108,7 @@ test("a job of four terabytes needs what one of four gigabytes with the same dat
     }
     assert.equal(length, size);
     const wanted = Array.from({ length: 320 }, (_, i) => data.subarray(i * BLOCK, (i + 1) * BLOCK));
-    for (const block of wanted) assert.ok(digests.has(sha256(block).toString("hex")));
+    for (const block of wanted) assert.ok(digests.has(contentDigest(block).toString("hex")));
     assert.equal(digests.size, 320 + 2);
     assert.ok(digests.has(ZERO_DIGEST.toString("hex")));
   }

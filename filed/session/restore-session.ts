@@ -7,6 +7,7 @@ import type { FiledRestore__Output } from "../../proto/generated/basalt/v1/Filed
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { PROTOCOL, RpcChannel } from "../../proto/rpc.js";
+import { endRestedThreads } from "../pack/rested-threads.js";
 import { type Replace, runRestore } from "../restore/restore.js";
 import type { SessionDeps } from "./deps.js";
 import { JobSession } from "./job-session.js";
@@ -58,6 +59,7 @@ export class RestoreSession extends JobSession {
       const protocol = { ...(this.deps.protocol ?? PROTOCOL) };
       const request: RestoreRequest = { protocol, client: name, jobUuid, ticket };
       await stream.send(encodeJson(RestoreKind.request, request));
+      endRestedThreads();
       this.events.setState("running");
       const totals = await runRestore({
         stream,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { BlockWriter, decodeBlock } from "../../common/format/row-block.js";
 import { ListReader } from "../match/list-reader.js";
@@ -44,7 +44,7 @@ async function run(letters: string, list: readonly Row[] | undefined) {
   const packer = {
     submit: async (task: PackTask) => {
       read.push(task.name);
-      const content = sha256(Buffer.from(`content of ${task.name}`));
+      const content = contentDigest(Buffer.from(`content of ${task.name}`));
       task.onDone({ kind: "ok", content, parts: false, size: task.row.size, unstable: false, bytesRead: 12 });
     },
     flush: async () => undefined,
@@ -89,7 +89,7 @@ test("takes down every entry; content only where letters ask for it", async () =
   assert.equal(plain.states.length, 6);
   const full = await run("pugsm5", undefined);
   assert.deepEqual(full.read, ["a", "b"]);
-  assert.deepEqual(full.rows[2]!.content, sha256(Buffer.from("content of a")));
+  assert.deepEqual(full.rows[2]!.content, contentDigest(Buffer.from("content of a")));
 });
 
 test("an unchanged tree has no difference, a changed one is told entry by entry", async () => {
@@ -99,13 +99,13 @@ test("an unchanged tree has no difference, a changed one is told entry by entry"
   assert.equal(same.totals.differences, 0);
   assert.equal(same.totals.examined, 6);
   const other = before.map((row) => ({ ...row }));
-  other[2]!.content = sha256(Buffer.from("older"));
+  other[2]!.content = contentDigest(Buffer.from("older"));
   other[5]!.target = "elsewhere";
   other.splice(3, 1, { ...other[3]!, key: "dir\0aa" });
   const { lines, totals } = await run("pinugsmc5", other);
   assert.equal(totals.differences, 4);
   assert.equal(lines[0], "File: /dir/a");
-  assert.match(lines[1]!, /SHA256 {3}differs/);
+  assert.match(lines[1]!, /BLAKE3 {3}differs/);
   assert.ok(lines.includes("New file: /dir/b"), lines.join("\n"));
   assert.ok(lines.includes("      the link's target differs"));
   assert.deepEqual(lines.slice(-2), ["The following files are missing:", "      /dir/aa"]);

@@ -1,6 +1,6 @@
 /** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
 import { BackupError } from "../../common/errors.js";
-import { MAX_WHOLE_BYTES } from "../../common/format/content.js";
+import { isBlockSize } from "../../common/format/content.js";
 import { bytesOfText, compareKeys, keyToPath, MAX_KEY_BYTES, pathToKey } from "../../common/format/path.js";
 import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
@@ -77,7 +77,7 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
         const key = fileKey(file);
         if (!roots.has(key)) roots.set(key, { key, base, rules });
       }
-      for (const pattern of include.images ?? []) images.push({ pattern: imagePattern(pattern), rules });
+      for (const pattern of include.images) images.push({ pattern: imagePattern(pattern), rules });
     }
     if (roots.size + images.length === 0)
       throw new BackupError("FILESET_INVALID", "it includes no File and no Image");
@@ -214,7 +214,7 @@ const DEFAULT_BLOCK_BYTES = 64 * 1024;
 
 function blockSizeOf(bytes: number): number {
   if (bytes === 0) return DEFAULT_BLOCK_BYTES;
-  if (bytes >= 4096 && bytes <= MAX_WHOLE_BYTES && Math.log2(bytes) % 1 === 0) return bytes;
+  if (isBlockSize(bytes)) return bytes;
   throw new BackupError("FILESET_INVALID", `BlockSize ${bytes} is not a power of two from 4k to 1M`);
 }
 

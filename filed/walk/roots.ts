@@ -1,5 +1,4 @@
 /** Opening and checking the places where a walk begins. */
-import { realpathSync } from "node:fs";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import {
   baseName,
@@ -10,6 +9,7 @@ import {
   pathToKey,
 } from "../../common/format/path.js";
 import { type ImageEntry, openImage } from "../image/image-root.js";
+import { realPath } from "../sys/real-path.js";
 import { DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
 import type { WalkRoot } from "./file-set.js";
 
@@ -69,11 +69,7 @@ export function openRoot(root: WalkRoot): OpenRoot {
 
 function openBase(root: WalkRoot): DirectoryHandle {
   try {
-    const real = realpathSync(
-      Buffer.from(root.base, "latin1"),
-      "latin1" as BufferEncoding,
-    ) as unknown as string;
-    return DirectoryHandle.open(undefined, real);
+    return DirectoryHandle.open(undefined, realPath(root.base));
   } catch (cause) {
     const why =
       codeOf(cause) === "ENOENT" ? "does not exist; is the snapshot mounted?" : describeError(cause);
@@ -117,7 +113,7 @@ export function checkAllowed(root: WalkRoot, allowedRoots: readonly string[] | u
 
 function resolved(path: string): string {
   try {
-    return realpathSync(Buffer.from(path, "latin1"), "latin1" as BufferEncoding) as unknown as string;
+    return realPath(path);
   } catch {
     return path;
   }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { RecentChunks } from "./recent-chunks.js";
 
-const digest = (number: number): Buffer => sha256(Buffer.from(`chunk ${number}`));
+const digest = (number: number): Buffer => contentDigest(Buffer.from(`chunk ${number}`));
 const chunk = (number: number) => ({ volume: number, length: 10 + number, owner: 1 });
 
 test("what was noted lately is known, and not without bound", () => {

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync, renameSync, truncateSync, writeFileSync,
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import Database from "better-sqlite3";
-import { encodePart, PART_BYTES, PartsIdentity, sha256 } from "../../common/format/content.js";
+import { contentDigest, encodePart, PART_BYTES, PartsIdentity } from "../../common/format/content.js";
 import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import { encodeParts } from "../../proto/data/backup.js";
@@ -193,7 +193,8 @@ test("a mark is taken back when the frame is good", async () => {
 test("content in parts with a damaged part", async () => {
   const pieces = ["one part", "and another"].map((text) => Buffer.from(text));
   const list = Buffer.alloc(2 * PART_BYTES);
-  for (const [i, piece] of pieces.entries()) encodePart(list, i * PART_BYTES, piece.length, sha256(piece));
+  for (const [i, piece] of pieces.entries())
+    encodePart(list, i * PART_BYTES, piece.length, contentDigest(piece));
   const identity = new PartsIdentity();
   identity.add(list);
   const size = pieces[0]!.length + pieces[1]!.length;
@@ -215,7 +216,7 @@ test("content in parts with a damaged part", async () => {
     },
     { jobName: "other", client: "other-fd" },
   );
-  sql(`UPDATE chunk SET damaged = 1 WHERE digest = x'${sha256(pieces[1]!).toString("hex")}'`);
+  sql(`UPDATE chunk SET damaged = 1 WHERE digest = x'${contentDigest(pieces[1]!).toString("hex")}'`);
   const id = ask<number>("SELECT id FROM job WHERE job_name = 'other'");
   const blocks: Row[] = [];
   for await (const block of storage.catalog.blocks([id])) blocks.push(...decodeBlock(asBuffer(block)));

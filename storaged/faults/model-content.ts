@@ -1,12 +1,12 @@
 /** Rows and content of a model's files: what filed would make of them. */
 
 import {
+  contentDigest,
   encodePart,
   findCut,
   MAX_WHOLE_BYTES,
   PART_BYTES,
   PartsIdentity,
-  sha256,
 } from "../../common/format/content.js";
 import { isBelow } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
@@ -25,8 +25,8 @@ const identities = new WeakMap<Buffer, Buffer>();
 export function identityOf(content: Buffer): Buffer {
   let identity = identities.get(content);
   if (identity === undefined) {
-    const chunks = () => contentChunks(content).map((bytes) => ({ bytes, digest: sha256(bytes) }));
-    identity = content.length <= MAX_WHOLE_BYTES ? sha256(content) : partsOf(chunks()).identity;
+    const chunks = () => contentChunks(content).map((bytes) => ({ bytes, digest: contentDigest(bytes) }));
+    identity = content.length <= MAX_WHOLE_BYTES ? contentDigest(content) : partsOf(chunks()).identity;
     identities.set(content, identity);
   }
   return identity;

@@ -4,7 +4,7 @@
  * row with equal metadata, ctime and inode; without an own row, Bases that agree.
  */
 
-import { MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { partName } from "../../common/format/member.js";
 import {
   EntryType,
@@ -212,7 +212,7 @@ class ModelRun {
     const chunks = contentChunks(content).map((bytes) => ({
       key: row.key,
       bytes,
-      digest: sha256(bytes),
+      digest: contentDigest(bytes),
       part: true,
     }));
     const { list, identity } = partsOf(chunks);

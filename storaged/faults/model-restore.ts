@@ -1,6 +1,6 @@
 /** Restores a job as filed would, into memory: every byte comes from a volume and is checked against its digest. */
 
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import { decompressInto } from "../../common/format/zstd.js";
@@ -96,7 +96,7 @@ class ModelRestore {
     decompressInto(raw, frame);
     for (const { row, fileOffset, frameOffset, length, digest } of pieces) {
       const bytes = raw.subarray(frameOffset, frameOffset + length);
-      if (!sha256(bytes).equals(digest))
+      if (!contentDigest(bytes).equals(digest))
         throw new Error(`${rows[row]!.key}: content does not have its digest`);
       const made = this.#put(rows[row]!);
       bytes.copy(made.content, fileOffset);

@@ -3,7 +3,7 @@
  * names may lead to one inode (hard links). Every change of an inode moves its ctime, as the kernel does.
  */
 
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { childKey, isBelow, isWithin, parentKey } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
 
@@ -191,7 +191,7 @@ const digests = new WeakMap<Buffer, string>();
 function digestOf(content: Buffer): string {
   let digest = digests.get(content);
   if (digest === undefined) {
-    digest = sha256(content).toString("hex", 0, 8);
+    digest = contentDigest(content).toString("hex", 0, 8);
     digests.set(content, digest);
   }
   return digest;

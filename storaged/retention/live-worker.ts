@@ -17,6 +17,7 @@ export interface LiveWorkerData {
 const STEP_BLOCKS = 16;
 
 export function liveMethods(count: LiveCount) {
+  const { found } = count;
   return {
     /** Jobs left to look at; 0 when done. */
     step: (): number => {
@@ -24,10 +25,10 @@ export function liveMethods(count: LiveCount) {
       return Math.max(1, count.jobsLeft);
     },
     jobs: () => count.jobs,
-    total: count.total.bind(count),
-    frames: count.frames.bind(count),
-    jobsOf: count.jobsOf.bind(count),
-    owner: count.owner.bind(count),
+    total: found.total.bind(found),
+    frames: found.frames.bind(found),
+    jobsOf: found.jobsOf.bind(found),
+    owner: found.owner.bind(found),
     close: () => count.close(),
   };
 }

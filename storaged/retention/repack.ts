@@ -1,6 +1,5 @@
 /** Frames on their way to another volume: checked, and taken apart when little of them lives. */
-
-import { createHash } from "node:crypto";
+import { contentDigest } from "../../common/format/content.js";
 import { type FrameEntry, readEntries, writeEntries } from "../../common/format/frame.js";
 import { ByteReader, ByteWriter, GarbledInput } from "../../common/format/varint.js";
 import { Compressor } from "../../common/format/zstd.js";
@@ -62,10 +61,7 @@ export function repack(
 }
 
 function isSound(raw: Buffer, { digest, offset, length }: FrameEntry): boolean {
-  return createHash("sha256")
-    .update(raw.subarray(offset, offset + length))
-    .digest()
-    .equals(digest);
+  return contentDigest(raw.subarray(offset, offset + length)).equals(digest);
 }
 
 /** Entries as the catalog stores them. */

@@ -17,7 +17,7 @@ import { uuidBytes } from "../volume/json.js";
 import { VolumeReader } from "../volume/reader.js";
 import type { ChangeRecord, JobBeginRecord, JobEndRecord } from "../volume/records.js";
 import type { Appended } from "../volume/writer.js";
-import type { LiveFrame } from "./live-count.js";
+import type { LiveFrame } from "./live-found.js";
 import { encodeEntries, type PackedFrame } from "./repack.js";
 
 export interface TargetOptions {

@@ -20,7 +20,7 @@ import { type ChangeRecord, type JobBeginRecord, manifestRevision } from "../vol
 import type { FrameVerifier } from "../volume/verify.js";
 import { appendChange } from "./change-records.js";
 import { findEndRecord } from "./end-records.js";
-import type { LiveFrame, LiveJob } from "./live-count.js";
+import type { LiveFrame, LiveJob } from "./live-found.js";
 import type { LiveMethods } from "./live-worker.js";
 import { type PackedFrame, repack, sameEntries } from "./repack.js";
 import type { VacuumTarget } from "./vacuum-target.js";

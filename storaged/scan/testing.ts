@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { encodePart, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, encodePart, PartsIdentity, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import { encodeParts } from "../../proto/data/backup.js";
@@ -30,14 +30,14 @@ const PIECES = [noise(300_000, 1), noise(250_000, 2)];
 /** A file in parts, a link and an odd name, beside small files. */
 async function oddTree(fake: FakeFiled, more: Record<string, string> = {}): Promise<void> {
   const parts = Buffer.alloc(3 * 36);
-  encodePart(parts, 0, PIECES[0]!.length, sha256(PIECES[0]!));
+  encodePart(parts, 0, PIECES[0]!.length, contentDigest(PIECES[0]!));
   encodePart(parts, 36, 1_000_000, ZERO_DIGEST);
-  encodePart(parts, 72, PIECES[1]!.length, sha256(PIECES[1]!));
+  encodePart(parts, 72, PIECES[1]!.length, contentDigest(PIECES[1]!));
   const hash = new PartsIdentity();
   hash.add(parts);
   const identity = hash.digest();
   for (const bytes of PIECES) {
-    await fake.frame([{ key: `.basalt\0parts\0${sha256(bytes).toString("hex")}`, bytes }]);
+    await fake.frame([{ key: `.basalt\0parts\0${contentDigest(bytes).toString("hex")}`, bytes }]);
   }
   const small = Object.entries(more).map(([key, text]) => ({ key, bytes: Buffer.from(text) }));
   if (small.length > 0) await fake.frame(small);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import {
@@ -64,7 +64,7 @@ test("claims know what the pool has and what this job sent", async () => {
   let answers: number[] = [];
   const run = await storage.backup(
     async (fake) => {
-      const digests = ["root", "nowhere", "fresh"].map((text) => sha256(bytes(text)));
+      const digests = ["root", "nowhere", "fresh"].map((text) => contentDigest(bytes(text)));
       await fake.frame([{ key: "fresh", bytes: bytes("fresh") }]);
       await fake.stream.send(encodeClaim(BackupKind.claim, 9, Buffer.concat(digests)));
       const answer = await fake.receive();
@@ -101,7 +101,7 @@ async function refused(filed: (fake: FakeFiled) => Promise<void>, reason: RegExp
 test("a frame with a wrong digest fails the job and leaves nothing", () =>
   refused(async (fake) => {
     const frame = frameOf(fake.jobId, [{ key: "a", bytes: bytes("evil") }]);
-    frame.entries[0]!.digest = sha256(bytes("good"));
+    frame.entries[0]!.digest = contentDigest(bytes("good"));
     await fake.stream.send(encodeFrame(frame.rawBytes, frame.entries, frame.data));
     await fake.end();
   }, /Frame refused/));
@@ -158,7 +158,7 @@ test("garbled rows, unknown kinds and an early close fail the job", async () => 
 });
 
 test("a parts list must have the identity, the size and the parts it claims", async () => {
-  const digest = sha256(bytes("part"));
+  const digest = contentDigest(bytes("part"));
   const parts = Buffer.alloc(36);
   parts.writeUInt32LE(4, 0);
   digest.copy(parts, 4);

@@ -1,6 +1,5 @@
 /** Where content can be read: chunks of finished jobs, on the connection of one restore. */
 
-import { PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import type { Db } from "../catalog/schema.js";
 
 export interface ChunkPlace {
@@ -109,20 +108,6 @@ export class ContentPlaces {
       this.#frames.set(id, this.#frame.get(id));
     }
     return this.#frames.get(id);
-  }
-
-  /** Number of a content in parts all of which can be read. */
-  contentInParts(identity: Buffer, size: number): number | undefined {
-    const id = this.#content.get(identity, size);
-    if (id === undefined) return undefined;
-    for (const list of this.parts(id)) {
-      for (let at = 0; at < list.length; at += PART_BYTES) {
-        const digest = list.subarray(at + 4, at + PART_BYTES);
-        if (!digest.equals(ZERO_DIGEST) && this.chunk(digest, list.readUInt32LE(at)) === undefined)
-          return undefined;
-      }
-    }
-    return id;
   }
 
   /** Segments of a content's parts list, in order. */

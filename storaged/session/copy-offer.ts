@@ -7,8 +7,8 @@ import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { StorageCopyOffer__Output } from "../../proto/generated/basalt/v1/StorageCopyOffer.js";
 import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
 import type { DataStream } from "../../proto/rpc.js";
-import type { CopyTotals } from "./copy-plan.js";
 import { type CopySourceOptions, serveCopy } from "./copy-source.js";
+import type { CopyTotals } from "./copy-steps.js";
 import { Reporter } from "./reporter.js";
 
 /** How long the other daemon may take to call: it may wait for a volume first. */

@@ -2,7 +2,8 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { serveMade } from "../catalog/worker-rpc.js";
-import { CopyPlan, type CopyPlanOptions, type CopyReply, type CopyStep } from "./copy-plan.js";
+import { CopyPlan } from "./copy-plan.js";
+import type { CopyPlanOptions, CopyReply, CopyStep } from "./copy-steps.js";
 
 /** Methods of the thread; also used without one in tests. */
 export function copyMethods(plan: CopyPlan) {

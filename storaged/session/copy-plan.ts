@@ -7,7 +7,7 @@
 
 import Database from "better-sqlite3";
 import { BackupError } from "../../common/errors.js";
-import { DIGEST_BYTES, PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, DIGEST_BYTES, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { displayPath, keyToPath } from "../../common/format/path.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
@@ -19,42 +19,8 @@ import { type BlockSource, Lists, VerbatimBlocks } from "../catalog/lists.js";
 import { type Db, openForReading } from "../catalog/schema.js";
 import { type ChunkPlace, ContentPlaces } from "./content-places.js";
 import { CopyPacker } from "./copy-pack.js";
+import type { CopyPlanOptions, CopyReply, CopyStep, CopyTotals } from "./copy-steps.js";
 
-export interface CopyPlanOptions {
-  catalogFile: string;
-  /** JobIds of the original, and of the copy. */
-  original: number;
-  copy: number;
-  originalUuid: string;
-  /** The copy lies over copies of these (UUIDs: the runs below the original, or its Bases); undefined: it stands alone. */
-  parents: readonly string[] | undefined;
-  /** Every file up to 1 MiB becomes a member of its own, as the target's first job of a pool wants it. */
-  everyFile: boolean;
-  /** The original's state stream goes along. */
-  withState: boolean;
-}
-
-export interface CopyTotals {
-  files: number;
-  deleted: number;
-  bytes: number;
-  bytesRead: number;
-  bytesSent: number;
-}
-
-/** What the driver is asked for. */
-export type CopyStep =
-  /** Answered by one byte per digest: 1 for what the target has. */
-  | { ask: "claim"; digests: Uint8Array }
-  /** Answered by the zstd frame behind the index record at this place, or by why it cannot be read. */
-  | { ask: "read"; volume: number; offset: number; bytes: number }
-  /** Messages for the target, in order; no answer. */
-  | { ask: "send"; messages: Uint8Array[]; totals: CopyTotals; path: string }
-  /** A file whose content cannot be read, and the volume it should be on; no answer. */
-  | { ask: "lost"; path: string; why: string; volume: string | undefined }
-  | { ask: "end"; totals: CopyTotals };
-
-export type CopyReply = Uint8Array | { error: string } | undefined;
 type Script<T = void> = Generator<CopyStep, T, CopyReply>;
 
 /** A chunk that the target needs, and the file it is whole content of. */
@@ -252,7 +218,7 @@ export class CopyPlan {
         continue;
       }
       const data = raw.subarray(place.offset, place.offset + length);
-      if (sha256(data).equals(digest)) return data;
+      if (contentDigest(data).equals(digest)) return data;
       why = `its content on Volume "${volume}" is damaged`;
     }
     yield lost(key, why, volume);

@@ -9,14 +9,9 @@ import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob } from "../catalog/types.js";
 import { healAdvice } from "../catalog/unknown-content.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
-import {
-  CopyPlan,
-  type CopyPlanOptions,
-  type CopyReply,
-  type CopyStep,
-  type CopyTotals,
-} from "./copy-plan.js";
+import { CopyPlan } from "./copy-plan.js";
 import { type CopyMethods, copyMethods } from "./copy-plan-worker.js";
+import type { CopyPlanOptions, CopyReply, CopyStep, CopyTotals } from "./copy-steps.js";
 import { FiledRole } from "./filed-role.js";
 import { FrameSource, type FrameSourceOptions } from "./frame-source.js";
 

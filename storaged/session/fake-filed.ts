@@ -1,7 +1,7 @@
 /** For tests: filed's end of a backup stream, and the rows and frames it sends. */
 
 import { BackupError } from "../../common/errors.js";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import type { FrameEntry } from "../../common/format/frame.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BlockWriter } from "../../common/format/row-block.js";
@@ -76,7 +76,7 @@ export function streamPair(): [DataStream, DataStream] {
 
 /** A file of a test's tree. */
 export function fileRow(key: string, bytes: Buffer): Row {
-  const content = bytes.length === 0 ? undefined : sha256(bytes);
+  const content = bytes.length === 0 ? undefined : contentDigest(bytes);
   return { ...emptyRow(key, EntryType.file), mode: 0o644, mtimeSec: 1000, size: bytes.length, content };
 }
 
@@ -98,7 +98,7 @@ export function frameOf(jobId: number, files: readonly { key: string; bytes: Buf
       name: `job${jobId}/${key.replaceAll("\0", "/")}`,
       size: bytes.length,
     });
-    entries.push({ digest: sha256(bytes), offset: at + header.length, length: bytes.length });
+    entries.push({ digest: contentDigest(bytes), offset: at + header.length, length: bytes.length });
     const padding = Buffer.alloc(tarPadding(bytes.length));
     pieces.push(header, bytes, padding);
     at += header.length + bytes.length + padding.length;

@@ -6,6 +6,8 @@ import type { DataStream } from "../../proto/rpc.js";
 
 /** Sizes are multiples of this, so that what served one message fits most others. */
 const STEP_BYTES = 256 * 1024;
+/** Shorter messages are cheaper made anew: a stream has hundreds of them under way. */
+const MIN_BYTES = STEP_BYTES / 2;
 /** Kept when nobody needs them; a stream has a few messages under way. */
 const MAX_KEPT = 12;
 
@@ -15,6 +17,7 @@ export class MessageBuffers {
   /** Sends the pieces as one message; they may be changed as soon as this returns. @throws as DataStream.send */
   send(stream: DataStream, pieces: readonly Uint8Array[]): Promise<void> {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length < MIN_BYTES) return stream.send(Buffer.concat(pieces, length));
     const buffer = this.#take(length);
     let at = 0;
     for (const piece of pieces) {
@@ -31,9 +34,9 @@ export class MessageBuffers {
   }
 
   #giveBack(buffer: Buffer): void {
-    // Small ones make way: what is large serves all.
-    if (this.#free.length >= MAX_KEPT) this.#free.shift();
     this.#free.push(buffer);
     this.#free.sort((a, b) => a.length - b.length);
+    // The smallest makes way: what is large serves all.
+    if (this.#free.length > MAX_KEPT) this.#free.shift();
   }
 }

@@ -9,12 +9,15 @@ export type MessageType = "info" | "warning" | "error" | "fatal" | "notsaved" | 
 
 /** Events that wait for the director before the session waits too. */
 const MAX_WAITING = 200;
+/** Progress is told this often at most. */
+const PROGRESS_MS = 500;
 
 export class Reporter {
   readonly #send: (event: JobEvent) => Promise<void>;
   #chain: Promise<void> = Promise.resolve();
   #waiting = 0;
   #broken: unknown;
+  #toldMs = 0;
   /** Last progress and state, for `status`. */
   progress: Progress = {};
   state = "running";
@@ -32,8 +35,12 @@ export class Reporter {
 
   setProgress(progress: Progress): Promise<void> {
     this.progress = { ...this.progress, ...progress };
+    const now = nowMs();
     // Progress is worth nothing late: it is left out while events queue up.
-    return this.#waiting > 0 ? Promise.resolve() : this.#put({ progress: this.progress });
+    if (this.#waiting > 0 || (now >= this.#toldMs && now < this.#toldMs + PROGRESS_MS))
+      return Promise.resolve();
+    this.#toldMs = now;
+    return this.#put({ progress: this.progress });
   }
 
   setState(state: string, detail = ""): Promise<void> {

@@ -152,36 +152,44 @@ export class RestorePlan {
   /** False when content of the file is nowhere: it is counted and told, the others go on. */
   #addFile(row: Row): boolean {
     const parts = (row.flags & RowFlag.parts) !== 0;
-    const whole = parts ? undefined : this.#places.chunk(row.content!, row.size);
-    const content = parts ? this.#places.contentInParts(row.content!, row.size) : undefined;
-    if (whole === undefined && content === undefined) {
+    const id = ++this.#rows;
+    if (!(parts ? this.#addParts(id, row) : this.#addWhole(id, row))) {
       this.#summary.failed++;
       const path = keyToPath(row.key);
       this.#scratch.prepare("INSERT INTO unplaced(path) VALUES (?)").run(path);
       return false;
     }
-    const id = ++this.#rows;
     this.#rowBytes.clear();
     writeRow(this.#rowBytes, row, "", false);
     this.#insertRow.run(id, this.#rowBytes.bytes());
-    if (whole !== undefined) this.#addPiece(id, 0, row.content!, row.size, whole);
-    else this.#addParts(id, content!);
     if (parts) this.#put("finish", row);
     return true;
   }
 
-  #addParts(row: number, content: number): void {
+  #addWhole(id: number, row: Row): boolean {
+    const place = this.#places.chunk(row.content!, row.size);
+    if (place !== undefined) this.#addPiece(id, 0, row.content!, row.size, place);
+    return place !== undefined;
+  }
+
+  /** When one part is nowhere, the pieces before it stay in the plan without a row: they are passed over. */
+  #addParts(id: number, row: Row): boolean {
+    const content = this.#places.listOf(row.content!, row.size);
+    if (content === undefined) return false;
     let offset = 0;
     for (const list of this.#places.parts(content)) {
       for (let at = 0; at < list.length; at += PART_BYTES) {
         const length = list.readUInt32LE(at);
         const digest = list.subarray(at + 4, at + PART_BYTES);
         if (!digest.equals(ZERO_DIGEST)) {
-          this.#addPiece(row, offset, digest, length, this.#places.chunk(digest, length)!);
+          const place = this.#places.chunk(digest, length);
+          if (place === undefined) return false;
+          this.#addPiece(id, offset, digest, length, place);
         }
         offset += length;
       }
     }
+    return true;
   }
 
   #addPiece(row: number, fileOffset: number, digest: Buffer, length: number, place: ChunkPlace): void {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { encodePart, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, encodePart, PartsIdentity, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
 import { decompressInto } from "../../common/format/zstd.js";
@@ -167,12 +167,12 @@ test("hard links are led by the first member that is restored", async () => {
 /** A large file of two parts around a hole. */
 async function sendLarge(fake: FakeFiled): Promise<void> {
   const pieces = [Buffer.alloc(700_000, "x"), Buffer.alloc(600_000, "y")];
-  const names = pieces.map((bytes) => `.basalt\0parts\0${sha256(bytes).toString("hex")}`);
+  const names = pieces.map((bytes) => `.basalt\0parts\0${contentDigest(bytes).toString("hex")}`);
   for (const [i, bytes] of pieces.entries()) await fake.frame([{ key: names[i]!, bytes }]);
   const parts = Buffer.alloc(108);
-  encodePart(parts, 0, 700_000, sha256(pieces[0]!));
+  encodePart(parts, 0, 700_000, contentDigest(pieces[0]!));
   encodePart(parts, 36, 1_000_000, ZERO_DIGEST);
-  encodePart(parts, 72, 600_000, sha256(pieces[1]!));
+  encodePart(parts, 72, 600_000, contentDigest(pieces[1]!));
   const hash = new PartsIdentity();
   hash.add(parts);
   const identity = hash.digest();
@@ -234,7 +234,7 @@ test("a frame that cannot be read fails its own files only", async () => {
   const volume = join(storage.directory, run.result.volumes![0]!);
   const bytes = readFileSync(volume);
   // The index record of the frame, found by the digest in it.
-  const at = bytes.indexOf(sha256(Buffer.from("will be hurt")));
+  const at = bytes.indexOf(contentDigest(Buffer.from("will be hurt")));
   bytes[at] = bytes[at]! ^ 1;
   writeFileSync(volume, bytes);
   const got = await restore([run.jobId]);

@@ -6,7 +6,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { MAX_FRAME_RAW_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import { displayPath, keyToPath } from "../../common/format/path.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { decodeData, type Piece, type RestoreData } from "../../proto/data/restore.js";
@@ -147,7 +147,7 @@ class DataCheck {
     }
     for (const piece of wanted.pieces) {
       const data = raw.subarray(piece.frameOffset, piece.frameOffset + piece.length);
-      if (sha256(data).equals(piece.digest)) continue;
+      if (contentDigest(data).equals(piece.digest)) continue;
       await this.#lost(keyToPath(wanted.rows[piece.row]!.key), "its content has another digest");
     }
   }

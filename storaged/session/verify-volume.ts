@@ -160,9 +160,7 @@ class VolumeToCatalog {
       for (const frame of closing) {
         this.#work.signal.throwIfAborted();
         const read = await this.#source.frame(frame.volume, frame.offset, frame.bytes);
-        const { sequence } = read.index;
-        const [first, count] = end?.closing ?? [0, 0];
-        if (count > 0 && (sequence < first || sequence >= first + count)) continue;
+        if (!holdsList(end, read.index.sequence)) continue;
         for (const piece of this.#pieces(read)) await this.#compare(parser, piece);
       }
       parser.finish();
@@ -242,6 +240,12 @@ class VolumeToCatalog {
     const found = all.find(({ id }) => id === volume);
     return found === undefined ? `volume #${volume}` : `Volume "${found.name}"`;
   }
+}
+
+/** Whether the list in force is in the closing frame of this number; without an end record each may have some of it. */
+export function holdsList(end: Pick<JobEndRecord, "closing"> | undefined, sequence: number): boolean {
+  const [first, count] = end?.closing ?? [0, Number.MAX_SAFE_INTEGER];
+  return sequence >= first && sequence < first + count;
 }
 
 /** Of the flags, damage is what the catalog learned later. */

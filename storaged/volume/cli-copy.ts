@@ -1,6 +1,6 @@
 /** `basalt volume copy`: a volume file into another one, which is read back and checked as `verify` checks it. */
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
+import { Blake3Hasher } from "@napi-rs/blake-hash";
 import { BackupError, EXIT } from "../../common/errors.js";
 import { FileStore } from "../store/file-store.js";
 import type { Store } from "../store/store.js";
@@ -36,7 +36,7 @@ export async function copyVolume(store: Store, from: string, to: string, print: 
     const target = await store.create(to);
     try {
       const bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
-      const hash = createHash("sha256");
+      const hash = new Blake3Hasher();
       const { size } = source;
       for (let at = 0; at < size; ) {
         const count = await source.readAt(bytes.subarray(0, Math.min(PIECE_BYTES, size - at)), at);
@@ -47,7 +47,7 @@ export async function copyVolume(store: Store, from: string, to: string, print: 
       }
       await target.sync();
       await store.syncDirectory(dirname(to));
-      await checkCopy(store, to, { size, digest: hash.digest("hex"), from }, print);
+      await checkCopy(store, to, { size, digest: hash.digest(), from }, print);
     } catch (error) {
       await store.unlink(to).catch(() => undefined);
       throw error;
@@ -92,7 +92,7 @@ async function checkCopy(
 async function digestOf(store: Store, path: string): Promise<string> {
   const file = await store.open(path, "read");
   try {
-    const hash = createHash("sha256");
+    const hash = new Blake3Hasher();
     const bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
     for (let at = 0; at < file.size; ) {
       const count = await file.readAt(bytes, at);
@@ -100,7 +100,7 @@ async function digestOf(store: Store, path: string): Promise<string> {
       hash.update(bytes.subarray(0, count));
       at += count;
     }
-    return hash.digest("hex");
+    return hash.digest();
   } finally {
     await file.close();
   }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { lockWorkingDirectory } from "../../common/working-directory.js";
 import { FileStore } from "../store/file-store.js";
@@ -30,7 +30,7 @@ async function installation(t: TestContext): Promise<{ directory: string; config
   const config = writeTestConfig(directory);
   const volume = join(directory, TEST_VOLUME);
   const data = Buffer.from("content");
-  const row = { ...emptyRow("file", EntryType.file), size: data.length, content: sha256(data) };
+  const row = { ...emptyRow("file", EntryType.file), size: data.length, content: contentDigest(data) };
   await writeVolume(new FileStore(), volume, { rows: [row], files: new Map([["file", data]]) });
   return { directory, config, volume };
 }

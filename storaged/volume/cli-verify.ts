@@ -2,7 +2,7 @@
  * `basalt volume verify`: every record, frame, member and digest of a volume, going on behind damage. At the end the
  * manifests on the volume are read once more to name the files whose content was lost.
  */
-import { MAX_FRAME_RAW_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import { type FrameEntry, type FrameIndex, RecordKind } from "../../common/format/frame.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import type { Print } from "./cli.js";
@@ -144,5 +144,5 @@ class VolumeCheck {
 
 function hasDigest(raw: Buffer, entry: FrameEntry): boolean {
   const data = raw.subarray(entry.offset, entry.offset + entry.length);
-  return sha256(data).equals(entry.digest);
+  return contentDigest(data).equals(entry.digest);
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { encodePart, PART_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, encodePart, PART_BYTES } from "../../common/format/content.js";
 import { EntryType, emptyRow, RowFlag } from "../../common/format/row.js";
 import { Random } from "../../test/helpers/random.js";
 import { FileStore } from "../store/file-store.js";
@@ -34,7 +34,7 @@ async function volume(t: TestContext): Promise<string> {
   const files = new Map<string, Buffer>();
   const rows = [{ ...emptyRow("", EntryType.directory), mode: 0o755 }];
   const parts = Buffer.alloc(PART_BYTES);
-  encodePart(parts, 0, CHUNK.length, sha256(CHUNK));
+  encodePart(parts, 0, CHUNK.length, contentDigest(CHUNK));
   rows.push({
     ...emptyRow("big", EntryType.file),
     size: CHUNK.length,
@@ -45,7 +45,12 @@ async function volume(t: TestContext): Promise<string> {
     const data = new Random(i).bytes(60_000);
     const key = `dir-${String(i).padStart(2, "0")}\xff\n`;
     files.set(key, data);
-    rows.push({ ...emptyRow(key, EntryType.file), mode: 0o4755, size: data.length, content: sha256(data) });
+    rows.push({
+      ...emptyRow(key, EntryType.file),
+      mode: 0o4755,
+      size: data.length,
+      content: contentDigest(data),
+    });
   }
   rows.push({ ...emptyRow("link", EntryType.symlink), mode: 0o777, target: "a\x1b[31m" });
   await writeVolume(new FileStore(), path, {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { codeOf } from "../../common/errors.js";
-import { encodePart, PART_BYTES, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import { contentDigest, encodePart, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
 import { decompressInto } from "../../common/format/zstd.js";
 import { skipWithout } from "../../common/test-needs.js";
@@ -28,14 +28,14 @@ function rowOf(key: string, type: EntryType, change: Partial<Row> = {}): Row {
 }
 
 const small = (key: string, data: Buffer, change: Partial<Row> = {}) =>
-  rowOf(key, EntryType.file, { size: data.length, content: sha256(data), ...change });
+  rowOf(key, EntryType.file, { size: data.length, content: contentDigest(data), ...change });
 
 const PARTS = Buffer.alloc(3 * PART_BYTES);
 encodePart(
   PARTS,
-  encodePart(PARTS, encodePart(PARTS, 0, 6, sha256(HELLO)), 2_000_000, ZERO_DIGEST),
+  encodePart(PARTS, encodePart(PARTS, 0, 6, contentDigest(HELLO)), 2_000_000, ZERO_DIGEST),
   6,
-  sha256(HELLO),
+  contentDigest(HELLO),
 );
 const IDENTITY = Buffer.alloc(32, 0xcd);
 
@@ -108,7 +108,7 @@ test("everything without bytes becomes a member, directories behind what lies in
     "char job12/tty",
     "directory job12/",
   ]);
-  const hello = sha256(HELLO).toString("hex");
+  const hello = contentDigest(HELLO).toString("hex");
   const time = "1600000000.000000042";
   assert.deepEqual(manifest.split("\n"), [
     "# basalt manifest 1",
@@ -120,10 +120,10 @@ test("everything without bytes becomes a member, directories behind what lies in
     `+\t${hello}:6 zero:2000000 ${hello}:6`,
     `d\t/dir\t1555\t0\t0\t0\t${time}\t-\t-\t-\t-\t-`,
     "@\tuser.k\tdgA=",
-    `f\t/dir/a\t0644\t0\t0\t6\t${time}\t-\t/dir/a\t-\tsha256:${hello}\t12@Full-0001`,
+    `f\t/dir/a\t0644\t0\t0\t6\t${time}\t-\t/dir/a\t-\tblake3:${hello}\t12@Full-0001`,
     `f\t/dir/empty\t0644\t0\t0\t0\t${time}\t-\t-\t-\t-\t-`,
     `p\t/dir/fifo\t0644\t0\t0\t0\t${time}\t-\t-\t-\t-\t-`,
-    `f\t/dir/hard\t0644\t0\t0\t6\t${time}\t-\t/dir/a\t-\tsha256:${hello}\t12@Full-0001`,
+    `f\t/dir/hard\t0644\t0\t0\t6\t${time}\t-\t/dir/a\t-\tblake3:${hello}\t12@Full-0001`,
     `l\t/dir/link\\0040\\0377\t0644\t0\t0\t0\t${time}\t-\t-\tno\\0040where\\0012\t-\t-`,
     "x\t/gone",
     `c\t/tty\t0644\t0\t0\t0\t${time}\t-\t-\t5:1\t-\t-`,
@@ -250,7 +250,7 @@ function checkTree(top: string): void {
   }
   assert.equal(lstatSync(at("dir")).mode & 0o7777, 0o1555);
   assert.equal(lstatSync(at("")).mode & 0o7777, 0o750);
-  const part = sha256(HELLO).toString("hex");
+  const part = contentDigest(HELLO).toString("hex");
   assert.deepEqual(readdirSync(at(".basalt/parts")), [part]);
   assert.ok(existsSync(at(".basalt/manifest/000001")));
 }

@@ -1,5 +1,11 @@
 /** What the frozen fixtures are made of (make-fixtures.ts): jobs written frame by frame, always in the same way. */
-import { encodePart, PART_BYTES, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import {
+  contentDigest,
+  encodePart,
+  PART_BYTES,
+  PartsIdentity,
+  ZERO_DIGEST,
+} from "../../common/format/content.js";
 import { RecordKind } from "../../common/format/frame.js";
 import { memberName, partName } from "../../common/format/member.js";
 import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
@@ -76,7 +82,7 @@ export class JobWriter {
   async chunks(...chunks: Buffer[]): Promise<void> {
     const { jobId } = this.begin;
     await this.append(
-      frameOf(chunks.map((data) => ({ member: fileMember(partName(jobId, sha256(data))), data }))),
+      frameOf(chunks.map((data) => ({ member: fileMember(partName(jobId, contentDigest(data))), data }))),
     );
   }
 
@@ -86,7 +92,12 @@ export class JobWriter {
     let size = 0;
     for (const [i, piece] of pieces.entries()) {
       const length = typeof piece === "number" ? piece : piece.length;
-      encodePart(list, i * PART_BYTES, length, typeof piece === "number" ? ZERO_DIGEST : sha256(piece));
+      encodePart(
+        list,
+        i * PART_BYTES,
+        length,
+        typeof piece === "number" ? ZERO_DIGEST : contentDigest(piece),
+      );
       size += length;
     }
     const identity = new PartsIdentity();
@@ -170,7 +181,7 @@ export function row(key: string, type: EntryType, more: Partial<Row> = {}): Row 
 /** A small file: its row and its content. */
 export function file(key: string, data: Buffer | string, more: Partial<Row> = {}): [Row, Buffer] {
   const bytes = Buffer.from(data as string);
-  const content = bytes.length === 0 ? {} : { size: bytes.length, content: sha256(bytes) };
+  const content = bytes.length === 0 ? {} : { size: bytes.length, content: contentDigest(bytes) };
   return [row(key, EntryType.file, { ...content, ...more }), bytes];
 }
 

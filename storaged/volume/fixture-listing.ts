@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
+  contentDigest,
   DIGEST_BYTES,
   MAX_FRAME_RAW_BYTES,
   PART_BYTES,
-  sha256,
   ZERO_DIGEST,
 } from "../../common/format/content.js";
 import { displayPath } from "../../common/format/path.js";
@@ -36,7 +36,7 @@ export const STATES: [name: string, volumes: string[], jobId: number][] = [
 
 /** Everything on one volume in order, and where it ends in damage. */
 export async function listingOf(path: string): Promise<unknown> {
-  const digest = sha256(readFileSync(path)).toString("hex");
+  const digest = contentDigest(readFileSync(path)).toString("hex");
   const items: unknown[] = [];
   const reader = await VolumeReader.open(new FileStore(), path);
   try {
@@ -60,7 +60,7 @@ function itemOf(item: VolumeItem): unknown {
   const members: string[] = [];
   for (let at = 0; at < raw.length; ) {
     const { name, type, mode, size, target, dataAt, end } = walkMember(raw, at);
-    const data = size === 0 ? "" : sha256(raw.subarray(dataAt, dataAt + size)).toString("hex");
+    const data = size === 0 ? "" : contentDigest(raw.subarray(dataAt, dataAt + size)).toString("hex");
     members.push([type, mode.toString(8), size, displayPath(name), displayPath(target), data].join(" "));
     at = end;
   }

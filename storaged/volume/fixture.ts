@@ -1,7 +1,7 @@
 /** Volumes for tests, written through the real writer from frames made by common/format. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { FRAME_TARGET_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, FRAME_TARGET_BYTES } from "../../common/format/content.js";
 import { type FrameEntry, RecordKind } from "../../common/format/frame.js";
 import { memberName, partName } from "../../common/format/member.js";
 import type { Row } from "../../common/format/row.js";
@@ -44,7 +44,7 @@ export function frameOf(members: readonly { member: TarMember; data: Buffer }[])
   for (const { member, data } of members) {
     const header = tarHeader({ ...member, size: data.length });
     pieces.push(header, data, Buffer.alloc(tarPadding(data.length)));
-    entries.push({ digest: sha256(data), offset: at + header.length, length: data.length });
+    entries.push({ digest: contentDigest(data), offset: at + header.length, length: data.length });
     at += header.length + data.length + tarPadding(data.length);
   }
   return { rawBytes: at, entries, data: compressor.compress(Buffer.concat(pieces)) };
@@ -69,7 +69,7 @@ export function fileMember(name: string): TarMember {
 }
 
 export function partMember(jobId: number, data: Buffer): { member: TarMember; data: Buffer } {
-  return { member: fileMember(partName(jobId, sha256(data))), data };
+  return { member: fileMember(partName(jobId, contentDigest(data))), data };
 }
 
 /** Rows as list blocks of at most `perBlock` rows. */

@@ -4,7 +4,7 @@
  * names, whose data are exactly the chunks of its index: a hostile hypervisor must not be able to put anything
  * else into a volume that people extract with tar.
  */
-import { MAX_FRAME_RAW_BYTES, MAX_WHOLE_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_FRAME_RAW_BYTES, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import type { FrameEntry } from "../../common/format/frame.js";
 import { parseMemberName } from "../../common/format/member.js";
 import { displayPath } from "../../common/format/path.js";
@@ -52,7 +52,7 @@ function checkContent(raw: Buffer, member: WalkedMember, entry: FrameEntry, jobI
   }
   if (member.mode > 0o7777) throw new GarbledInput("bad mode");
   const data = raw.subarray(member.dataAt, member.dataAt + member.size);
-  const digest = sha256(data);
+  const digest = contentDigest(data);
   if (!digest.equals(entry.digest)) throw new GarbledInput("content does not have its digest");
   if (name.kind === "part" && name.digest !== digest.toString("hex")) {
     throw new GarbledInput("part named by another digest");

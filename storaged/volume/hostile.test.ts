@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { decodeFrameIndex, encodeFrameIndex, encodeRecord, RecordKind } from "../../common/format/frame.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { GarbledInput } from "../../common/format/varint.js";
@@ -48,7 +48,7 @@ async function made(t: TestContext, ...records: Buffer[]): Promise<{ directory: 
   t.after(() => rmSync(directory, { recursive: true }));
   const volume = join(directory, TEST_VOLUME);
   const data = Buffer.from("content");
-  const row = { ...emptyRow("file", EntryType.file), size: data.length, content: sha256(data) };
+  const row = { ...emptyRow("file", EntryType.file), size: data.length, content: contentDigest(data) };
   await writeVolume(new FileStore(), volume, { rows: [row], files: new Map([["file", data]]) });
   for (const bytes of records) appendFileSync(volume, bytes);
   return { directory, volume };
@@ -92,7 +92,7 @@ test("extract: lists in a ring, text for terminals, numbers of jobs without end"
 });
 
 test("chunks of an index that overlap are refused", () => {
-  const entry = { digest: sha256(Buffer.from("x")), offset: 0, length: 1024 };
+  const entry = { digest: contentDigest(Buffer.from("x")), offset: 0, length: 1024 };
   const index = { jobUuid: uuidBytes(TEST_UUID), sequence: 0, compressedBytes: 100, rawBytes: 4096 };
   const decode = (entries: (typeof entry)[]) => decodeFrameIndex(encodeFrameIndex({ ...index, entries }));
   assert.equal(decode([entry, { ...entry, offset: 1024 }]).entries.length, 2);

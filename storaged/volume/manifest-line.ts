@@ -89,7 +89,7 @@ function parseTarget(row: Row, text: string): void {
 }
 
 function parseContent(row: Row, text: string): void {
-  const found = /^(sha256|parts):([0-9a-f]{64})$/.exec(text);
+  const found = /^(blake3|parts):([0-9a-f]{64})$/.exec(text);
   const needed = row.type === EntryType.file && row.size > 0;
   if ((found !== null) !== needed || (found === null && text !== "-") || (!needed && row.size > 0)) {
     throw new GarbledInput("manifest with a content where none can be, or without one");

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodePart, PART_BYTES, PartsIdentity, sha256, ZERO_DIGEST } from "../../common/format/content.js";
+import {
+  contentDigest,
+  encodePart,
+  PART_BYTES,
+  PartsIdentity,
+  ZERO_DIGEST,
+} from "../../common/format/content.js";
 import {
   decodeXattrs,
   EntryType,
@@ -197,7 +203,7 @@ test("damage never passes as another manifest, and never crashes", () => {
 });
 
 test("what is no manifest is refused", () => {
-  const digest = sha256(Buffer.from("x")).toString("hex");
+  const digest = contentDigest(Buffer.from("x")).toString("hex");
   const file = (path: string, size: string, content: string) =>
     `f\t${path}\t0644\t0\t0\t${size}\t1\t-\t-\t-\t${content}\t-\n`;
   const wrong: Record<string, string> = {
@@ -211,10 +217,10 @@ test("what is no manifest is refused", () => {
     "not escaped": `${file("/a b", "0", "-")}# end rows=1\n`,
     "escaped without need": `${file("/\\0141", "0", "-")}# end rows=1\n`,
     "no content": `${file("/a", "1", "-")}# end rows=1\n`,
-    "content of nothing": `${file("/a", "0", `sha256:${digest}`)}# end rows=1\n`,
+    "content of nothing": `${file("/a", "0", `blake3:${digest}`)}# end rows=1\n`,
     "no parts": `${file("/a", "1", `parts:${digest}`)}# end rows=1\n`,
     "parts of another": `${file("/a", "1", `parts:${digest}`)}+\t${digest}:1\n# end rows=1\n`,
-    "parts of a chunk": `${file("/a", "1", `sha256:${digest}`)}+\t${digest}:1\n# end rows=1\n`,
+    "parts of a chunk": `${file("/a", "1", `blake3:${digest}`)}+\t${digest}:1\n# end rows=1\n`,
     "attribute of a deletion": "x\t/a\n@\tuser.x\t-\n# end rows=1\n",
     "fact too late": `${file("/a", "0", "-")}# late=1\n# end rows=1\n`,
     type: "z\t/a\n# end rows=1\n",

@@ -43,7 +43,7 @@ export class ManifestSearch {
       } else if (fields[0] === "f" && fields[1] !== undefined) {
         this.#paths.set(jobId, fields[1]);
         const content = fields[10];
-        if (content?.startsWith("sha256:") && this.#digests.has(content.slice(7))) this.#tell(jobId, found);
+        if (content?.startsWith("blake3:") && this.#digests.has(content.slice(7))) this.#tell(jobId, found);
       }
     }
   }

@@ -56,7 +56,7 @@ export function manifestLine(row: Row, where: string): string {
     flagLetters(row.flags),
     row.group === undefined ? "-" : escapePath(row.group),
     targetOf(row),
-    content === undefined ? "-" : `${hasParts(row) ? "parts" : "sha256"}:${content.toString("hex")}`,
+    content === undefined ? "-" : `${hasParts(row) ? "parts" : "blake3"}:${content.toString("hex")}`,
     content === undefined ? "-" : where,
   ];
   return `${fields.join("\t")}\n`;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crc32 } from "node:zlib";
-import { sha256 } from "../../common/format/content.js";
+import { contentDigest } from "../../common/format/content.js";
 import { encodeFrameIndex, encodeRecord, RecordKind, SKIPPABLE_MAGIC } from "../../common/format/frame.js";
 import { EntryType, emptyRow } from "../../common/format/row.js";
 import { damaged, Random } from "../../test/helpers/random.js";
@@ -22,7 +22,7 @@ async function sample(): Promise<Buffer> {
     const row = emptyRow(`f${String(i).padStart(2, "0")}`, EntryType.file);
     const data = new Random(i).bytes(50_000);
     row.size = data.length;
-    row.content = sha256(data);
+    row.content = contentDigest(data);
     files.set(row.key, data);
     rows.push(row);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackupError } from "../../common/errors.js";
-import { MAX_FRAME_RAW_BYTES, sha256 } from "../../common/format/content.js";
+import { contentDigest, MAX_FRAME_RAW_BYTES } from "../../common/format/content.js";
 import type { FrameEntry } from "../../common/format/frame.js";
 import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
 import { GarbledInput } from "../../common/format/varint.js";
@@ -56,7 +56,7 @@ test("frames of whole files and parts are accepted", async () => {
 test("a refused frame harms no other, and says which member is wrong", async () => {
   const verifier = new FrameVerifier({ workers: 1 });
   const good = frameOf([{ member: fileMember("job12/a"), data: DATA }]);
-  const wrong = { ...good, entries: [{ ...good.entries[0]!, digest: sha256(Buffer.from("other")) }] };
+  const wrong = { ...good, entries: [{ ...good.entries[0]!, digest: contentDigest(Buffer.from("other")) }] };
   const results = await Promise.allSettled(
     [good, wrong, good, wrong, good].map((frame) => verifier.verify(frame, 12)),
   );
@@ -90,7 +90,10 @@ test("frames that are not what they claim are refused", async () => {
     [/chunks that overlap/, { ...two, entries: [...two.entries].reverse() }],
     [
       /differ in place/,
-      { ...good, entries: [{ ...good.entries[0]!, length: 11, digest: sha256(DATA.subarray(0, 11)) }] },
+      {
+        ...good,
+        entries: [{ ...good.entries[0]!, length: 11, digest: contentDigest(DATA.subarray(0, 11)) }],
+      },
     ],
   ];
   for (const [reason, frame] of cases) await assert.rejects(verifier.verify(frame, 12), reason);
@@ -143,11 +146,11 @@ test("members of other types, or with content where none belongs, are refused", 
     };
     const raw = tarHeader(member);
     assert.throws(
-      () => checkDataFrame(raw, [{ digest: sha256(Buffer.alloc(0)), offset: 512, length: 0 }], 12),
+      () => checkDataFrame(raw, [{ digest: contentDigest(Buffer.alloc(0)), offset: 512, length: 0 }], 12),
       GarbledInput,
     );
     const after = Buffer.concat([unpacked(frameOf([{ member: fileMember("job12/b"), data: DATA }])), raw]);
-    const entry: FrameEntry = { digest: sha256(DATA), offset: 1536 - 512, length: DATA.length };
+    const entry: FrameEntry = { digest: contentDigest(DATA), offset: 1536 - 512, length: DATA.length };
     assert.throws(() => checkDataFrame(after, [entry], 12), GarbledInput, type);
   }
 });
@@ -185,7 +188,8 @@ function withPax(body: string, plain: Partial<TarMember> = {}): () => void {
   resum(pax);
   const head = Buffer.concat([pax, Buffer.from(body, "latin1"), Buffer.alloc(tarPadding(body.length)), main]);
   const raw = Buffer.concat([head, DATA, Buffer.alloc(tarPadding(DATA.length))]);
-  return () => checkDataFrame(raw, [{ digest: sha256(DATA), offset: head.length, length: DATA.length }], 12);
+  return () =>
+    checkDataFrame(raw, [{ digest: contentDigest(DATA), offset: head.length, length: DATA.length }], 12);
 }
 
 test("pax headers say only what they may", () => {
@@ -213,7 +217,7 @@ test("pax headers say only what they may", () => {
   for (const body of bad) assert.throws(withPax(body), GarbledInput, JSON.stringify(body));
   const pax = tarHeader({ ...fileMember("job12/a"), name: "x".repeat(300), size: DATA.length });
   assert.throws(
-    () => checkDataFrame(pax.subarray(0, 1024), [{ digest: sha256(DATA), offset: 0, length: 1 }], 12),
+    () => checkDataFrame(pax.subarray(0, 1024), [{ digest: contentDigest(DATA), offset: 0, length: 1 }], 12),
     GarbledInput,
   );
 });

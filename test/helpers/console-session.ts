@@ -26,6 +26,11 @@ export class ConsoleSession {
     });
   }
 
+  /** Process id of the console. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** Everything printed so far. */
   get output(): string {
     return this.#output;

@@ -1,4 +1,5 @@
 /** Repeatable randomness for property tests and fuzzing: print the seed in the assertion's message. */
+import { createCipheriv, createHash } from "node:crypto";
 
 export class Random {
   #state: number;
@@ -26,6 +27,12 @@ export class Random {
     for (let i = 0; i < length; i++) out[i] = this.below(256);
     return out;
   }
+}
+
+/** Many bytes that do not compress, the same for the same seed. */
+export function noise(size: number, seed: string): Buffer {
+  const key = createHash("sha256").update(seed).digest().subarray(0, 16);
+  return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
 /** A copy of `bytes` that is damaged in one way: a bit flipped, cut short, or a few bytes overwritten. */

@@ -181,6 +181,44 @@ export function makeDifferent(tree: string, seed: string, size: EditSize): void 
 }
 
 /**
+ * Gives some `files` of the `item-` files in a folder other bytes, or with `removeSome` removes one in seven of those;
+ * another step takes others. Gives the bytes that they held.
+ */
+export function rewriteItems(
+  tree: string,
+  folder: string,
+  tag: string,
+  options: { step: number; files: number; removeSome?: boolean },
+): number {
+  const own = regularFiles(tree, folder).filter(({ path }) => path.includes("item-"));
+  const stride = Math.max(1, Math.floor(own.length / options.files));
+  let bytes = 0;
+  for (const [index, { path, size }] of own.entries()) {
+    if (index % stride !== options.step % stride) continue;
+    bytes += size;
+    if (options.removeSome === true && index % 7 === 0) rmSync(join(tree, path));
+    else writeFileSync(join(tree, path), seededBytes(`${tag} again ${index}`, size));
+  }
+  return bytes;
+}
+
+/** Changes a page in every 500 kB. Gives the database's size: all of it is a changed file. */
+export function editDatabase(file: string, tag: string, step: number): number {
+  const { size } = lstatSync(file);
+  const handle = openSync(file, "r+");
+  for (let at = (step * 65_537) % 500_000; at + 8192 < size; at += 500_000)
+    writeSync(handle, seededBytes(`${tag} page ${at}`, 8192), 0, undefined, at);
+  closeSync(handle);
+  return size;
+}
+
+/** A line more in every 23rd file of the configuration. */
+export function appendToEtc(tree: string, tag: string, step: number): void {
+  for (const [index, file] of regularFiles(tree, "etc").entries())
+    if (index % 23 === step % 23) appendFileSync(join(tree, file.path), `# ${tag}\n`);
+}
+
+/**
  * What happens on a machine from one night to the next; another step changes other places. What the step before
  * brought is removed, so that a tree does not grow without end.
  */
@@ -191,19 +229,7 @@ export function editMachine(tree: string, seed: string, step: number, size: Edit
     files: Math.ceil(size.files / 2),
     bytes: Math.floor(size.bytes * 0.7),
   });
-  const own = regularFiles(tree, `srv/${seed}`).filter((file) => file.path.includes("item-"));
-  const stride = Math.max(1, Math.floor(own.length / (size.files / 2)));
-  for (const [index, file] of own.entries()) {
-    if (index % stride !== step % stride) continue;
-    if (index % 7 === 0) rmSync(join(tree, file.path));
-    else writeFileSync(join(tree, file.path), seededBytes(`${tag} again ${index}`, file.size));
-  }
-  const database = join(tree, `srv/${seed}/database.db`);
-  const length = lstatSync(database).size;
-  const handle = openSync(database, "r+");
-  for (let at = (step * 65_537) % 500_000; at + 8192 < length; at += 500_000)
-    writeSync(handle, seededBytes(`${tag} page ${at}`, 8192), 0, undefined, at);
-  closeSync(handle);
-  for (const [index, file] of regularFiles(tree, "etc").entries())
-    if (index % 23 === step % 23) appendFileSync(join(tree, file.path), `# ${tag}\n`);
+  rewriteItems(tree, `srv/${seed}`, tag, { step, files: size.files / 2, removeSome: true });
+  editDatabase(join(tree, `srv/${seed}/database.db`), tag, step);
+  appendToEtc(tree, tag, step);
 }

@@ -2,7 +2,7 @@
 
 import { createLog } from "../../../common/log.js";
 import { setClock } from "../../../common/time.js";
-import type { MailServer, MessageDestination, MessagesResource } from "../../config/types.js";
+import type { MailServer, MessageDestination, MessagesResource } from "../../config/types-messages.js";
 import { DirectorDb } from "../../db/database.js";
 import type { StatusLetter } from "../../db/records.js";
 import { MessageCenter } from "../center.js";

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Random } from "../../../test/helpers/random.js";
 import { areSet, clearRuns, countClear, setBits } from "./bitmap.js";
-import { crc32, rawCrc16, rawCrc32c, xfsCrcHolds } from "./checksums.js";
+import { rawCrc16, rawCrc32c, xfsCrcHolds } from "./checksums.js";
 import { joined, wholeBlocks } from "./ranges.js";
-import { randomNumbers } from "./testing.js";
 
 test("runs of clear bits are those that counting one by one finds", () => {
-  const random = randomNumbers(1);
+  const random = new Random(1);
   for (let round = 0; round < 200; round++) {
     const bitmap = Buffer.alloc(64);
-    for (let run = random(8); run > 0; run--) {
-      const from = random(512);
-      setBits(bitmap, from, from + random(512 - from) + 1);
+    for (let run = random.below(8); run > 0; run--) {
+      const from = random.below(512);
+      setBits(bitmap, from, from + random.below(512 - from) + 1);
     }
-    const bits = random(513);
+    const bits = random.below(513);
     const clear: number[] = [];
     for (let bit = 0; bit < bits; bit++) if (!areSet(bitmap, bit, bit + 1)) clear.push(bit);
     const found = [...clearRuns(bitmap, bits)].flatMap(([from, to]) =>
@@ -35,8 +35,6 @@ test("ranges are joined, then cut inwards to whole blocks", () => {
 
 test("checksums have the published check values", () => {
   const check = Buffer.from("123456789");
-  assert.equal(crc32(check), 0xcbf43926);
-  assert.equal(crc32(check.subarray(4), crc32(check.subarray(0, 4))), 0xcbf43926);
   assert.equal(~rawCrc32c(~0, check) >>> 0, 0xe3069283);
   assert.equal(rawCrc16(0, check), 0xbb3d);
   const block = Buffer.concat([check, Buffer.alloc(4), check]);

@@ -1,6 +1,6 @@
 /**
- * Cyclic redundancy checks of on-disk structures: CRC-32 (GPT), CRC-32C (ext4, xfs) and CRC-16 (ext4's older group
- * descriptors), all reflected, by tables. Table-driven algorithm: Ross Williams, "A painless guide to CRC error
+ * Cyclic redundancy checks of on-disk structures that Node lacks: CRC-32C (ext4, xfs) and CRC-16 (ext4's older group
+ * descriptors), both reflected, by tables. Table-driven algorithm: Ross Williams, "A painless guide to CRC error
  * detection algorithms".
  */
 
@@ -12,7 +12,6 @@ function table(polynomial: number): Uint32Array {
   });
 }
 
-const CRC32 = table(0xedb88320);
 const CRC32C = table(0x82f63b78);
 const CRC16 = table(0xa001);
 
@@ -20,11 +19,6 @@ function run(steps: Uint32Array, seed: number, data: Uint8Array, from: number, t
   let crc = seed;
   for (let at = from; at < to; at++) crc = steps[(crc ^ data[at]!) & 0xff]! ^ (crc >>> 8);
   return crc >>> 0;
-}
-
-/** CRC-32 as in GPT and zlib. `crc` is the result for the bytes before. */
-export function crc32(data: Uint8Array, crc = 0): number {
-  return ~run(CRC32, ~crc, data, 0, data.length) >>> 0;
 }
 
 /** CRC-32C without the inversions at either end, as ext4 chains it. */

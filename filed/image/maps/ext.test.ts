@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { test } from "node:test";
 import { scratchDirectory } from "../../../common/scratch-directory.js";
 import { asRoot } from "../../../common/test-needs.js";
@@ -14,7 +13,7 @@ import {
   MIB,
   sampleTree,
   tool,
-  whileMounted,
+  writtenByKernel,
 } from "./testing.js";
 
 const TOOLS = ["mke2fs", "dumpe2fs", "e2fsck", "debugfs"];
@@ -101,32 +100,13 @@ test("bigalloc with a last cluster that reaches beyond the end", (t) => {
   assert.deepEqual(freeOf(file).ranges, freeByDumpe2fs(file));
 });
 
-/** Fills, leaves holes, and fills some of them again. */
-function fragment(root: string): void {
-  for (let index = 0; index < 1500; index++)
-    writeFileSync(join(root, `f${index}`), Buffer.alloc((index % 9) * 3000, index));
-  tool("sync", "-f", root);
-  for (let index = 0; index < 1500; index += index % 3 === 0 ? 1 : 2) rmSync(join(root, `f${index}`));
-  for (let index = 0; index < 100; index++)
-    writeFileSync(join(root, `g${index}`), Buffer.alloc(index * 500, index));
-}
-
 for (const type of ["ext2", "ext4"]) {
   test(`${type} that the kernel wrote: frozen or unmounted its map counts, in use it does not`, (t) => {
     if (!asRoot(t) || !hasTools(t, ...TOOLS, "fsfreeze")) return;
     const file = emptyImage(200 * MIB);
-    const frozen = `${file}.frozen`;
-    const tree = scratchDirectory("maps-kept");
     tool("mke2fs", "-q", "-F", "-t", type, "-b", "1024", file);
-    whileMounted(file, "rw", (root) => {
-      fragment(root);
-      tool("sync", "-f", root);
-      assert.match(freeOf(file).notes[0]!, /read whole \(in use when it was copied/);
-      tool("cp", "-a", `${root}/.`, tree);
-      tool("fsfreeze", "-f", root);
-      tool("cp", "--sparse=always", file, frozen);
-      tool("fsfreeze", "-u", root);
-    });
+    const { note, frozen, tree } = writtenByKernel(file);
+    assert.match(note, /read whole \(in use when it was copied/);
     const { ranges } = freeOf(file);
     assert.deepEqual(ranges, freeByDumpe2fs(file));
     assert.ok(ranges.length > 100);

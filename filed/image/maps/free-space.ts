@@ -48,11 +48,6 @@ export function freeSpace(source: BlockSource): FreeSpace {
   return { notes, freeBytes, ranges: (blockSize) => wholeBlocks(inTurn(maps), blockSize) };
 }
 
-/** As `freeSpace`, for whoever wants no report. */
-export function freeRanges(source: BlockSource, blockSize: number): Iterable<ByteRange> {
-  return freeSpace(source).ranges(blockSize);
-}
-
 function mapOf(source: BlockSource, partition: Partition): FreeMap | NoMap {
   const { start, end, doubt } = partition;
   if (doubt !== undefined) return new NoMap(doubt);

@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Random } from "../../../test/helpers/random.js";
 import { freeSpace } from "./free-space.js";
 import type { ByteRange } from "./ranges.js";
 import type { BlockSource } from "./source.js";
-import {
-  emptyImage,
-  hasTools,
-  ImageFile,
-  MIB,
-  Patched,
-  randomNumbers,
-  sampleTree,
-  tool,
-  toolWithInput,
-} from "./testing.js";
+import { emptyImage, hasTools, ImageFile, MIB, Patched, sampleTree, tool, toolWithInput } from "./testing.js";
 
 /** Name, size in MiB, is all of it under checksums, program, arguments. */
 const KINDS: readonly (readonly [name: string, size: number, isChecked: boolean, ...command: string[]])[] = [
@@ -84,19 +75,19 @@ function makeDisk([, size, , ...command]: (typeof KINDS)[number]): string {
 
 const RARE_WORDS = [0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x10000, 0xffff];
 
-function bitFlipped(random: (limit: number) => number, old: Buffer): Buffer {
-  return Buffer.from([old[0]! ^ (1 << random(8))]);
+function bitFlipped(random: Random, old: Buffer): Buffer {
+  return Buffer.from([old[0]! ^ (1 << random.below(8))]);
 }
 
 /** Something to put in place of `old`: a bit or a byte changed, an odd number, or a copy of other metadata. */
-function mutation(random: (limit: number) => number, old: Buffer, other: Buffer): Buffer {
-  const kind = random(4);
+function mutation(random: Random, old: Buffer, other: Buffer): Buffer {
+  const kind = random.below(4);
   if (kind === 0) return bitFlipped(random, old);
-  if (kind === 1) return Buffer.from([random(256)]);
+  if (kind === 1) return Buffer.from([random.below(256)]);
   if (kind === 2) return other;
   const word = Buffer.alloc(4);
-  word.writeUInt32LE(RARE_WORDS[random(RARE_WORDS.length)]!);
-  return random(2) === 0 ? word : word.reverse();
+  word.writeUInt32LE(random.pick(RARE_WORDS));
+  return random.below(2) === 0 ? word : word.reverse();
 }
 
 function bytesAt(source: BlockSource, at: number, length: number): Buffer {
@@ -118,14 +109,15 @@ for (const [index, kind] of KINDS.entries()) {
     const places = source.log.filter(({ start, end }) => end - start <= 65536);
     const maxReads = 4 * source.reads + 1000;
     source.log = undefined;
-    const random = randomNumbers(index + 1);
+    const random = new Random(index + 1);
     const place = () => {
-      const { start, end } = places[random(places.length)]!;
-      return start + random(Math.min(random(2) === 0 ? 1024 : end - start, end - start - 4));
+      const { start, end } = random.pick(places);
+      const reach = random.below(2) === 0 ? 1024 : end - start;
+      return start + random.below(Math.max(1, Math.min(reach, end - start - 4)));
     };
     for (let round = 0; round < 400; round++) {
       const damaged = new Patched(source, maxReads);
-      const changes = round % 2 === 0 ? 1 : 1 + random(6);
+      const changes = round % 2 === 0 ? 1 : 1 + random.below(6);
       const applied: string[] = [];
       for (let change = 0; change < changes; change++) {
         const at = place();
@@ -157,14 +149,14 @@ test("damaged partition tables", (t) => {
     source.log = [];
     look(source, 512);
     const tables = source.log.filter(({ start, end }) => end - start <= 16384 && start < MIB);
-    const random = randomNumbers(seed);
+    const random = new Random(seed);
     const place = () => {
-      const { start, end } = tables[random(tables.length)]!;
-      return start + random(end - start - 4);
+      const { start, end } = random.pick(tables);
+      return start + random.below(Math.max(1, end - start - 4));
     };
     for (let round = 0; round < 250; round++) {
       const damaged = new Patched(source, 20_000);
-      for (let change = random(4); change >= 0; change--) {
+      for (let change = random.below(4); change >= 0; change--) {
         const at = place();
         damaged.patch(at, mutation(random, bytesAt(source, at, 4), bytesAt(source, place(), 64)));
       }

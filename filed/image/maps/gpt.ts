@@ -2,7 +2,7 @@
  * GUID partition tables: a header in sector 1 with an array of entries, both under CRC-32, and a second header in the
  * last sector. Source: UEFI specification, chapter 5.3 "GUID Partition Table Disk Layout".
  */
-import { crc32 } from "./checksums.js";
+import { crc32 } from "node:zlib";
 import type { Partition } from "./partitions.js";
 import { type Area, NoMap, safeU64 } from "./source.js";
 

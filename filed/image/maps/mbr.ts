@@ -1,7 +1,7 @@
 /**
  * The partition table of PCs in the first sector: four primary entries, one of which may be an extended partition with
- * a chain of further tables, one per logical partition. Source: Linux, Documentation of util-linux' fdisk(8) and
- * block/partitions/msdos.c as the reference for numbering.
+ * a chain of further tables, one per logical partition. Sources: util-linux' manual page fdisk(8); for the numbering
+ * Linux, block/partitions/msdos.c.
  */
 import type { Partition } from "./partitions.js";
 import type { Area } from "./source.js";

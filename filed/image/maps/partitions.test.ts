@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { openSync, writeSync } from "node:fs";
 import { test } from "node:test";
-import { asRoot } from "../../../common/test-needs.js";
-import { crc32 } from "./checksums.js";
+import { crc32 } from "node:zlib";
+import { loopDevice } from "../../../test/helpers/loop-device.js";
 import { freeSpace } from "./free-space.js";
 import { type Partition, partitions } from "./partitions.js";
 import {
@@ -45,16 +45,6 @@ function bySfdisk(device: string): Partition[] {
     .sort((a, b) => a.start - b.start);
 }
 
-/** Uses the file as a disk with sectors of that size. */
-function whileAttached(file: string, sector: number, use: (device: string) => void): void {
-  const device = tool("losetup", "-f", "--show", "-b", String(sector), file).trim();
-  try {
-    use(device);
-  } finally {
-    tool("losetup", "-d", device);
-  }
-}
-
 const LOGICAL = "label: dos\n2048,10M,83\n,20M,82\n,60M,f\n,5M,83\n,6M,83\n,7M,83\n,8M,83\n,,83\n";
 const GPT = "label: gpt\n,10M\n,20M\n,30M\n7: start=409600,size=4M\n";
 
@@ -73,19 +63,19 @@ for (const [name, script] of [
 }
 
 test("sectors of 4096 bytes, by sfdisk and sgdisk", (t) => {
-  if (!asRoot(t) || !hasTools(t, "sfdisk", "sgdisk", "losetup", "mke2fs")) return;
+  if (!hasTools(t, "sfdisk", "sgdisk", "mke2fs")) return;
   const file = emptyImage(300 * MIB);
-  whileAttached(file, 4096, (device) => {
-    tool("sgdisk", "-n", "1:0:+20M", "-n", "5:0:+30M", "-n", "2:0:0", device);
-    assert.deepEqual(partitionsOf(file), bySfdisk(device));
-    tool("sgdisk", "-Z", device);
-    // Nothing in a table of MBR says what its sectors are; what lies in the partitions does.
-    toolWithInput("label: dos\n256,10M,83\n,100M,5\n,5M,83\n,5M,83\n", "sfdisk", "-q", device);
-    const [first] = bySfdisk(device);
-    tool("mke2fs", "-q", "-F", "-E", `offset=${first!.start}`, file, "10M");
-    assert.deepEqual(partitionsOf(file), bySfdisk(device));
-    assert.match(freeOf(file).notes[0]!, /^partition 1, ext2: .* free$/);
-  });
+  const device = loopDevice(t, file, 4096);
+  if (device === undefined) return;
+  tool("sgdisk", "-n", "1:0:+20M", "-n", "5:0:+30M", "-n", "2:0:0", device);
+  assert.deepEqual(partitionsOf(file), bySfdisk(device));
+  tool("sgdisk", "-Z", device);
+  // Nothing in a table of MBR says what its sectors are; what lies in the partitions does.
+  toolWithInput("label: dos\n256,10M,83\n,100M,5\n,5M,83\n,5M,83\n", "sfdisk", "-q", device);
+  const [first] = bySfdisk(device);
+  tool("mke2fs", "-q", "-F", "-E", `offset=${first!.start}`, file, "10M");
+  assert.deepEqual(partitionsOf(file), bySfdisk(device));
+  assert.match(freeOf(file).notes[0]!, /^partition 1, ext2: .* free$/);
 });
 
 test("a damaged GPT: the copy at the end, and nothing without it", (t) => {
@@ -159,6 +149,18 @@ test("hostile tables of MBR are doubted, not believed", () => {
   const long = doubtsOf(disk([0, table(entry(5, 100, 1900))], ...chain));
   assert.ok(long.length <= 128 && long.every((doubt) => doubt === broken));
   assert.deepEqual(doubtsOf(disk([0, table(entry(0xee, 1, 0xffffffff))])), ["damaged partition table (GPT)"]);
+});
+
+test("something over the whole disk beside its partitions: nothing is left out", () => {
+  for (const [name, at, magic] of [
+    ["RAID member", 4096, "fc4e2ba9"],
+    ["swap", 4086, Buffer.from("SWAPSPACE2").toString("hex")],
+    ["LVM physical volume", 512, Buffer.from("LABELONE").toString("hex")],
+  ] as const) {
+    const source = disk([0, table(entry(0x83, 100, 100))]);
+    Buffer.from(magic, "hex").copy(source.bytes, at);
+    assert.deepEqual(doubtsOf(source), [`the whole disk looks like ${name}`]);
+  }
 });
 
 /** A GPT whose checksums are right, whatever it says. */

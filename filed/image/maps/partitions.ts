@@ -25,7 +25,7 @@ const SECTOR_SIZES = [512, 4096] as const;
 /**
  * The partitions of a disk, by their start: those of its GPT, or of its MBR with the logical ones of an extended
  * partition, or one with the number 0 for a disk without a table. What does not belong to a partition is not listed,
- * and is to be read. At most some hundred; never throws.
+ * and is to be read. At most some thousand; never throws.
  */
 export function partitions(source: BlockSource): Partition[] {
   const disk = new Area(source, 0, source.size);
@@ -89,9 +89,9 @@ function withDoubts(disk: Area, table: readonly Partition[]): Partition[] {
   });
 }
 
-/** A file system over the whole disk and partitions inside of it: one of the two is left over from before. */
+/** Something over the whole disk and partitions inside of it: one of the two is left over from before. */
 function wholeDiskDoubt(disk: Area, table: readonly Partition[]): string | undefined {
   if (table.every(({ number }) => number === 0)) return undefined;
-  const names = signaturesOf(disk).filter((name) => name === "ext" || name === "xfs");
+  const names = signaturesOf(disk);
   return names.length === 0 ? undefined : `the whole disk looks like ${names.join(" and ")}`;
 }

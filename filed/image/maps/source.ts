@@ -16,8 +16,15 @@ export interface BlockSource {
   read(buffer: Buffer, offset: number): number;
 }
 
+/** A source that says how much was read from below it. */
+export interface CountingSource extends BlockSource {
+  readonly bytesRead: number;
+}
+
 /** An open file or block device. The caller closes the descriptor, and says the size: a device's stat has none. */
-export class FdSource implements BlockSource {
+export class FdSource implements CountingSource {
+  bytesRead = 0;
+
   constructor(
     private readonly fd: number,
     readonly size: number,
@@ -30,6 +37,7 @@ export class FdSource implements BlockSource {
       if (got === 0) break;
       done += got;
     }
+    this.bytesRead += done;
     return done;
   }
 }

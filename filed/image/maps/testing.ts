@@ -10,6 +10,7 @@ import {
   openSync,
   readSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -195,10 +196,11 @@ export function assertSameTree(a: string, b: string): void {
   tool("diff", "-r", "-x", "lost+found", a, b);
 }
 
-/** Mounts an image for as long as `use` runs; its result. */
-export function whileMounted<T>(file: string, options: string, use: (root: string) => T): T {
+/** Mounts an image or a device for as long as `use` runs; its result. */
+export function whileMounted<T>(image: string, options: string, use: (root: string) => T): T {
   const root = scratchDirectory("maps-mount");
-  tool("mount", "-o", `loop,${options}`, file, root);
+  const loop = statSync(image).isBlockDevice() ? "" : "loop,";
+  tool("mount", "-o", `${loop}${options}`, image, root);
   try {
     return use(root);
   } finally {
@@ -207,13 +209,39 @@ export function whileMounted<T>(file: string, options: string, use: (root: strin
   }
 }
 
-/** Numbers from 0 up to, not including, `limit`, the same for the same seed (mulberry32). */
-export function randomNumbers(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((((mixed ^ (mixed >>> 14)) >>> 0) * limit) / 2 ** 32) >>> 0;
-  };
+/** Freezes a mounted file system for as long as `use` runs; its result. */
+export function whileFrozen<T>(root: string, use: () => T): T {
+  tool("fsfreeze", "-f", root);
+  try {
+    return use();
+  } finally {
+    tool("fsfreeze", "-u", root);
+  }
+}
+
+/** Fills, leaves holes, and fills some of them again. */
+function fragment(root: string): void {
+  for (let index = 0; index < 2000; index++)
+    writeFileSync(join(root, `f${index}`), Buffer.alloc((index % 5) * 1000, index));
+  tool("sync", "-f", root);
+  for (let index = 0; index < 2000; index += index % 3 === 0 ? 1 : 2) rmSync(join(root, `f${index}`));
+  for (let index = 0; index < 100; index++)
+    writeFileSync(join(root, `g${index}`), Buffer.alloc(index * 500, index));
+}
+
+/**
+ * Lets the kernel write to the file system in an image. Returns what was said of it while it was in use, a copy made in a
+ * freeze, and a copy of its files.
+ */
+export function writtenByKernel(file: string): { note: string; frozen: string; tree: string } {
+  const frozen = `${file}.frozen`;
+  const tree = scratchDirectory("maps-kept");
+  return whileMounted(file, "rw", (root) => {
+    fragment(root);
+    tool("sync", "-f", root);
+    const note = freeOf(file).notes[0]!;
+    tool("cp", "-a", `${root}/.`, tree);
+    whileFrozen(root, () => tool("cp", "--sparse=always", file, frozen));
+    return { note, frozen, tree };
+  });
 }

@@ -14,7 +14,9 @@ import {
   MIB,
   sampleTree,
   tool,
+  whileFrozen,
   whileMounted,
+  writtenByKernel,
 } from "./testing.js";
 
 const TOOLS = ["mkfs.xfs", "xfs_db", "xfs_repair"];
@@ -69,16 +71,6 @@ function freeByXfsDb(file: string): ByteRange[] {
   return [...joined(ranges.sort((a, b) => a.start - b.start))];
 }
 
-/** Fills, leaves holes, and fills some of them again. */
-function fragment(root: string): void {
-  for (let index = 0; index < 2000; index++)
-    writeFileSync(join(root, `f${index}`), Buffer.alloc((index % 5) * 1000, index));
-  tool("sync", "-f", root);
-  for (let index = 0; index < 2000; index += index % 3 === 0 ? 1 : 2) rmSync(join(root, `f${index}`));
-  for (let index = 0; index < 100; index++)
-    writeFileSync(join(root, `g${index}`), Buffer.alloc(index * 500, index));
-}
-
 /** Copies the image without its free space: it must mount (which recovers a frozen one), hold all, and be in order. */
 function assertNothingLost(file: string, ranges: readonly ByteRange[], tree: string): void {
   const copy = copyWithout(file, ranges);
@@ -98,20 +90,8 @@ for (const [name, isMountable, ...args] of KINDS) {
     tool("xfs_repair", "-n", copy);
     if (!isMountable) return;
     if (!asRoot(t)) return;
-    const frozen = `${file}.frozen`;
-    const tree = scratchDirectory("maps-kept");
-    whileMounted(file, "rw", (root) => {
-      fragment(root);
-      tool("sync", "-f", root);
-      assert.match(
-        freeOf(file).notes[0]!,
-        /read whole \(in use when it was copied \(its log is not empty\)\)/,
-      );
-      tool("cp", "-a", `${root}/.`, tree);
-      tool("fsfreeze", "-f", root);
-      tool("cp", "--sparse=always", file, frozen);
-      tool("fsfreeze", "-u", root);
-    });
+    const { note, frozen, tree } = writtenByKernel(file);
+    assert.match(note, /read whole \(in use when it was copied \(its log is not empty\)\)/);
     for (const one of [file, frozen]) {
       const found = freeOf(one).ranges;
       assert.deepEqual(found, freeByXfsDb(one));
@@ -160,11 +140,11 @@ test("a log written round many times: each freeze has a map, a crash has none", 
         });
       }
       if (round % 3 === 0) rmSync(join(root, `f${(round * 7) % 100}`));
-      tool("fsfreeze", "-f", root);
-      const { notes, ranges } = freeOf(file);
-      assert.match(notes[0]!, /free$/, `round ${round}`);
-      if (round % 10 === 0) assert.deepEqual(ranges, freeByXfsDb(file));
-      tool("fsfreeze", "-u", root);
+      whileFrozen(root, () => {
+        const { notes, ranges } = freeOf(file);
+        assert.match(notes[0]!, /free$/, `round ${round}`);
+        if (round % 10 === 0) assert.deepEqual(ranges, freeByXfsDb(file));
+      });
     }
     rmSync(join(root, "f90"));
     tool("xfs_io", "-x", "-c", "shutdown -f", root);

@@ -1,5 +1,5 @@
 /** Reads frames and chunks that a Survey found. Every chunk is compared with its digest before it is used. */
-import { MAX_FRAME_RAW_BYTES, sha256 } from "../../../common/format/content.js";
+import { contentDigest, MAX_FRAME_RAW_BYTES } from "../../../common/format/content.js";
 import { GarbledInput } from "../../../common/format/varint.js";
 import { unpackFrame } from "../frame-check.js";
 import { DamagedVolume } from "../reader.js";
@@ -28,7 +28,7 @@ export class Contents {
     for (const place of this.#survey.chunks(digest)) {
       const raw = await this.#frame(place);
       const bytes = raw?.subarray(place.at, place.at + place.size);
-      if (bytes !== undefined && sha256(bytes).equals(digest)) return bytes;
+      if (bytes !== undefined && contentDigest(bytes).equals(digest)) return bytes;
     }
     return undefined;
   }

@@ -4,7 +4,7 @@ import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { sha256 } from "../../../common/format/content.js";
+import { contentDigest } from "../../../common/format/content.js";
 import { EntryType, emptyRow, encodeXattrs, type Row } from "../../../common/format/row.js";
 import { FileStore } from "../../store/file-store.js";
 import { runVolumeCommand } from "../cli.js";
@@ -34,7 +34,7 @@ const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 function file(key: string, data: Buffer, more: Partial<Row> = {}): Row {
   const row = { ...emptyRow(key, EntryType.file), ...owner, mode: 0o640, size: data.length };
-  return { ...row, content: sha256(data), ...more };
+  return { ...row, content: contentDigest(data), ...more };
 }
 
 test("directories far deeper than descriptors are kept get all of their metadata", async (t) => {

@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { asRoot, type Skippable, skipWithout } from "../../../common/test-needs.js";
 import { type JobReport, reportNumber } from "../../helpers/job-report.js";
+import { loopDevice } from "../../helpers/loop-device.js";
+import { noise } from "../../helpers/random.js";
 import { Scenario } from "../../helpers/scenario.js";
+import { makeSparse, writeInto } from "../../helpers/sparse.js";
 import { runProgram } from "../../helpers/tree-ops.js";
-import { makeSparse, noise, sameBytes, sameImage, writeInto } from "./sparse.js";
+import { sameBytes, sameImage } from "./sparse.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -130,7 +132,7 @@ describe("disk images", () => {
     await utimes(disk, atime, mtime);
     const report = await verify();
     assert.equal(report.termination, "Verify Differences", report.report);
-    assert.match(report.report, /vm1-disk1.raw\n(?:.|\n)*SHA256 {3}differs/);
+    assert.match(report.report, /vm1-disk1.raw\n(?:.|\n)*BLAKE3 {3}differs/);
     assert.doesNotMatch(report.report, /vm1-disk2.raw\n/);
   });
 
@@ -169,45 +171,32 @@ describe("disk images", () => {
   });
 
   test("a device is always read, and is restored in place when nobody uses it", async (t) => {
-    if (!asRoot(t) || !(await hasLoop(t))) return;
     const backing = scenario.path("backing");
     makeSparse(backing, 16 * MIB, [[MIB, noise(5 * MIB, "device")]]);
-    const device = (await runProgram("losetup", ["-f", "--show", backing])).trim();
-    try {
-      await define("device", [`${device}`]);
-      await scenario.installation.console(["reload"]);
-      const full = await scenario.backup("device", "Full");
-      assert.equal(read(full), 16 * MIB, full.report);
-      const quiet = await scenario.backup("device", "Incremental");
-      assert.equal(read(quiet), 16 * MIB, quiet.report);
-      assert.equal(reportNumber(quiet, "SD Files Written"), 0, quiet.report);
-      writeInto(device, [[2 * MIB, noise(1000, "new")]]);
-      const changed = await scenario.backup("device", "Incremental");
-      assert.ok(stored(changed) < 2 * BLOCK + 64 * KIB, changed.report);
-      const wanted = scenario.path("wanted");
-      await runProgram("cp", ["--sparse=always", device, wanted]);
-      const where = await scenario.restore("device");
-      sameImage(wanted, join(where, device));
-      writeInto(device, [[0, noise(16 * MIB, "junk")]]);
-      const refused = await scenario.installation.restore({
-        fileSet: "device",
-        where: "/",
-        words: "replace=never",
-      });
-      assert.equal(reportNumber(refused, "Files Restored"), 0);
-      await scenario.restore("device", { where: "/", words: "replace=always" });
-      sameBytes(wanted, backing);
-    } finally {
-      await runProgram("losetup", ["-d", device]);
-    }
+    const device = loopDevice(t, backing);
+    if (device === undefined) return;
+    await define("device", [`${device}`]);
+    await scenario.installation.console(["reload"]);
+    const full = await scenario.backup("device", "Full");
+    assert.equal(read(full), 16 * MIB, full.report);
+    const quiet = await scenario.backup("device", "Incremental");
+    assert.equal(read(quiet), 16 * MIB, quiet.report);
+    assert.equal(reportNumber(quiet, "SD Files Written"), 0, quiet.report);
+    writeInto(device, [[2 * MIB, noise(1000, "new")]]);
+    const changed = await scenario.backup("device", "Incremental");
+    assert.ok(stored(changed) < 2 * BLOCK + 64 * KIB, changed.report);
+    const wanted = scenario.path("wanted");
+    await runProgram("cp", ["--sparse=always", device, wanted]);
+    const where = await scenario.restore("device");
+    sameImage(wanted, join(where, device));
+    writeInto(device, [[0, noise(16 * MIB, "junk")]]);
+    const refused = await scenario.installation.restore({
+      fileSet: "device",
+      where: "/",
+      words: "replace=never",
+    });
+    assert.equal(reportNumber(refused, "Files Restored"), 0);
+    await scenario.restore("device", { where: "/", words: "replace=always" });
+    sameBytes(wanted, backing);
   });
 });
-
-async function hasLoop(test: Skippable): Promise<boolean> {
-  const found = await runProgram("losetup", ["-f"]).then(
-    () => true,
-    () => false,
-  );
-  if (!found) skipWithout("loop devices", test);
-  return found;
-}

@@ -1,31 +1,11 @@
-/** Sparse files and their comparison, by what they hold and not by their length. */
+/** Comparison of sparse files by what they hold and not by their length. */
 import assert from "node:assert/strict";
-import { createCipheriv, createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { nextData, nextHole } from "../../../common/sys/files.js";
 
 const STEP = 1024 * 1024;
 /** What a file system may allocate for itself. */
 const SLACK_BYTES = 256 * 1024;
-
-/** The same bytes for the same seed. */
-export function noise(size: number, seed: string): Buffer {
-  const key = createHash("sha256").update(seed).digest().subarray(0, 16);
-  return createCipheriv("aes-128-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(size));
-}
-
-/** A file of this length with these bytes in it and holes elsewhere. */
-export function makeSparse(path: string, size: number, pieces: readonly [number, Buffer][]): void {
-  writeInto(path, pieces, "w");
-  truncateSync(path, size);
-}
-
-/** Overwrites parts of a file or device. */
-export function writeInto(path: string, pieces: readonly [number, Buffer][], flags = "r+"): void {
-  const fd = openSync(path, flags);
-  for (const [at, bytes] of pieces) assert.equal(writeSync(fd, bytes, 0, bytes.length, at), bytes.length);
-  closeSync(fd);
-}
 
 /** Offsets of STEP-sized stretches in which the file has data. */
 function* dataSteps(fd: number, size: number): Generator<number> {

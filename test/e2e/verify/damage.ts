@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { open, readFile, rm } from "node:fs/promises";
 import { describe, test } from "node:test";
-import { sha256 } from "../../../common/format/content.js";
+import { contentDigest } from "../../../common/format/content.js";
 import { RecordKind } from "../../../common/format/frame.js";
 import { FileStore } from "../../../storaged/store/file-store.js";
 import { VolumeReader } from "../../../storaged/volume/reader.js";
@@ -125,7 +125,7 @@ export function damageTests(get: () => Scenario): void {
     test("check --repair, the next backup stores the content anew, the old job is whole again", async () => {
       const { installation } = get();
       // The old content of f01 is on no disk any more: it could not come back.
-      const old = sha256(await readFile(get().path("full/files/f01")));
+      const old = contentDigest(await readFile(get().path("full/files/f01")));
       const frames = (await all("data")).filter(({ digests }) => !digests.includes(old.toString("hex")));
       for (const { to } of [frames[0]!, frames[1]!]) flipped.push(to - 9);
       for (const at of flipped) await flip(path(), at, 3);
@@ -170,7 +170,7 @@ export function damageTests(get: () => Scenario): void {
       const base = await get().backup("reference", "Base");
       const full = await get().backup("vm", "Full");
       assert.equal(full.lines.get("Base JobIds"), String(base.jobId));
-      const wanted = sha256(await readFile(get().path("reference/r0"))).toString("hex");
+      const wanted = contentDigest(await readFile(get().path("reference/r0"))).toString("hex");
       const frame = (await all("data")).find(({ digests }) => digests.includes(wanted))!;
       const { installation } = get();
       await flip(path(), frame.to - 9, 1);
@@ -187,7 +187,7 @@ export function damageTests(get: () => Scenario): void {
 
     test("content that nobody has any more stays lost, with a clear error", async () => {
       const { installation } = get();
-      const gone = sha256(await readFile(get().path("vm/r4"))).toString("hex");
+      const gone = contentDigest(await readFile(get().path("vm/r4"))).toString("hex");
       for (const { to, digests } of await all("data"))
         if (digests.includes(gone)) await flip(path(), to - 9, 1);
       await installation.console(["check storage=File repair"]);

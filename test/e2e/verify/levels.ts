@@ -59,7 +59,7 @@ export function levelTests(get: () => Scenario): void {
         const text = report.report;
         assert.equal(report.termination, "Verify Differences", text);
         assert.match(text, /File: \/files\/f03$/m);
-        assert.match(text, /SHA256 {3}differs\. Cat: [0-9a-f]{64} File: [0-9a-f]{64}$/m);
+        assert.match(text, /BLAKE3 {3}differs\. Cat: [0-9a-f]{64} File: [0-9a-f]{64}$/m);
         assert.match(text, /File: \/files\/f04$/m);
         assert.match(text, /st_mode {2}differ\. Cat: 644 File: 600$/m);
         assert.match(text, /New file: \/files\/new name$/m);
