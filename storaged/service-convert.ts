@@ -45,6 +45,7 @@ export function toEntry(entry: ListedEntry): Entry {
     flags,
     ...(content === undefined ? {} : { content: asBuffer(content) }),
     ...(group === undefined ? {} : { group: bytes(keyToPath(group)) }),
+    ...(entry.row === undefined ? {} : { row: entry.row, turn: entry.turn ?? 0 }),
   };
 }
 

@@ -33,6 +33,8 @@ export class BlockQueries {
   readonly #next;
   readonly #holding;
   readonly #raw;
+  readonly #before;
+  readonly #sizes;
   /** Undefined for states: they are only ever those of finished runs, and a list without them is whole. */
   readonly #facts;
 
@@ -53,6 +55,34 @@ export class BlockQueries {
       `${columns} AND first_key <= @key ORDER BY first_key DESC LIMIT 1`,
     );
     this.#raw = db.prepare<{ job: number }, BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
+    // Neither reads the blocks themselves.
+    this.#before = db
+      .prepare<{ job: number; key: Buffer }, number>(
+        `SELECT coalesce(sum(rows), 0) FROM ${table} WHERE job = ${number} AND first_key < @key`,
+      )
+      .pluck();
+    this.#sizes = db
+      .prepare<{ job: number }, [Buffer, number]>(
+        `SELECT first_key, rows FROM ${table} WHERE job = ${number} ORDER BY first_key`,
+      )
+      .raw();
+  }
+
+  /** Rows of the list before a block. @throws as `next` */
+  rowsBefore(job: LocalJob, block: BlockRow): number {
+    const rows = this.#before.get({ job, key: block.first_key }) ?? 0;
+    this.#check(job, block.turn);
+    return rows;
+  }
+
+  /** First key of the block that holds a row (from 1), and the rows before it; undefined behind the last. */
+  blockOf(job: LocalJob, row: number): { key: string; before: number } | undefined {
+    let before = 0;
+    for (const [key, rows] of this.#sizes.iterate({ job })) {
+      if (before + rows >= row) return { key: key.latin1Slice(), before };
+      before += rows;
+    }
+    return undefined;
   }
 
   /** @throws BackupError LIST_DROPPED, NOT_FOUND (the job is being deleted), as the other methods do */
@@ -109,6 +139,9 @@ export class BlockCursor implements RowCursor {
   #reader: ByteReader | undefined;
   #withState = false;
   #left = 0;
+  #rows = 0;
+  /** Rows before the block; undefined: not asked for. */
+  #before: number | undefined;
   row: Row | undefined;
 
   /** `from`: start at the first row with a key >= this. */
@@ -119,9 +152,20 @@ export class BlockCursor implements RowCursor {
     this.#skipTo(from);
   }
 
+  /** Place of the row at hand in the list, from 1, and which list that is. @throws as BlockQueries.next */
+  place(): { row: number; turn: number } {
+    const block = this.#block;
+    if (block === undefined || this.row === undefined) return { row: 0, turn: 0 };
+    this.#before ??= this.#queries.rowsBefore(this.#job, block);
+    return { row: this.#before + this.#rows - this.#left, turn: block.turn };
+  }
+
   advance(): void {
-    if (this.#left > 0) this.#decode();
-    else if (this.#block !== undefined) this.#open(this.#queries.next(this.#job, this.#block));
+    if (this.#left > 0) return this.#decode();
+    if (this.#block === undefined) return;
+    const passed = this.#before === undefined ? undefined : this.#before + this.#rows;
+    this.#open(this.#queries.next(this.#job, this.#block));
+    this.#before = passed;
   }
 
   seek(key: string): void {
@@ -158,10 +202,13 @@ export class BlockCursor implements RowCursor {
     this.#block = block;
     this.row = undefined;
     this.#left = 0;
+    this.#rows = 0;
+    this.#before = undefined;
     if (block === undefined) return;
     const { reader, rows, withState } = openBlock(block.data);
     this.#reader = reader;
     this.#left = rows;
+    this.#rows = rows;
     this.#withState = withState;
     this.#lastKey = block.last_key.latin1Slice();
     if (rows > 0) this.#decode();

@@ -102,6 +102,7 @@ export function readerMethods(db: Db) {
     resolve: resolver.resolve.bind(resolver),
     listJobs: jobs.list.bind(jobs),
     unknownJobs: jobs.unknownJobs.bind(jobs),
+    extents: jobs.extents.bind(jobs),
     highestJobId: jobs.highestJobId.bind(jobs),
     retentionJobs: (after: LocalJob, limit: number) => retentionJobs(db, after, limit),
     chunkPlaces: jobs.chunkPlaces.bind(jobs),

@@ -270,6 +270,23 @@ export interface ListedEntry {
   content: Uint8Array | undefined;
   jobId: number;
   marked: boolean;
+  /** Place in the list of that job, from 1 and with deletions; set when asked for and there is a record. */
+  row?: number | undefined;
+  /** How often that list was put in force anew. */
+  turn?: number | undefined;
+}
+
+/** A stretch of a volume that holds a job. Offsets are bytes, the end is exclusive. */
+export interface JobExtentRow {
+  /** Local number, by which pages go on. */
+  job: LocalJob;
+  jobId: number;
+  mediaId: number;
+  volume: string;
+  ord: number;
+  firstOffset: number;
+  endOffset: number;
+  files: number;
 }
 
 export interface EntryQuery {
@@ -287,6 +304,12 @@ export interface EntryQuery {
   limit: number;
   rules: SelectionRule[];
   baseOnly: boolean;
+  /** Entries come with `row` and `turn`. (Default: false) */
+  numbered?: boolean;
+  /** With `ownRows`: begins with this row. (Default: 0, the first) */
+  fromRow?: number;
+  /** With `ownRows`: entries and deletions. (Default: false) */
+  withDeleted?: boolean;
 }
 
 export interface FindQuery {
