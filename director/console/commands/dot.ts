@@ -11,6 +11,7 @@ import { storageStatus } from "../status/storage.js";
 import { SOFTWARE_VERSION } from "../version.js";
 import { messages } from "./messages.js";
 import { exit, quit } from "./quit.js";
+import { dotSql } from "./sqlquery.js";
 import { VOLUME_STATUSES } from "./update-volume.js";
 
 /** A command that prints names, one a line. */
@@ -241,6 +242,7 @@ export const DOT_COMMANDS: readonly Command[] = [
   resources(".pools", "pool", ({ config }) => config.pools.keys()),
   { ...quit, name: ".quit" },
   resources(".schedule", "schedule", ({ config }) => config.schedules.keys()),
+  dotSql,
   status,
   resources(".storage", "storage", ({ config }) => config.storages.keys()),
   names(".volstatus", "Status words of volumes", () => VOLUME_STATUSES),

@@ -42,12 +42,13 @@ const LONG_VOLUME_COLUMNS = [
   ],
   ...["VolCapacityBytes", "VolStatus", "Enabled", "Recycle", "VolRetention", "VolUseDuration", "MaxVolJobs"],
   ...["MaxVolFiles", "MaxVolBytes", "InChanger", "EndFile", "EndBlock", "LabelType", "StorageId", "DeviceId"],
-  ...["LocationId", "RecycleCount", "InitialWrite", "ScratchPoolId", "RecyclePoolId", "ActionOnPurge"],
+  ...["LocationId", "RecycleCount", "InitialWrite", "RecyclePoolId", "ScratchPoolId", "ActionOnPurge"],
   ...["CacheRetention", "ExpiresIn", "Comment", "PoolName", "Storage", "Device"],
   ...["RecyclePool", "LiveBytes", "LiveCounted"],
 ];
 
-function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
+/** A volume with every column of Bacula's table Media, then Basalt's own. `pools`: for their numbers. */
+export function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
   const written = volume.lastWrittenMs;
   const expires = written > 0 ? Math.max(0, Math.round(volume.retention - (nowMs() - written) / 1000)) : 0;
   const idOf = (pool?: string) => pools.find((each) => each.name === pool)?.poolId ?? 0;
@@ -150,12 +151,15 @@ const LONG_POOL_COLUMNS = [
     "LabelFormat",
     "Enabled",
   ],
-  ...["ScratchPool", "RecyclePool", "NextPool", "LabelType", "Deduplicate", "DedupScope"],
-  ...["ActionOnPurge", "RecycleOldestVolume", "RecycleCurrentVolume", "PurgeOldestVolume"],
+  ...["ScratchPoolId", "RecyclePoolId", "LabelType", "ActionOnPurge", "CacheRetention", "ScratchPool"],
+  ...["RecyclePool", "NextPool", "Deduplicate", "DedupScope"],
+  ...["RecycleOldestVolume", "RecycleCurrentVolume", "PurgeOldestVolume"],
 ];
 
-export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
-  const rows = (await catalogPools(context, value ?? "")).map((pool) => ({
+/** A pool with every column of Bacula's table Pool, then Basalt's own. `pools`: for their numbers. */
+export function poolRow(pool: StoredPool, pools: readonly StoredPool[]) {
+  const idOf = (name: string) => pools.find((each) => each.name === name)?.poolId ?? 0;
+  return {
     PoolId: pool.poolId,
     Name: pool.name,
     NumVols: pool.volumes,
@@ -171,8 +175,13 @@ export async function listPools(context: CommandContext, long: boolean, value?: 
     AcceptAnyVolume: 0,
     VolUseDuration: pool.volumeUseDuration,
     MaxVolJobs: pool.maximumVolumeJobs,
+    MaxVolFiles: 0,
     AutoPrune: pool.autoPrune,
     Recycle: pool.recycle,
+    ScratchPoolId: idOf(pool.scratchPool),
+    RecyclePoolId: idOf(pool.recyclePool),
+    NextPoolId: idOf(pool.nextPool),
+    CacheRetention: 0,
     ScratchPool: pool.scratchPool,
     RecyclePool: pool.recyclePool,
     NextPool: pool.nextPool,
@@ -183,7 +192,14 @@ export async function listPools(context: CommandContext, long: boolean, value?: 
     RecycleOldestVolume: pool.recycleOldestVolume,
     RecycleCurrentVolume: pool.recycleCurrentVolume,
     PurgeOldestVolume: pool.purgeOldestVolume,
-  }));
+  };
+}
+
+export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
+  const pools = await catalogPools(context);
+  const rows = pools
+    .filter(({ name }) => value === undefined || name === value)
+    .map((pool) => poolRow(pool, pools));
   rows.sort((a, b) => a.PoolId - b.PoolId);
   await context.records("pools", long ? LONG_POOL_COLUMNS : POOL_COLUMNS, rows, long);
 }
