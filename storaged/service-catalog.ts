@@ -79,10 +79,10 @@ export function catalogHandlers(
       await catalog.withListsOf(request.jobIds, list, signal);
     },
     FindEntries: async (request: FindRequest__Output, { signal }, send) => {
-      const pattern = bytesOfText(request.pattern);
-      const { client, limit, jobIds, exact } = request;
+      const pattern = request.path.length > 0 ? request.path.latin1Slice() : bytesOfText(request.pattern);
+      const { client, limit, jobIds, exact, numbered } = request;
       const find = async () => {
-        const handle = await reader.openFind({ client, pattern, limit, jobIds, exact });
+        const handle = await reader.openFind({ client, pattern, limit, jobIds, exact, numbered });
         await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
       };
       await catalog.withLists(await reader.listsToFind({ client, jobIds }), find, signal);

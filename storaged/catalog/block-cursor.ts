@@ -161,7 +161,10 @@ export class BlockCursor implements RowCursor {
   }
 
   advance(): void {
-    if (this.#left > 0) return this.#decode();
+    if (this.#left > 0) {
+      this.#decode();
+      return;
+    }
     if (this.#block === undefined) return;
     const passed = this.#before === undefined ? undefined : this.#before + this.#rows;
     this.#open(this.#queries.next(this.#job, this.#block));

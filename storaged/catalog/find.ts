@@ -65,7 +65,8 @@ export class Finder {
         return page.length > 0 ? page : undefined;
       }
       if (row.type !== EntryType.deleted && this.#matches(row)) {
-        page.push(listedEntry(row, this.#jobs[this.#at]!.jobId, false));
+        const entry = listedEntry(row, this.#jobs[this.#at]!.jobId, false);
+        page.push(this.#query.numbered ? Object.assign(entry, this.#cursor!.place()) : entry);
         this.#left--;
       }
       if (this.#query.exact) this.#cursor = undefined;

@@ -319,4 +319,6 @@ export interface FindQuery {
   exact: boolean;
   jobIds: number[];
   limit: number;
+  /** Entries come with `row` and `turn`. (Default: false) */
+  numbered?: boolean;
 }

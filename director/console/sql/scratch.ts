@@ -7,6 +7,7 @@ import Sqlite, { type Database } from "better-sqlite3";
 import { BackupError } from "../../../common/errors.js";
 import { displayPath } from "../../../common/format/path.js";
 import { fileId, textId } from "./ids.js";
+import { jobMediaOf } from "./job-media.js";
 import { lstatOf } from "./lstat.js";
 import type { ExtentRow, FileRow, SqlValue } from "./protocol.js";
 import { FED, SCRATCH_SCHEMA } from "./tables.js";
@@ -15,7 +16,6 @@ import { FED, SCRATCH_SCHEMA } from "./tables.js";
 const NOBODY = -1;
 const BY_RUN = ["file", "path", "filename", "basefiles"];
 const NAMED: Readonly<Record<string, string>> = { client: "Name", pool: "Name", fileset: "FileSet" };
-const MAX_FILE_BITS = 2 ** 32;
 /** Names that are remembered as being there. */
 const MAX_KNOWN = 50_000;
 
@@ -26,7 +26,8 @@ export class Scratch {
   readonly files = new Set<number>();
   readonly baseFiles = new Set<number>();
   #known = new Set<string>();
-  #lastExtent: { jobId: number; ord: number; files: number; rows: ExtentRow[] } | undefined;
+  /** The job whose stretches are coming. */
+  #open: { jobId: number; files: number; rows: ExtentRow[] } | undefined;
   #fileIndex = { jobId: 0, last: 0 };
 
   /** Makes the file; close it with `close`. */
@@ -77,46 +78,28 @@ export class Scratch {
     for (const name of [...more].sort()) if (name !== "") make.run({ name });
   }
 
-  /**
-   * Where jobs lie, by job and in the order of writing. `filesOf` tells the JobFiles of a run.
-   * Bacula notes which of a job's files lie where; here that follows from their digests, so stretches get shares of
-   * the files by their bytes: from 1 to JobFiles and without a gap.
-   */
+  /** Where jobs lie, by job and in the order of writing. `filesOf` tells the JobFiles of a run. */
   addExtents(rows: readonly ExtentRow[], filesOf: (jobId: number) => number | undefined): void {
     for (const row of rows) {
-      if (this.#lastExtent?.jobId !== row.jobId) {
+      if (this.#open?.jobId !== row.jobId) {
         this.finishExtents();
-        this.#lastExtent = { jobId: row.jobId, ord: 0, files: filesOf(row.jobId) ?? row.files, rows: [] };
+        this.#open = { jobId: row.jobId, files: filesOf(row.jobId) ?? row.files, rows: [] };
       }
-      const { rows: own } = this.#lastExtent!;
-      const same = own.find(
-        (each) =>
-          each.mediaId === row.mediaId &&
-          row.firstOffset <= each.endOffset &&
-          each.firstOffset <= row.endOffset,
-      );
-      if (same === undefined) own.push({ ...row });
-      else {
-        same.firstOffset = Math.min(same.firstOffset, row.firstOffset);
-        same.endOffset = Math.max(same.endOffset, row.endOffset);
-      }
+      this.#open?.rows.push(row);
     }
   }
 
   finishExtents(): void {
-    const job = this.#lastExtent;
-    this.#lastExtent = undefined;
-    if (job === undefined || job.files <= 0) return;
+    const job = this.#open;
+    this.#open = undefined;
+    if (job === undefined) return;
     const insert = this.#db.prepare("INSERT OR REPLACE INTO jobmedia VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    for (const [ord, share] of sharesOf(job.rows, job.files).entries()) {
-      const { mediaId, firstOffset, endOffset } = share;
-      const last = Math.max(firstOffset, endOffset - 1);
-      const [startFile, endFile] = [firstOffset, last].map((at) => Math.floor(at / MAX_FILE_BITS));
-      const [startBlock, endBlock] = [firstOffset, last].map((at) => at % MAX_FILE_BITS);
-      const id = (BigInt(job.jobId) << 20n) | BigInt(ord);
+    for (const row of jobMediaOf(job.jobId, job.rows, job.files)) {
+      const { JobMediaId, JobId, MediaId, FirstIndex, LastIndex } = row;
+      const { StartFile, EndFile, StartBlock, EndBlock, VolIndex } = row;
       insert.run(
-        ...[id, job.jobId, mediaId, share.firstIndex, share.lastIndex],
-        ...[startFile, endFile, startBlock, endBlock, ord + 1],
+        ...[JobMediaId, JobId, MediaId, FirstIndex, LastIndex],
+        ...[StartFile, EndFile, StartBlock, EndBlock, VolIndex],
       );
     }
   }
@@ -191,22 +174,4 @@ export function splitName(path: string, type: string): { directory: string; name
   if (type === "directory") return { directory: path === "/" ? path : `${path}/`, name: "" };
   const cut = path.lastIndexOf("/") + 1;
   return { directory: path.slice(0, cut), name: path.slice(cut) };
-}
-
-/** The FileIndexes of each stretch. A file that has more than one of them to itself is in all of these. */
-export function sharesOf<T extends { firstOffset: number; endOffset: number }>(
-  extents: readonly T[],
-  files: number,
-): (T & { firstIndex: number; lastIndex: number })[] {
-  const total = extents.reduce((sum, { firstOffset, endOffset }) => sum + endOffset - firstOffset, 0);
-  let passed = 0;
-  let behind = 0;
-  return extents.map((extent, at) => {
-    passed += extent.endOffset - extent.firstOffset;
-    const firstIndex = Math.min(behind + 1, files);
-    const share = total > 0 ? Math.floor((files * passed) / total) : files;
-    const lastIndex = at === extents.length - 1 ? files : Math.max(firstIndex, Math.min(share, files));
-    behind = lastIndex;
-    return { ...extent, firstIndex, lastIndex };
-  });
 }

@@ -135,8 +135,12 @@ export class FakeStorage implements DaemonCaller {
     }));
   }
 
-  #find({ pattern, exact }: Request): unknown[] {
+  #find({ pattern = "", exact, path: bytes, client }: Request): unknown[] {
     const all = this.#effective(this.jobs.map((job) => job.jobId));
+    if (bytes !== undefined) {
+      const own = this.jobs.filter((job) => job.client === client).map((job) => this.#effective([job.jobId]));
+      return own.flat().flatMap((entry) => (entry.path === fromWire(bytes) ? [wire(entry)] : []));
+    }
     return all
       .filter(({ path }) =>
         exact ? path === pattern : fnmatch(pattern, path.slice(path.lastIndexOf("/") + 1)),
