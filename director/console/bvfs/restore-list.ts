@@ -151,8 +151,13 @@ async function entryAt(context: CommandContext, place: FilePlace): Promise<Entry
   });
   for await (const { entries } of pages)
     for (const entry of entries) {
+      if (entry.row > place.row) throw gone(place);
       if (entry.row === place.row && (place.turn < 0 || fileId(entry) === fileId(place))) return entry;
     }
+  throw gone(place);
+}
+
+function gone(place: FilePlace): BackupError {
   const text = `FileId ${fileId(place)} is not in the list of JobId ${place.jobId} any more: look again`;
-  throw new BackupError("NOT_FOUND", text);
+  return new BackupError("NOT_FOUND", text);
 }

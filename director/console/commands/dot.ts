@@ -4,6 +4,7 @@ import type { AclKind } from "../acl.js";
 import { BVFS_COMMANDS } from "../bvfs/commands.js";
 import { catalogVolumes } from "../catalog.js";
 import { type Command, type CommandContext, catalogName } from "../context.js";
+import { isAt } from "../host-address.js";
 import { SOFTWARE_VERSION } from "../version.js";
 import { dotEstimate, dotLs } from "./dot-files.js";
 import { dotStatus } from "./dot-status.js";
@@ -171,17 +172,30 @@ const media: Command = {
   },
 };
 
+const clients: Command = {
+  name: ".clients",
+  summary: "Names: clients",
+  usage: [".clients [address=IP]"],
+  keywords: ["address="],
+  async run(context) {
+    const address = context.args.value("address");
+    const found: string[] = [];
+    for (const client of context.config.clients.values()) {
+      if (!context.acl.allowsClient(client.name)) continue;
+      if (address === undefined || (await isAt(client.address, address, context.signal)))
+        found.push(client.name);
+    }
+    context.data.names = found;
+    await context.print(found.map((each) => `${each}\n`).join(""));
+  },
+};
+
 export const DOT_COMMANDS: readonly Command[] = [
   names(".actiononpurge", "Values of ActionOnPurge", () => ["None", "Truncate"]),
   api,
   ...BVFS_COMMANDS,
   resources(".catalogs", "catalog", (context) => [catalogName(context.whole)]),
-  resources(".clients", "client", ({ config, args }) => {
-    const address = args.value("address");
-    return [...config.clients.values()]
-      .filter((client) => address === undefined || client.address === address)
-      .map((client) => client.name);
-  }),
+  clients,
   defaults,
   dotEstimate,
   { ...exit, name: ".exit" },

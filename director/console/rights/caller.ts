@@ -196,6 +196,7 @@ const STREAMS: Readonly<Record<string, Streaming>> = {
   async *ListEntries(caller, request, options) {
     await caller.needJobs(request.jobIds ?? []);
     if (caller.rights.gate.open) yield* caller.raw.stream("Storaged", "ListEntries", request, options);
+    else if (Number(request.fromRow ?? 0) > 0) yield* caller.entries.listFrom(request, options);
     else yield* caller.entries.list(request, options);
   },
   async *FindEntries(caller, request, options) {
