@@ -129,7 +129,8 @@ test("only runs that a statement is about are fetched", async () => {
   );
   assert.deepEqual(filesAsked(), [3]);
   needs = [];
-  await sql("SELECT JobId FROM Job WHERE Job.Name = 'File'");
+  await sql("SELECT JobId, count(*) FROM Job WHERE Job.Name = 'File' AND JobId * 2 > 1");
+  assert.deepEqual(needs, [{ tables: ["client", "fileset"], files: [], baseFiles: [] }]);
   assert.deepEqual(filesAsked(), []);
   assert.equal(await sql("SELECT count(*) FROM Path"), "3\n");
   assert.deepEqual(filesAsked(), [1, 2, 3]);

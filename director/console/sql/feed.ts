@@ -5,7 +5,15 @@ import type { Entry__Output } from "../../../proto/generated/basalt/v1/Entry.js"
 import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
 import type { JobMediaPage__Output } from "../../../proto/generated/basalt/v1/JobMediaPage.js";
 import type { ListEntriesRequest } from "../../../proto/generated/basalt/v1/ListEntriesRequest.js";
-import { askAll, callStorage, catalogJobs, catalogPools, catalogVolumes, shownNumber } from "../catalog.js";
+import {
+  askAll,
+  callStorage,
+  catalogJobs,
+  catalogPools,
+  catalogVolumes,
+  type StoredPool,
+  shownNumber,
+} from "../catalog.js";
 import { poolRow, volumeRow } from "../commands/list-media.js";
 import type { CommandContext } from "../context.js";
 import { fromWire } from "../names.js";
@@ -23,15 +31,19 @@ export type Give = (message: ToSql) => Promise<void>;
 
 /** @throws BackupError SQL_REFUSED for more files than a statement may read; what daemons answer */
 export async function feed(context: CommandContext, needs: Needs, give: Give): Promise<void> {
+  let asked: Promise<StoredPool[]> | undefined;
+  const pools = (): Promise<StoredPool[]> => {
+    asked ??= catalogPools(context);
+    return asked;
+  };
   for (const table of needs.tables) {
     if (table === "jobmedia") await feedJobMedia(context, give);
-    else await feedTable(context, table, give);
+    else await feedTable(table, await rowsOf(context, table, pools), give);
   }
   if (needs.files.length + needs.baseFiles.length > 0) await feedFiles(context, needs, give);
 }
 
-async function feedTable(context: CommandContext, table: string, give: Give): Promise<void> {
-  const rows = await rowsOf(context, table);
+async function feedTable(table: string, rows: readonly Row[], give: Give): Promise<void> {
   const columns = FED[table] ?? [];
   for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
     const part = rows.slice(at, at + ROWS_AT_ONCE);
@@ -44,7 +56,11 @@ function value(cell: Cell): SqlValue {
   return typeof cell === "boolean" ? Number(cell) : cell;
 }
 
-async function rowsOf(context: CommandContext, table: string): Promise<Row[]> {
+async function rowsOf(
+  context: CommandContext,
+  table: string,
+  poolsOf: () => Promise<StoredPool[]>,
+): Promise<Row[]> {
   const { clients, fileSets, storages } = context.config;
   const numbered = <T>(items: Iterable<T>, row: (item: T, number: number) => Row): Row[] =>
     [...items].map((item, index) => row(item, index + 1));
@@ -65,11 +81,11 @@ async function rowsOf(context: CommandContext, table: string): Promise<Row[]> {
         ...{ DeviceId: number, Name: device, MediaTypeId: 1, StorageId: number },
       }));
     case "pool": {
-      const pools = await catalogPools(context);
+      const pools = await poolsOf();
       return pools.map((pool) => poolRow(pool, pools));
     }
     case "media": {
-      const pools = await catalogPools(context);
+      const pools = await poolsOf();
       return (await catalogVolumes(context, {})).map((volume) => {
         const row = volumeRow(context, volume, pools);
         const never = (text: Cell): Cell => (text === "" ? null : text);

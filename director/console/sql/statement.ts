@@ -4,11 +4,18 @@ const TOKEN =
   /'(?:[^']|'')*'?|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|"(?:[^"]|"")*"?|`[^`]*`?|\[[^\]]*\]?|[\p{L}_][\p{L}\p{N}_$]*|\*|./gsu;
 const READING = new Set(["select", "with", "values", "explain"]);
 
-/** Names (lower case) and `*` in a statement; what stands in strings and comments does not count. */
+/** Where `*` stands for columns, and not for a product or in count(*). */
+const BEFORE_ALL = new Set(["select", "distinct", "all", ",", "."]);
+
+/** Names (lower case), and `*` for all columns, in a statement; what stands in strings and comments does not count. */
 export function namesIn(sql: string): Set<string> {
   const names = new Set<string>();
+  let before = "";
   for (const [token] of sql.matchAll(TOKEN)) {
-    if (/^[\p{L}_*]/u.test(token)) names.add(token.toLowerCase());
+    const all = token === "*" && BEFORE_ALL.has(before);
+    if (/^(\s|--|\/\*)/.test(token)) continue;
+    before = token.toLowerCase();
+    if (all || /^[\p{L}_]/u.test(token)) names.add(before);
     else if (/^["`[]/.test(token)) names.add(token.replace(/^["`[]|["`\]]$/g, "").toLowerCase());
   }
   return names;
