@@ -57,8 +57,8 @@ export class BlockQueries {
     this.#raw = db.prepare<{ job: number }, BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
     // Neither reads the blocks themselves.
     this.#before = db
-      .prepare<{ job: number; key: Buffer }, number>(
-        `SELECT coalesce(sum(rows), 0) FROM ${table} WHERE job = ${number} AND first_key < @key`,
+      .prepare<{ job: number; from: Buffer; key: Buffer }, number>(
+        `SELECT coalesce(sum(rows), 0) FROM ${table} WHERE job = ${number} AND first_key >= @from AND first_key < @key`,
       )
       .pluck();
     this.#sizes = db
@@ -68,9 +68,9 @@ export class BlockQueries {
       .raw();
   }
 
-  /** Rows of the list before a block. @throws as `next` */
-  rowsBefore(job: LocalJob, block: BlockRow): number {
-    const rows = this.#before.get({ job, key: block.first_key }) ?? 0;
+  /** Rows of the list from the block that begins with `from` to a later one. @throws as `next` */
+  rowsBetween(job: LocalJob, from: Buffer, block: BlockRow): number {
+    const rows = this.#before.get({ job, from, key: block.first_key }) ?? 0;
     this.#check(job, block.turn);
     return rows;
   }
@@ -140,8 +140,8 @@ export class BlockCursor implements RowCursor {
   #withState = false;
   #left = 0;
   #rows = 0;
-  /** Rows before the block; undefined: not asked for. */
-  #before: number | undefined;
+  /** Rows before the block that begins with this key. They are only counted when a place is asked for. */
+  #counted: { key: Buffer; before: number } = { key: Buffer.alloc(0), before: 0 };
   row: Row | undefined;
 
   /** `from`: start at the first row with a key >= this. */
@@ -156,19 +156,17 @@ export class BlockCursor implements RowCursor {
   place(): { row: number; turn: number } {
     const block = this.#block;
     if (block === undefined || this.row === undefined) return { row: 0, turn: 0 };
-    this.#before ??= this.#queries.rowsBefore(this.#job, block);
-    return { row: this.#before + this.#rows - this.#left, turn: block.turn };
+    // Each block is counted once, however often the cursor jumps.
+    if (!this.#counted.key.equals(block.first_key)) {
+      const before = this.#counted.before + this.#queries.rowsBetween(this.#job, this.#counted.key, block);
+      this.#counted = { key: block.first_key, before };
+    }
+    return { row: this.#counted.before + this.#rows - this.#left, turn: block.turn };
   }
 
   advance(): void {
-    if (this.#left > 0) {
-      this.#decode();
-      return;
-    }
-    if (this.#block === undefined) return;
-    const passed = this.#before === undefined ? undefined : this.#before + this.#rows;
-    this.#open(this.#queries.next(this.#job, this.#block));
-    this.#before = passed;
+    if (this.#left > 0) this.#decode();
+    else if (this.#block !== undefined) this.#open(this.#queries.next(this.#job, this.#block));
   }
 
   seek(key: string): void {
@@ -206,7 +204,6 @@ export class BlockCursor implements RowCursor {
     this.row = undefined;
     this.#left = 0;
     this.#rows = 0;
-    this.#before = undefined;
     if (block === undefined) return;
     const { reader, rows, withState } = openBlock(block.data);
     this.#reader = reader;
