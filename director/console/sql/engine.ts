@@ -135,6 +135,7 @@ export class SqlEngine {
           "the runs whose files are needed depend on files too many times",
         );
       await this.#host.fetch({ tables: [], files: [...files], baseFiles: [...baseFiles] }, this.#scratch);
+      this.#scratch.indexFiles();
       for (const jobId of files) this.#scratch.files.add(jobId);
       for (const jobId of baseFiles) this.#scratch.baseFiles.add(jobId);
     }

@@ -3,7 +3,7 @@
  * name, so that they are the same in every table and command, whenever they are asked for, and after the loss of any
  * database.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { BackupError } from "../../../common/errors.js";
 
 /**
@@ -11,7 +11,7 @@ import { BackupError } from "../../../common/errors.js";
  * its SHA-256. Ten million of them share a number with a probability of 5 in a million.
  */
 export function textId(text: string): bigint {
-  return createHash("sha256").update(text, "latin1").digest().readBigUInt64BE(0) >> 1n;
+  return hash("sha256", Buffer.from(text, "latin1"), "buffer").readBigUInt64BE(0) >> 1n;
 }
 
 /** What a FileId names: a row in the list of a run, counted from 1, while that list stays as it is. */

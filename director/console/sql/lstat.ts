@@ -17,7 +17,8 @@ const TYPE_BITS: Readonly<Record<string, number>> = {
   blockDevice: 0o060000,
   fifo: 0o010000,
 };
-const BLOCK_BYTES = 4096;
+/** 4096, as everybody says. */
+const BLOCK_SIZE = "BAA";
 
 /** What a list keeps of an entry's stat. Inode, links, access and change times are not among it: they read as 0, 1, mtime. */
 export interface StatFields {
@@ -34,37 +35,35 @@ export interface StatFields {
 export const NO_LSTAT = Array.from({ length: 14 }, () => "A").join(" ");
 
 function base64(value: number): string {
-  let left = BigInt(Math.trunc(Math.abs(value)));
+  let left = Math.trunc(Math.abs(value));
   let text = "";
   do {
-    text = DIGITS[Number(left & 63n)]! + text;
-    left >>= 6n;
-  } while (left > 0n);
+    text = DIGITS[left % 64]! + text;
+    left = Math.floor(left / 64);
+  } while (left > 0);
   return value < 0 ? `-${text}` : text;
+}
+
+/** Of modes, owners and groups there are few. */
+const NUMBERS = new Map<number, string>();
+const MAX_NUMBERS = 10_000;
+
+function known(value: number): string {
+  let text = NUMBERS.get(value);
+  if (text === undefined) {
+    if (NUMBERS.size >= MAX_NUMBERS) NUMBERS.clear();
+    text = base64(value);
+    NUMBERS.set(value, text);
+  }
+  return text;
 }
 
 export function lstatOf({ type, mode, uid, gid, size, mtimeSec }: StatFields): string {
   const bits = (TYPE_BITS[type] ?? 0) | (mode & 0o7777);
-  const blocks = Math.ceil(size / 512);
-  const values = [
-    0,
-    0,
-    bits,
-    1,
-    uid,
-    gid,
-    0,
-    size,
-    BLOCK_BYTES,
-    blocks,
-    mtimeSec,
-    mtimeSec,
-    mtimeSec,
-    0,
-    0,
-    2,
-  ];
-  return values.map(base64).join(" ");
+  const time = base64(mtimeSec);
+  const owner = `${known(uid)} ${known(gid)}`;
+  const sizes = `${base64(size)} ${BLOCK_SIZE} ${base64(Math.ceil(size / 512))}`;
+  return `A A ${known(bits)} B ${owner} A ${sizes} ${time} ${time} ${time} A A C`;
 }
 
 /** `field=value` pairs of an LStat; undefined for text that is none. */

@@ -10,12 +10,14 @@ import { fileId, textId } from "./ids.js";
 import { jobMediaOf } from "./job-media.js";
 import { lstatOf } from "./lstat.js";
 import type { ExtentRow, FileRow, SqlValue } from "./protocol.js";
-import { FED, SCRATCH_SCHEMA } from "./tables.js";
+import { FED, FILE_INDEXES, SCRATCH_SCHEMA } from "./tables.js";
 
 /** A row of the tables that are filled by run, which no run has: see `placeholders`. */
 const NOBODY = -1;
 const BY_RUN = ["file", "path", "filename", "basefiles"];
 const NAMED: Readonly<Record<string, string>> = { client: "Name", pool: "Name", fileset: "FileSet" };
+/** What `displayPath` leaves as it is. */
+const PLAIN = /^[\x20-\x5b\x5d-\x7e]*$/;
 /** Names that are remembered as being there. */
 const MAX_KNOWN = 50_000;
 
@@ -25,7 +27,8 @@ export class Scratch {
   /** Runs whose rows are here. */
   readonly files = new Set<number>();
   readonly baseFiles = new Set<number>();
-  #known = new Set<string>();
+  readonly #known = { path: new Map<string, bigint>(), filename: new Map<string, bigint>() };
+  readonly #insertText;
   /** The job whose stretches are coming. */
   #open: { jobId: number; files: number; rows: ExtentRow[] } | undefined;
   #fileIndex = { jobId: 0, last: 0 };
@@ -38,6 +41,9 @@ export class Scratch {
     this.#db.pragma("journal_mode = MEMORY");
     this.#db.pragma("synchronous = OFF");
     for (const sql of SCRATCH_SCHEMA) this.#db.exec(sql);
+    const text = (table: string) =>
+      this.#db.prepare<[bigint, string]>(`INSERT OR IGNORE INTO ${table} VALUES (?, ?)`);
+    this.#insertText = { path: text("path"), filename: text("filename") };
   }
 
   has(table: string): boolean {
@@ -46,11 +52,13 @@ export class Scratch {
 
   /** Empties everything: the next statement sees the catalogs as they are then. */
   clear(): void {
+    for (const index of Object.keys(FILE_INDEXES)) this.#db.exec(`DROP INDEX IF EXISTS ${index}`);
     for (const table of [...Object.keys(FED), "jobmedia", ...BY_RUN]) this.#db.exec(`DELETE FROM ${table}`);
     this.#filled.clear();
     this.files.clear();
     this.baseFiles.clear();
-    this.#known.clear();
+    this.#known.path.clear();
+    this.#known.filename.clear();
   }
 
   /** Rows in the order of the columns of FED. */
@@ -102,6 +110,12 @@ export class Scratch {
         ...[StartFile, EndFile, StartBlock, EndBlock, VolIndex],
       );
     }
+  }
+
+  /** After rows of runs have come. */
+  indexFiles(): void {
+    for (const [name, on] of Object.entries(FILE_INDEXES))
+      this.#db.exec(`CREATE INDEX IF NOT EXISTS ${name} ON ${on}`);
   }
 
   /** Rows of runs' own lists, each list from its first row on. */
@@ -159,12 +173,13 @@ export class Scratch {
   }
 
   #noted(table: "path" | "filename", text: string): bigint {
+    const known = this.#known[table];
+    const before = known.get(text);
+    if (before !== undefined) return before;
     const id = textId(text);
-    const key = `${table} ${text}`;
-    if (this.#known.has(key)) return id;
-    if (this.#known.size >= MAX_KNOWN) this.#known = new Set();
-    this.#known.add(key);
-    this.#db.prepare(`INSERT OR IGNORE INTO ${table} VALUES (?, ?)`).run(id, displayPath(text));
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(text, id);
+    this.#insertText[table].run(id, PLAIN.test(text) ? text : displayPath(text));
     return id;
   }
 }

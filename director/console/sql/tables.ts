@@ -57,17 +57,21 @@ export const SCRATCH_SCHEMA: readonly string[] = [
   "CREATE INDEX jobmedia_media ON jobmedia(MediaId)",
   `CREATE TABLE file (FileId INTEGER PRIMARY KEY, FileIndex INTEGER, JobId INTEGER, PathId INTEGER, FilenameId INTEGER,
      LStat TEXT, MD5 TEXT)`,
-  "CREATE INDEX file_job ON file(JobId, PathId)",
-  "CREATE INDEX file_path ON file(PathId, FilenameId)",
-  "CREATE INDEX file_name ON file(FilenameId)",
   "CREATE TABLE path (PathId INTEGER PRIMARY KEY, Path TEXT)",
-  "CREATE INDEX path_text ON path(Path)",
   "CREATE TABLE filename (FilenameId INTEGER PRIMARY KEY, Name TEXT)",
-  "CREATE INDEX filename_text ON filename(Name)",
   `CREATE TABLE basefiles (BaseId INTEGER PRIMARY KEY AUTOINCREMENT, BaseJobId INTEGER, JobId INTEGER, FileId INTEGER,
      FileIndex INTEGER)`,
-  "CREATE INDEX basefiles_job ON basefiles(JobId)",
 ];
+
+/** Indexes of what is filled by run, made when it is. */
+export const FILE_INDEXES: Readonly<Record<string, string>> = {
+  file_job: "file(JobId, PathId)",
+  file_path: "file(PathId, FilenameId)",
+  file_name: "file(FilenameId)",
+  path_text: "path(Path)",
+  filename_text: "filename(Name)",
+  basefiles_job: "basefiles(JobId)",
+};
 
 const time = (column: string): string =>
   `CASE WHEN ${column} > 0 THEN strftime('%Y-%m-%d %H:%M:%S', ${column} / 1000, 'unixepoch', 'localtime') END`;
