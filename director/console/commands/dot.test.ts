@@ -134,6 +134,16 @@ test("list jobmedia: shares of a run's files, and only of runs and pools that ar
   assert.match(await answer("llist jobmedia", "op"), /No results to list\.\n$/);
 });
 
+test("list volumes jobid=: a line for each run that is granted", async () => {
+  assert.match(
+    await answer("list volumes jobid=1,3"),
+    /\nJobid 1 used 1 Volume\(s\): Vol-1\nJobid 3 used 1 Volume/,
+  );
+  setRights(director, { jobAcl: ["vm1"] });
+  assert.ok(!(await answer("list volumes jobid=1,3", "op")).includes("Jobid 3"));
+  assert.match(await answer("list volumes jobid=3", "op"), /No results to list\.\n$/);
+});
+
 test("llist: keys in Bacula's order", async () => {
   const keys = async (line: string) =>
     (await answer(line))

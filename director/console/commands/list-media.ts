@@ -11,7 +11,9 @@ import {
 } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
-import type { Row } from "../table.js";
+import { parseIdList } from "../grammar.js";
+import { NO_RESULTS, type Row } from "../table.js";
+import { visible } from "./list-jobs.js";
 
 const VOLUME_COLUMNS = [
   ...[
@@ -108,6 +110,8 @@ export function volumeRow(context: CommandContext, volume: StoredVolume, pools: 
 export async function listVolumes(context: CommandContext, long: boolean, value?: string): Promise<void> {
   const name = value ?? context.args.value("volume");
   const pool = context.args.value("pool");
+  if (name === undefined && pool === undefined && context.args.value("jobid", "ujobid") !== undefined)
+    return await volumesOfJobs(context);
   const columns = long ? LONG_VOLUME_COLUMNS : VOLUME_COLUMNS;
   const pools = await catalogPools(context);
   const print = async (volumes: readonly StoredVolume[]) => {
@@ -123,6 +127,22 @@ export async function listVolumes(context: CommandContext, long: boolean, value?
   for (const each of pools) {
     await context.say(`Pool: ${each.name}`);
     await print(volumes.filter((volume) => volume.pool === each.name));
+  }
+}
+
+/** `list volumes jobid=`: a line for each run. */
+async function volumesOfJobs(context: CommandContext): Promise<void> {
+  const text = context.args.value("jobid");
+  const jobIds = text === undefined ? undefined : parseIdList(text);
+  if (text !== undefined && jobIds === undefined)
+    return void (await context.fail(`Expected a positive integer, got: ${text}`));
+  const unique = context.args.value("ujobid") ?? "";
+  const { jobs } = context.director.db;
+  const records = visible(context, jobs.list(jobIds === undefined ? { job: unique } : { jobIds }));
+  if (records.length === 0) return void (await context.print(NO_RESULTS));
+  for (const { jobId, volumes } of records) {
+    context.append("volumesOfJobs", { JobId: jobId, Volumes: [...volumes] });
+    await context.say(`Jobid ${jobId} used ${volumes.length} Volume(s): ${volumes.join("|")}`);
   }
 }
 
@@ -253,10 +273,13 @@ export async function listCopies(context: CommandContext, long: boolean): Promis
   const volumes = await catalogVolumes(context, {});
   const mediaOf = (job: StoredJob): string =>
     volumes.find(({ name, storage }) => name === job.volumes[0] && storage === job.storage)?.mediaType ?? "";
-  const rows = copies.map((copy) => {
+  const wanted = parseIdList(context.args.value("jobid") ?? "");
+  const rows = copies.flatMap((copy) => {
     const { jobId = 0, job = "" } = originals.get(copy.copyOf) ?? {};
-    return { JobId: jobId, Job: job, CopyJobId: copy.jobId, MediaType: mediaOf(copy) };
+    if (wanted !== undefined && !wanted.includes(jobId)) return [];
+    return [{ JobId: jobId, Job: job, CopyJobId: copy.jobId, MediaType: mediaOf(copy) }];
   });
+  if (rows.length === 0) return;
   await context.say("The catalog contains copies as follows:");
   await context.records("copies", ["JobId", "Job", "CopyJobId", "MediaType"], rows, long);
 }

@@ -43,11 +43,11 @@ function command(name: "list" | "llist", long: boolean): Command {
       `${name} jobmedia [jobid=N]`,
       `${name} dependants jobid=N | volume=NAME`,
       `${name} jobtotals`,
-      `${name} volumes [pool=NAME] | volume=NAME | media`,
+      `${name} volumes [pool=NAME | jobid=N] | volume=NAME | media`,
       `${name} pools [pool=NAME]`,
       `${name} clients`,
       `${name} nextvol job=NAME`,
-      `${name} copies`,
+      `${name} copies [jobid=N]`,
     ],
     keywords: [
       ...[
