@@ -180,6 +180,10 @@ test("nothing but reading is carried out", async () => {
     "VACUUM INTO '/tmp/x'",
     "BEGIN",
     "",
+    "SELECT * FROM outbox",
+    "SELECT JobId, (SELECT count(*) FROM main.console_message) FROM Job",
+    "WITH x AS (SELECT name FROM counter) SELECT * FROM x",
+    "SELECT sql FROM main.sqlite_master",
   ])
     await assert.rejects(sql(text), { code: /SQL_(REFUSED|FAILED)/ }, text);
   await assert.rejects(sql("SELECT nosuch FROM Job"), {
@@ -187,4 +191,5 @@ test("nothing but reading is carried out", async () => {
     message: /no such column: nosuch/,
   });
   assert.equal(await sql("SELECT count(*) FROM Job"), "3\n");
+  assert.equal(await sql("SELECT JobId FROM Job JOIN Log USING (JobId) ORDER BY StartTime, LogId"), "1\n");
 });

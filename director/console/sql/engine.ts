@@ -36,6 +36,8 @@ export class SqlEngine {
   readonly #db: Database;
   readonly #scratch: Scratch;
   readonly #host: EngineHost;
+  /** Pages at which the tables of `main` that may be read, and their indexes, begin. */
+  readonly #readable: ReadonlySet<bigint>;
   #missing: { files: Set<number>; baseFiles: Set<number> } = { files: new Set(), baseFiles: new Set() };
 
   /** `database`: the director's; `scratch`: a name for a file that is not there. Close it with `close`. */
@@ -50,6 +52,10 @@ export class SqlEngine {
     this.#ask("need_files", this.#scratch.files, () => this.#missing.files);
     this.#ask("need_base", this.#scratch.baseFiles, () => this.#missing.baseFiles);
     for (const view of VIEWS) this.#db.exec(`CREATE TEMP VIEW ${view}`);
+    const pages = this.#db.prepare<[], bigint>(
+      "SELECT rootpage FROM main.sqlite_master WHERE tbl_name IN ('job', 'job_history', 'log')",
+    );
+    this.#readable = new Set(pages.pluck().all());
   }
 
   close(): void {
@@ -90,6 +96,21 @@ export class SqlEngine {
     }
   }
 
+  /**
+   * Of the director's own tables only those are read that Bacula's are made of: others hold what no console is shown,
+   * such as the addresses of webhooks.
+   * @throws BackupError SQL_REFUSED
+   */
+  #checkTables(sql: string): void {
+    if (/^\s*explain\b/i.test(sql)) return;
+    const program = this.#db.prepare<[], { opcode: string; p2: bigint; p3: bigint }>(`EXPLAIN ${sql}`);
+    for (const { opcode, p2, p3 } of program.iterate()) {
+      // The page that a table begins at, and the database, of which `main` is the first.
+      if (/^(Open|Reopen)(Read|Write|Idx)/.test(opcode) && p3 === 0n && !this.#readable.has(p2))
+        throw new BackupError("SQL_REFUSED", "this table is the director's own and is not shown");
+    }
+  }
+
   /** The statement as SQLite takes it. */
   #checked(sql: string): string {
     if (!startsReading(sql))
@@ -101,6 +122,7 @@ export class SqlEngine {
         const statement = this.#db.prepare(text);
         if (!statement.readonly || !statement.reader)
           throw new BackupError("SQL_REFUSED", "the catalog cannot be changed by SQL");
+        this.#checkTables(text);
         return text;
       } catch (error) {
         if (error instanceof BackupError) throw error;
