@@ -13,7 +13,7 @@ import type { ResolveRequest__Output } from "../proto/generated/basalt/v1/Resolv
 import type { Selection__Output } from "../proto/generated/basalt/v1/Selection.js";
 import type { Handlers } from "../proto/rpc.js";
 import type { Catalog } from "./catalog/catalog.js";
-import type { ListedEntry } from "./catalog/types.js";
+import type { ListedEntry } from "./catalog/listing-types.js";
 import { fromPool, keyOf, toEntry, toJob, toPool, toRules, toVolume } from "./service-convert.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import { isVolumeName } from "./volume/label.js";

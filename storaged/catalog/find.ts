@@ -5,8 +5,9 @@ import { baseName, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { BlockCursor } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
+import type { FindQuery, ListedEntry } from "./listing-types.js";
 import type { Lists } from "./lists.js";
-import type { FindQuery, ListedEntry, LocalJob } from "./types.js";
+import type { LocalJob } from "./types.js";
 
 /** Rows looked at in one step. */
 const STEP_ROWS = 5000;

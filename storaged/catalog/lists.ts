@@ -9,10 +9,11 @@ import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BLOCK_TARGET_ROWS, BlockWriter } from "../../common/format/row-block.js";
 import { BlockCursor, BlockQueries, type BlockRow } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
+import type { EntryQuery, ListedEntry } from "./listing-types.js";
 import { BEHIND_ALL, behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
 import { RuleMatcher } from "./rules.js";
 import type { Db } from "./schema.js";
-import type { EntryQuery, ListedEntry, LocalJob } from "./types.js";
+import type { LocalJob } from "./types.js";
 
 /** Cursors over the lists of one connection. */
 export class Lists {

@@ -2,8 +2,9 @@
 
 import { DIGEST_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { LayerQueries } from "./layers.js";
+import type { JobExtentRow } from "./listing-types.js";
 import type { Db } from "./schema.js";
-import type { JobExtentRow, JobListing, JobRecord, LocalJob } from "./types.js";
+import type { JobListing, JobRecord, LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 
 export interface JobQuery {
