@@ -2,7 +2,7 @@
  * Runs external commands: the only place that starts processes. No shell, stdin is /dev/null, the command leads a
  * process group of its own so that whatever it started can be ended with it.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { BackupError, codeOf, describeError } from "./errors.js";
@@ -37,6 +37,23 @@ export interface RunResult {
   timedOut: boolean;
   /** Ended because of `signal`. */
   aborted: boolean;
+}
+
+/**
+ * Starts a module of this program as a process that talks by messages (structured clones); its errors go to stderr.
+ * Nothing of the environment is inherited but what is given. Whoever starts it ends it.
+ */
+export function startModule(
+  module: URL,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ChildProcess {
+  return fork(module, args, {
+    serialization: "advanced",
+    env: { ...env },
+    execArgv: ["--enable-source-maps"],
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
 }
 
 /** A daemon that the command left behind may hold its output open: after the command's end that is not waited for. */

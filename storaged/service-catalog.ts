@@ -6,13 +6,14 @@ import { BLOCK_TARGET_ROWS } from "../common/format/row-block.js";
 import type { FindRequest__Output } from "../proto/generated/basalt/v1/FindRequest.js";
 import type { LabelRequest__Output } from "../proto/generated/basalt/v1/LabelRequest.js";
 import type { ListEntriesRequest__Output } from "../proto/generated/basalt/v1/ListEntriesRequest.js";
+import type { ListJobMediaRequest__Output } from "../proto/generated/basalt/v1/ListJobMediaRequest.js";
 import type { ListJobsRequest__Output } from "../proto/generated/basalt/v1/ListJobsRequest.js";
 import type { PoolList__Output } from "../proto/generated/basalt/v1/PoolList.js";
 import type { ResolveRequest__Output } from "../proto/generated/basalt/v1/ResolveRequest.js";
 import type { Selection__Output } from "../proto/generated/basalt/v1/Selection.js";
 import type { Handlers } from "../proto/rpc.js";
 import type { Catalog } from "./catalog/catalog.js";
-import type { ListedEntry } from "./catalog/types.js";
+import type { ListedEntry } from "./catalog/listing-types.js";
 import { fromPool, keyOf, toEntry, toJob, toPool, toRules, toVolume } from "./service-convert.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import { isVolumeName } from "./volume/label.js";
@@ -24,6 +25,8 @@ export interface CatalogServices {
 
 type Send = (message: object) => Promise<void>;
 
+/** Jobs whose places are read in one step. */
+const PAGE_EXTENTS = 1000;
 /** Levels that a run can be asked for. */
 const LEVELS: readonly string[] = ["Base", "Full", "Differential", "Incremental", "VirtualFull"];
 
@@ -67,19 +70,31 @@ export function catalogHandlers(
           limit: request.limit,
           rules: toRules(request.rules),
           baseOnly: request.baseOnly,
+          numbered: request.numbered,
+          fromRow: request.fromRow,
+          withDeleted: request.withDeleted,
         });
         await sendPages(catalog.pages(handle, reader.nextEntries), signal, send);
       };
       await catalog.withListsOf(request.jobIds, list, signal);
     },
     FindEntries: async (request: FindRequest__Output, { signal }, send) => {
-      const pattern = bytesOfText(request.pattern);
-      const { client, limit, jobIds, exact } = request;
+      const pattern = request.path.length > 0 ? request.path.latin1Slice() : bytesOfText(request.pattern);
+      const { client, limit, jobIds, exact, numbered } = request;
       const find = async () => {
-        const handle = await reader.openFind({ client, pattern, limit, jobIds, exact });
+        const handle = await reader.openFind({ client, pattern, limit, jobIds, exact, numbered });
         await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
       };
       await catalog.withLists(await reader.listsToFind({ client, jobIds }), find, signal);
+    },
+    ListJobMedia: async ({ jobIds }: ListJobMediaRequest__Output, { signal }, send) => {
+      for (let after = 0; ; ) {
+        const extents = await reader.extents(after, jobIds, PAGE_EXTENTS);
+        signal.throwIfAborted();
+        if (extents.length === 0) return;
+        after = extents.at(-1)!.job;
+        await send({ extents });
+      }
     },
     CountSelection: async (selection: Selection__Output, { signal }) =>
       catalog.withListsOf(selection.jobIds, () => count(catalog, selection, signal), signal),

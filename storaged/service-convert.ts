@@ -7,7 +7,8 @@ import type { Entry } from "../proto/generated/basalt/v1/Entry.js";
 import type { Pool, Pool__Output } from "../proto/generated/basalt/v1/Pool.js";
 import type { SelectionRule__Output } from "../proto/generated/basalt/v1/SelectionRule.js";
 import type { Volume } from "../proto/generated/basalt/v1/Volume.js";
-import type { JobListing, ListedEntry, PoolRecord, SelectionRule, VolumeRecord } from "./catalog/types.js";
+import type { ListedEntry, SelectionRule } from "./catalog/listing-types.js";
+import type { JobListing, PoolRecord, VolumeRecord } from "./catalog/types.js";
 import { asBuffer } from "./catalog/worker-rpc.js";
 import type { PoolDefinition } from "./catalog/writer-pools.js";
 
@@ -45,6 +46,7 @@ export function toEntry(entry: ListedEntry): Entry {
     flags,
     ...(content === undefined ? {} : { content: asBuffer(content) }),
     ...(group === undefined ? {} : { group: bytes(keyToPath(group)) }),
+    ...(entry.row === undefined ? {} : { row: entry.row, turn: entry.turn ?? 0 }),
   };
 }
 

@@ -92,7 +92,6 @@ export const DAEMON_NO_EFFECT: Readonly<Record<string, string>> = {
   SubSysDirectory: "the service manager keeps track of the process",
   PluginDirectory: "there are no plugins",
   ScriptsDirectory: "hook scripts are named by their path",
-  QueryFile: "the console's query command has its own list",
   MaximumConsoleConnections: "console connections are not counted",
   CommCompression: "data is compressed before it is sent",
   Monitor: "what a console may do is set by its Console resource",

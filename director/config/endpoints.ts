@@ -48,6 +48,7 @@ const directorDirectives = {
   ticketKeyFile: pathText(),
   revokedFile: pathText(),
   statisticsRetention: duration(),
+  queryFile: pathText(),
 };
 
 export const DIRECTOR_SPEC: BlockSpec<typeof directorDirectives> = {
@@ -79,6 +80,7 @@ export function toDirector(
     ticketKeyFile: file(values.ticketKeyFile ?? "pki/ticket.key"),
     revokedFile: file(values.revokedFile ?? "pki/revoked.yaml"),
     statisticsRetentionSec: values.statisticsRetention ?? 180 * DAY_SEC,
+    queryFile: values.queryFile === undefined ? undefined : file(values.queryFile),
   };
 }
 

@@ -59,6 +59,8 @@ export interface DirectorResource {
   readonly revokedFile: string;
   /** Job statistics and logs older than this are pruned. (Default: 180 days) */
   readonly statisticsRetentionSec: number;
+  /** Questions of the console's `query`. (Default: conf/query.sql of the installation) */
+  readonly queryFile?: string | undefined;
 }
 
 /** A command around a job; every `Run…Job` directive and `RunScript` block becomes one of these. */

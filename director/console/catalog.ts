@@ -32,6 +32,21 @@ export function storageDaemons(context: CommandContext): string[] {
   return names;
 }
 
+/** Place of a storage's daemon among all that the configuration names, from 0. */
+function daemonNumber(context: CommandContext, storage: string): number {
+  const places = [...context.whole.config.storages.values()].map(({ address, port }) => `${address}:${port}`);
+  const own = context.whole.config.storages.get(storage);
+  return Math.max(0, [...new Set(places)].indexOf(`${own?.address}:${own?.port}`));
+}
+
+/** Every daemon counts its volumes and pools from 1: the second one's appear as 1,000,001 and so on. */
+const NUMBERS_PER_DAEMON = 1_000_000;
+
+/** A number of a daemon's own as it is shown, so that no two are the same. */
+export function shownNumber(context: CommandContext, storage: string, number: number): number {
+  return number + daemonNumber(context, storage) * NUMBERS_PER_DAEMON;
+}
+
 export function callStorage(context: CommandContext, storage: string): Promise<DaemonCaller> {
   return context.director.daemons.storaged(storage, { signal: context.signal });
 }
@@ -45,7 +60,7 @@ export function wholeStorage(context: CommandContext, storage: string): Promise<
  * Asks every daemon. One that does not answer is told of in a line, and the others' answers are given.
  * @throws BackupError when none answers
  */
-async function askAll<T>(
+export async function askAll<T>(
   context: CommandContext,
   ask: (caller: DaemonCaller, storage: string) => Promise<T[]>,
 ): Promise<T[]> {
@@ -82,7 +97,11 @@ export async function catalogVolumes(
 ): Promise<StoredVolume[]> {
   const volumes = await askAll(context, async (caller, storage) => {
     const reply = await caller.unary<VolumeList__Output>("Storaged", "ListVolumes", filter);
-    return reply.volumes.map((volume) => ({ ...volume, storage }));
+    return reply.volumes.map((volume) => ({
+      ...volume,
+      mediaId: shownNumber(context, storage, volume.mediaId),
+      storage,
+    }));
   });
   return volumes.filter((volume) => context.acl.allows("pool", volume.pool));
 }
@@ -91,7 +110,11 @@ export async function catalogVolumes(
 export async function catalogPools(context: CommandContext, name = ""): Promise<StoredPool[]> {
   const found = await askAll(context, async (caller, storage) => {
     const reply = await caller.unary<PoolList__Output>("Storaged", "ListPools", { name });
-    return reply.pools.map((pool) => ({ ...pool, storage }));
+    return reply.pools.map((pool) => ({
+      ...pool,
+      poolId: shownNumber(context, storage, pool.poolId),
+      storage,
+    }));
   });
   const byName = new Map<string, StoredPool>();
   for (const pool of found) {

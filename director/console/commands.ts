@@ -14,6 +14,7 @@ import { messages } from "./commands/messages.js";
 import { mount, release, umount, unmount } from "./commands/mount.js";
 import { prune } from "./commands/prune.js";
 import { purge } from "./commands/purge.js";
+import { query } from "./commands/query.js";
 import { exit, quit } from "./commands/quit.js";
 import { rebase } from "./commands/rebase.js";
 import { relabel } from "./commands/relabel.js";
@@ -22,6 +23,7 @@ import { restore } from "./commands/restore.js";
 import { run } from "./commands/run.js";
 import { setbandwidth, setdebug, trace } from "./commands/set.js";
 import { show } from "./commands/show.js";
+import { sqlquery } from "./commands/sqlquery.js";
 import { status } from "./commands/status.js";
 import { time } from "./commands/time.js";
 import { gui, variable } from "./commands/trifles.js";
@@ -66,7 +68,7 @@ export const COMMANDS: readonly Command[] = [
   prune,
   purge,
   quit,
-  absent("query", "Query the catalog"),
+  query,
   restore,
   relabel,
   release,
@@ -81,7 +83,7 @@ export const COMMANDS: readonly Command[] = [
   setbandwidth,
   absent("setip", "Set the address of a client"),
   show,
-  absent("sqlquery", "Query the catalog with SQL"),
+  sqlquery,
   absent("statistics", "Show statistics"),
   time,
   trace,

@@ -22,6 +22,8 @@ export interface SessionState {
   autodisplay: boolean;
   /** Answers are one JSON object per command. */
   json: boolean;
+  /** `.status` prints `key=value` lines, as for Bacula's `.api 1` and `.api 2`. (Default: false) */
+  terse?: boolean;
   /** Set by quit. */
   ended: boolean;
 }

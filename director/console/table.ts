@@ -3,6 +3,8 @@
 /** What a cell may hold; null prints as nothing. Numbers come without separators, as with Bacula's SQLite. */
 export type Cell = string | number | boolean | null | undefined;
 
+export const NO_RESULTS = "No results to list.\n";
+
 /** One record: column names in print order with their values. */
 export type Row = Readonly<Record<string, Cell>>;
 
@@ -22,24 +24,61 @@ function pad(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - widthOf(text)));
 }
 
+/** The widths of a table, which are known when every row was seen; then its lines. */
+export class TableShape {
+  readonly #columns: readonly string[];
+  readonly #widths: number[];
+
+  constructor(columns: readonly string[]) {
+    this.#columns = columns;
+    this.#widths = columns.map(widthOf);
+  }
+
+  /** Takes notice of a row that will be printed. */
+  fit(cells: readonly string[]): void {
+    for (const [index, cell] of cells.entries())
+      if (cell.length > this.#widths[index]!)
+        this.#widths[index] = Math.max(this.#widths[index]!, widthOf(cell));
+  }
+
+  get border(): string {
+    return `+${this.#widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
+  }
+
+  /** The lines above the first row. */
+  get head(): string {
+    return `${this.border}${this.line(this.#columns)}${this.border}`;
+  }
+
+  line(cells: readonly string[]): string {
+    return `|${cells.map((cell, index) => ` ${pad(cell, this.#widths[index]!)} `).join("|")}|\n`;
+  }
+}
+
 /** A table with borders and a line end; `No results to list.` without rows. */
 export function formatTable(columns: readonly string[], rows: readonly Row[]): string {
-  if (rows.length === 0) return "No results to list.\n";
+  if (rows.length === 0) return NO_RESULTS;
   const cells = rows.map((row) => columns.map((column) => cellText(row[column])));
-  const widths = columns.map((column, index) =>
-    cells.reduce((most, line) => Math.max(most, widthOf(line[index]!)), widthOf(column)),
-  );
-  const border = `+${widths.map((width) => "-".repeat(width + 2)).join("+")}+\n`;
-  const line = (values: readonly string[]) =>
-    `|${values.map((value, index) => ` ${pad(value, widths[index]!)} `).join("|")}|\n`;
-  return `${border}${line(columns)}${border}${cells.map(line).join("")}${border}`;
+  const shape = new TableShape(columns);
+  for (const line of cells) shape.fit(line);
+  return `${shape.head}${cells.map((line) => shape.line(line)).join("")}${shape.border}`;
+}
+
+/** A record as `  Key: value` lines, keys right-aligned, and an empty line. */
+export function formatBlock(columns: readonly string[], cells: readonly string[]): string {
+  const width = columns.reduce((most, column) => Math.max(most, widthOf(column)), 0);
+  return `${columns.map((column, index) => ` ${column.padStart(width)}: ${cells[index]}\n`).join("")}\n`;
 }
 
 /** `  Key: value` blocks, keys right-aligned, an empty line after each record. */
 export function formatBlocks(columns: readonly string[], rows: readonly Row[]): string {
-  if (rows.length === 0) return "No results to list.\n";
-  const width = columns.reduce((most, column) => Math.max(most, widthOf(column)), 0);
-  const block = (row: Row) =>
-    columns.map((column) => ` ${column.padStart(width)}: ${cellText(row[column])}\n`).join("");
-  return rows.map((row) => `${block(row)}\n`).join("");
+  if (rows.length === 0) return NO_RESULTS;
+  return rows
+    .map((row) =>
+      formatBlock(
+        columns,
+        columns.map((column) => cellText(row[column])),
+      ),
+    )
+    .join("");
 }

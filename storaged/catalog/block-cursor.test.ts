@@ -48,3 +48,25 @@ test("a cursor finds the first row behind any key, from anywhere before it", () 
     }
   }
 });
+
+test("a cursor tells the place of a row, and a row's block is found", () => {
+  const keys = Array.from({ length: 50 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+  const random = new Random(6);
+  for (const each of [1, 3, 50]) {
+    const queries = listOf(["", ...keys], each);
+    const cursor = new BlockCursor(queries, JOB);
+    assert.deepEqual(cursor.place(), { row: 1, turn: 0 });
+    for (let at = random.below(4); at < keys.length; at += 1 + random.below(9)) {
+      cursor.seek(keys[at]!);
+      if (random.below(3) > 0) assert.equal(cursor.place().row, at + 2, `${each}: ${at}`);
+      cursor.advance();
+      assert.equal(cursor.place().row, at + 1 < keys.length ? at + 3 : 0, `${each}: behind ${at}`);
+    }
+    for (const row of [1, 2, 3, 4, 27, 51]) {
+      const block = queries.blockOf(JOB, row)!;
+      assert.ok(block.before < row && row <= block.before + each, `${each}: ${row}`);
+      assert.equal(block.key, ["", ...keys][block.before]);
+    }
+    assert.equal(queries.blockOf(JOB, 52), undefined);
+  }
+});

@@ -33,6 +33,8 @@ export class BlockQueries {
   readonly #next;
   readonly #holding;
   readonly #raw;
+  readonly #before;
+  readonly #sizes;
   /** Undefined for states: they are only ever those of finished runs, and a list without them is whole. */
   readonly #facts;
 
@@ -53,6 +55,34 @@ export class BlockQueries {
       `${columns} AND first_key <= @key ORDER BY first_key DESC LIMIT 1`,
     );
     this.#raw = db.prepare<{ job: number }, BlockRow>(`${columns} ORDER BY first_key LIMIT 1`);
+    // Neither reads the blocks themselves.
+    this.#before = db
+      .prepare<{ job: number; from: Buffer; key: Buffer }, number>(
+        `SELECT coalesce(sum(rows), 0) FROM ${table} WHERE job = ${number} AND first_key >= @from AND first_key < @key`,
+      )
+      .pluck();
+    this.#sizes = db
+      .prepare<{ job: number }, [Buffer, number]>(
+        `SELECT first_key, rows FROM ${table} WHERE job = ${number} ORDER BY first_key`,
+      )
+      .raw();
+  }
+
+  /** Rows of the list from the block that begins with `from` to a later one. @throws as `next` */
+  rowsBetween(job: LocalJob, from: Buffer, block: BlockRow): number {
+    const rows = this.#before.get({ job, from, key: block.first_key }) ?? 0;
+    this.#check(job, block.turn);
+    return rows;
+  }
+
+  /** First key of the block that holds a row (from 1), and the rows before it; undefined behind the last. */
+  blockOf(job: LocalJob, row: number): { key: string; before: number } | undefined {
+    let before = 0;
+    for (const [key, rows] of this.#sizes.iterate({ job })) {
+      if (before + rows >= row) return { key: key.latin1Slice(), before };
+      before += rows;
+    }
+    return undefined;
   }
 
   /** @throws BackupError LIST_DROPPED, NOT_FOUND (the job is being deleted), as the other methods do */
@@ -109,6 +139,9 @@ export class BlockCursor implements RowCursor {
   #reader: ByteReader | undefined;
   #withState = false;
   #left = 0;
+  #rows = 0;
+  /** Rows before the block that begins with this key. They are only counted when a place is asked for. */
+  #counted: { key: Buffer; before: number } = { key: Buffer.alloc(0), before: 0 };
   row: Row | undefined;
 
   /** `from`: start at the first row with a key >= this. */
@@ -117,6 +150,18 @@ export class BlockCursor implements RowCursor {
     this.#job = job;
     this.#open(from === "" ? queries.first(job) : queries.at(job, from));
     this.#skipTo(from);
+  }
+
+  /** Place of the row at hand in the list, from 1, and which list that is. @throws as BlockQueries.next */
+  place(): { row: number; turn: number } {
+    const block = this.#block;
+    if (block === undefined || this.row === undefined) return { row: 0, turn: 0 };
+    // Each block is counted once, however often the cursor jumps.
+    if (!this.#counted.key.equals(block.first_key)) {
+      const before = this.#counted.before + this.#queries.rowsBetween(this.#job, this.#counted.key, block);
+      this.#counted = { key: block.first_key, before };
+    }
+    return { row: this.#counted.before + this.#rows - this.#left, turn: block.turn };
   }
 
   advance(): void {
@@ -158,10 +203,12 @@ export class BlockCursor implements RowCursor {
     this.#block = block;
     this.row = undefined;
     this.#left = 0;
+    this.#rows = 0;
     if (block === undefined) return;
     const { reader, rows, withState } = openBlock(block.data);
     this.#reader = reader;
     this.#left = rows;
+    this.#rows = rows;
     this.#withState = withState;
     this.#lastKey = block.last_key.latin1Slice();
     if (rows > 0) this.#decode();

@@ -9,9 +9,10 @@ import type { PlanJob } from "../retention/closure.js";
 import type { WriterMethods } from "./catalog-worker.js";
 import type { CheckpointMethods } from "./checkpoint-worker.js";
 import { Checkpoints } from "./checkpoints.js";
+import type { ListedEntry } from "./listing-types.js";
 import type { JobQuery } from "./queries.js";
 import type { ReaderMethods } from "./reader-worker.js";
-import type { JobListing, ListedEntry, LocalJob } from "./types.js";
+import type { JobListing, LocalJob } from "./types.js";
 import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
 
 /** Brings dropped lists back for those who read them, and keeps them meanwhile (retention/list-keeper.ts). */

@@ -5,8 +5,9 @@ import { baseName, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
 import { BlockCursor } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
+import type { FindQuery, ListedEntry } from "./listing-types.js";
 import type { Lists } from "./lists.js";
-import type { FindQuery, ListedEntry, LocalJob } from "./types.js";
+import type { LocalJob } from "./types.js";
 
 /** Rows looked at in one step. */
 const STEP_ROWS = 5000;
@@ -65,7 +66,8 @@ export class Finder {
         return page.length > 0 ? page : undefined;
       }
       if (row.type !== EntryType.deleted && this.#matches(row)) {
-        page.push(listedEntry(row, this.#jobs[this.#at]!.jobId, false));
+        const entry = listedEntry(row, this.#jobs[this.#at]!.jobId, false);
+        page.push(this.#query.numbered ? Object.assign(entry, this.#cursor!.place()) : entry);
         this.#left--;
       }
       if (this.#query.exact) this.#cursor = undefined;

@@ -1,6 +1,6 @@
 /** Rows as the console's listings see them. */
 import type { Row } from "../../common/format/row.js";
-import type { ListedEntry } from "./types.js";
+import type { ListedEntry } from "./listing-types.js";
 
 /** `jobId`: the job that the row comes from; `marked`: selected by the listing's rules. Safe to post to a thread. */
 export function listedEntry(row: Row, jobId: number, marked: boolean): ListedEntry {

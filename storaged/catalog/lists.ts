@@ -9,10 +9,11 @@ import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BLOCK_TARGET_ROWS, BlockWriter } from "../../common/format/row-block.js";
 import { BlockCursor, BlockQueries, type BlockRow } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
-import { behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
+import type { EntryQuery, ListedEntry } from "./listing-types.js";
+import { BEHIND_ALL, behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
 import { RuleMatcher } from "./rules.js";
 import type { Db } from "./schema.js";
-import type { EntryQuery, ListedEntry, LocalJob } from "./types.js";
+import type { LocalJob } from "./types.js";
 
 /** Cursors over the lists of one connection. */
 export class Lists {
@@ -92,6 +93,8 @@ export class EntryPages {
   readonly #query: EntryQuery;
   readonly #cursor: RowCursor;
   readonly #overlay: OverlayCursor | undefined;
+  /** What tells a row's place, by layer. */
+  readonly #places: readonly BlockCursor[];
   readonly #jobIds: readonly number[];
   readonly #firstBase: number;
   readonly #rules: RuleMatcher | undefined;
@@ -110,12 +113,11 @@ export class EntryPages {
     this.#firstBase = firstBase;
     this.#rules = query.rules.length > 0 ? new RuleMatcher(query.rules) : undefined;
     this.#left = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
-    if (query.ownRows) {
-      this.#cursor = new BlockCursor(lists.rows, layers[0]!);
-    } else {
-      this.#overlay = lists.overlay(layers);
-      this.#cursor = this.#overlay;
-    }
+    this.#places = query.ownRows
+      ? [ownCursor(lists, layers[0]!, query.fromRow ?? 0)]
+      : layers.map((job) => new BlockCursor(lists.rows, job));
+    if (!query.ownRows) this.#overlay = new OverlayCursor(this.#places);
+    this.#cursor = this.#overlay ?? this.#places[0]!;
     this.#start();
   }
 
@@ -160,15 +162,28 @@ export class EntryPages {
   }
 
   #wanted(row: Row): boolean {
-    const { ownRows, deleted, baseOnly } = this.#query;
-    if (ownRows && (row.type === EntryType.deleted) !== deleted) return false;
+    const { ownRows, deleted, baseOnly, withDeleted } = this.#query;
+    if (ownRows && withDeleted !== true && (row.type === EntryType.deleted) !== deleted) return false;
     return !baseOnly || (this.#overlay !== undefined && this.#overlay.layer >= this.#firstBase);
   }
 
   #entry(row: Row): ListedEntry {
-    const jobId = this.#jobIds[this.#overlay?.layer ?? 0] ?? 0;
-    return listedEntry(row, jobId, this.#rules?.selects(row.key) ?? false);
+    const layer = this.#overlay?.layer ?? 0;
+    const entry = listedEntry(row, this.#jobIds[layer] ?? 0, this.#rules?.selects(row.key) ?? false);
+    const recorded = this.#places[layer]!.row?.key === row.key;
+    return this.#query.numbered === true && recorded
+      ? Object.assign(entry, this.#places[layer]!.place())
+      : entry;
   }
+}
+
+/** A job's own rows from row `fromRow` on. */
+function ownCursor(lists: Lists, job: LocalJob, fromRow: number): BlockCursor {
+  if (fromRow <= 1) return new BlockCursor(lists.rows, job);
+  const block = lists.rows.blockOf(job, fromRow);
+  const cursor = new BlockCursor(lists.rows, job, block?.key ?? BEHIND_ALL);
+  for (let at = block?.before ?? 0; at + 1 < fromRow && cursor.row !== undefined; at++) cursor.advance();
+  return cursor;
 }
 
 /** Files and bytes that a selection takes, counted in steps. */

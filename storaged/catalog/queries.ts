@@ -2,6 +2,7 @@
 
 import { DIGEST_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { LayerQueries } from "./layers.js";
+import type { JobExtentRow } from "./listing-types.js";
 import type { Db } from "./schema.js";
 import type { JobListing, JobRecord, LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
@@ -91,6 +92,25 @@ export class JobQueries {
     return ends
       .filter(({ uuid, revision }) => known.get(uuid, revision) === undefined)
       .map(({ uuid }) => uuid);
+  }
+
+  /**
+   * Where jobs with a local number above `after` lie, by that number and in the order of writing; with `jobIds` only
+   * these. About `limit` rows, a job's never apart.
+   */
+  extents(after: LocalJob, jobIds: readonly number[], limit: number): JobExtentRow[] {
+    const chosen = "(@jobIds = '[]' OR j.job_id IN (SELECT value FROM json_each(@jobIds)))";
+    const numbers = { after, jobIds: JSON.stringify(jobIds), limit };
+    return this.#db
+      .prepare<object, JobExtentRow>(
+        `SELECT j.id AS job, j.job_id AS jobId, v.volume AS mediaId, n.name AS volume, v.ord, v.first_offset AS firstOffset,
+           v.end_offset AS endOffset, j.files
+         FROM job_volume v JOIN job j ON j.id = v.job JOIN volume n ON n.id = v.volume
+         WHERE v.job IN (SELECT DISTINCT w.job FROM job_volume w JOIN job j ON j.id = w.job
+           WHERE w.job > @after AND j.status NOT IN ('D', 'G') AND ${chosen} ORDER BY w.job LIMIT @limit)
+         ORDER BY v.job, v.ord`,
+      )
+      .all(numbers);
   }
 
   highestJobId(): number {

@@ -11,6 +11,7 @@ import { Finder } from "./find.js";
 import { KeptLists } from "./kept-lists.js";
 import { LayerQueries, type Layers } from "./layers.js";
 import { DifferenceBlocks } from "./list-difference.js";
+import type { EntryQuery, FindQuery, SelectionRule } from "./listing-types.js";
 import {
   type BlockSource,
   EntryPages,
@@ -25,7 +26,7 @@ import { Resolver } from "./resolve.js";
 import { retentionJobs } from "./retention-queries.js";
 import { RuleMatcher } from "./rules.js";
 import { type Db, openForReading } from "./schema.js";
-import type { EntryQuery, FindQuery, JobListing, LocalJob, SelectionRule } from "./types.js";
+import type { JobListing, LocalJob } from "./types.js";
 import { VerifyQueries } from "./verify-lists.js";
 import { serveMade } from "./worker-rpc.js";
 
@@ -102,6 +103,7 @@ export function readerMethods(db: Db) {
     resolve: resolver.resolve.bind(resolver),
     listJobs: jobs.list.bind(jobs),
     unknownJobs: jobs.unknownJobs.bind(jobs),
+    extents: jobs.extents.bind(jobs),
     highestJobId: jobs.highestJobId.bind(jobs),
     retentionJobs: (after: LocalJob, limit: number) => retentionJobs(db, after, limit),
     chunkPlaces: jobs.chunkPlaces.bind(jobs),

@@ -146,3 +146,100 @@ test("only the newest state stream is kept", async () => {
   });
   assert.equal(jobs.filter(({ hasState }) => hasState).length, 1);
 });
+
+test("rows are numbered in the list that they come from, and found by their number", async () => {
+  const { reader } = storage.catalog;
+  const full = await storage.backup(
+    async (fake) => {
+      await fake.rows(
+        ["", "d", "d\0x", "d\0y", "e"].map((key) =>
+          emptyRow(key, key.length < 2 && key !== "e" ? EntryType.directory : EntryType.fifo),
+        ),
+      );
+      await fake.end();
+    },
+    { jobName: "numbers" },
+  );
+  const inc = await storage.backup(
+    async (fake) => {
+      await fake.rows([emptyRow("d\0x", EntryType.deleted), emptyRow("d\0y", EntryType.fifo)]);
+      await fake.end();
+    },
+    { jobName: "numbers", level: "Incremental" },
+  );
+  const list = async (query: object) => {
+    const handle = await reader.openEntries({
+      ...{
+        jobIds: [inc.jobId],
+        ownRows: false,
+        deleted: false,
+        directory: "",
+        children: false,
+        after: undefined,
+      },
+      ...{ limit: 0, rules: [], baseOnly: false, numbered: true, ...query },
+    });
+    const found: unknown[] = [];
+    for await (const page of storage.catalog.pages(handle, reader.nextEntries))
+      found.push(...page.map(({ key, jobId, row, turn }) => [key, jobId, row, turn]));
+    return found;
+  };
+  const own = { jobIds: [full.jobId], ownRows: true };
+  assert.deepEqual(await list({ directory: "d" }), [
+    ["d", full.jobId, 2, 0],
+    ["d\0y", inc.jobId, 2, 0],
+  ]);
+  assert.deepEqual(await list({ ...own, fromRow: 4 }), [
+    ["d\0y", full.jobId, 4, 0],
+    ["e", full.jobId, 5, 0],
+  ]);
+  assert.deepEqual(await list({ ...own, fromRow: 6 }), []);
+  assert.deepEqual(await list({ jobIds: [inc.jobId], ownRows: true, withDeleted: true }), [
+    ["d\0x", inc.jobId, 1, 0],
+    ["d\0y", inc.jobId, 2, 0],
+  ]);
+  assert.deepEqual(await list({ ...own, fromRow: 5, numbered: false }), [
+    ["e", full.jobId, undefined, undefined],
+  ]);
+  const handle = await reader.openFind({
+    ...{
+      client: "vm-fd",
+      pattern: "/d/y",
+      exact: true,
+      jobIds: [full.jobId, inc.jobId],
+      limit: 0,
+      numbered: true,
+    },
+  });
+  const found: unknown[] = [];
+  for await (const page of storage.catalog.pages(handle, reader.nextFind))
+    found.push(...page.map(({ jobId, row }) => [jobId, row]));
+  assert.deepEqual(found, [
+    [inc.jobId, 2],
+    [full.jobId, 4],
+  ]);
+});
+
+test("where jobs lie: by job, a job's stretches together, and those of named jobs", async () => {
+  const { reader } = storage.catalog;
+  const all = await reader.extents(0, [], 1000);
+  assert.ok(all.length > 4);
+  assert.deepEqual(
+    all,
+    [...all].sort((a, b) => a.job - b.job || a.ord - b.ord),
+  );
+  for (const { firstOffset, endOffset, volume } of all) assert.ok(firstOffset < endOffset && volume !== "");
+  const [first] = all;
+  const pages = [];
+  for (let after = 0; ; ) {
+    const page = await reader.extents(after, [], 1);
+    if (page.length === 0) break;
+    after = page.at(-1)!.job;
+    pages.push(...page);
+  }
+  assert.deepEqual(pages, all);
+  assert.deepEqual(
+    await reader.extents(0, [first!.jobId], 1000),
+    all.filter(({ jobId }) => jobId === first!.jobId),
+  );
+});

@@ -1,7 +1,7 @@
 /** Which entries a selection takes: rules in order, the last one that covers a path decides. */
 
 import { isWithin } from "../../common/format/path.js";
-import type { SelectionRule } from "./types.js";
+import type { SelectionRule } from "./listing-types.js";
 
 interface RuleAt {
   key: string;

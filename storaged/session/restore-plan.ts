@@ -11,10 +11,10 @@ import { BlockWriter, writeRow } from "../../common/format/row-block.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { CopyQueries } from "../catalog/copy-queries.js";
 import { LayerQueries } from "../catalog/layers.js";
+import type { SelectionRule } from "../catalog/listing-types.js";
 import { Lists } from "../catalog/lists.js";
 import { RuleMatcher } from "../catalog/rules.js";
 import { type Db, openForReading } from "../catalog/schema.js";
-import type { SelectionRule } from "../catalog/types.js";
 import { type ChunkPlace, ContentPlaces } from "./content-places.js";
 import { type BlockKind, bytesOf, KINDS, PlanReading } from "./restore-reading.js";
 

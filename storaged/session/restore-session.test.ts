@@ -10,7 +10,7 @@ import { createLog } from "../../common/log.js";
 import { decodeJson, encodeParts } from "../../proto/data/backup.js";
 import { decodeData, type RestoreEnd, RestoreKind } from "../../proto/data/restore.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
-import type { SelectionRule } from "../catalog/types.js";
+import type { SelectionRule } from "../catalog/listing-types.js";
 import { directoryRow, type FakeFiled, fileRow, streamPair } from "./fake-filed.js";
 import { RestoreSession } from "./restore-session.js";
 import { TestStorage } from "./testing.js";

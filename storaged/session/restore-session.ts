@@ -16,7 +16,7 @@ import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJo
 import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
-import type { SelectionRule } from "../catalog/types.js";
+import type { SelectionRule } from "../catalog/listing-types.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";

@@ -1,16 +1,16 @@
-/** The machine interface: `.api`, names one a line, `.defaults`, `.status`. */
+/** The machine interface: `.api`, names one a line, `.defaults`, and the table of dot-commands. */
 
 import type { AclKind } from "../acl.js";
+import { BVFS_COMMANDS } from "../bvfs/commands.js";
 import { catalogVolumes } from "../catalog.js";
 import { type Command, type CommandContext, catalogName } from "../context.js";
-import { RESOURCE, selectResource } from "../prompts.js";
-import { clientStatus } from "../status/client.js";
-import { directorStatus, endedJobs } from "../status/director.js";
-import { scheduleStatus } from "../status/schedule.js";
-import { storageStatus } from "../status/storage.js";
+import { isAt } from "../host-address.js";
 import { SOFTWARE_VERSION } from "../version.js";
+import { dotEstimate, dotLs } from "./dot-files.js";
+import { dotStatus } from "./dot-status.js";
 import { messages } from "./messages.js";
 import { exit, quit } from "./quit.js";
+import { dotSql } from "./sqlquery.js";
 import { VOLUME_STATUSES } from "./update-volume.js";
 
 /** A command that prints names, one a line. */
@@ -42,15 +42,17 @@ function resources(
 
 const api: Command = {
   name: ".api",
-  summary: "Form of the answers: json (or 2) for one JSON object per command, text (or 0, 1)",
-  usage: [".api json", ".api 2", ".api text", ".api 0"],
+  summary:
+    "Form of the answers: 1 or 2 for key=value in .status, json for one JSON object per command, 0 or text",
+  usage: [".api 2", ".api json", ".api text", ".api 0"],
   keywords: ["json", "text", "0", "1", "2"],
   async run(context) {
     const word = context.args.list[0]?.key ?? "1";
-    const json = word === "json" || word === "2";
-    if (!json && !["text", "0", "1"].includes(word))
-      return void (await context.fail(`.api ${word}: must be json, text, 0, 1 or 2`));
+    const json = word === "json";
+    if (!json && !["text", "0", "1", "2"].includes(word))
+      return void (await context.fail(`.api ${word}: must be 0, 1, 2, json or text`));
     context.state.json = json;
+    context.state.terse = word === "1" || word === "2";
     if (!json) return;
     // Switching on is itself answered in JSON; printed text of this command would be lost in between.
     context.data.api = "json";
@@ -131,52 +133,6 @@ function defaultsOf(context: CommandContext): Record<string, string> {
   };
 }
 
-const status: Command = {
-  name: ".status",
-  summary: "Parts of status: dir current, dir last, dir, client=NAME, storage=NAME, schedule",
-  usage: [
-    ".status dir current | last | running | terminated | header | scheduled",
-    ".status client=NAME",
-    ".status storage=NAME",
-  ],
-  keywords: ["dir", "client=", "storage=", "current", "last", "running", "terminated", "header", "scheduled"],
-  async run(context) {
-    const { args, config } = context;
-    if (args.has("client", "fd"))
-      return clientStatus(context, await selectResource(context, RESOURCE.client, config.clients.keys()));
-    if (args.has("storage", "sd"))
-      return storageStatus(context, await selectResource(context, RESOURCE.storage, config.storages.keys()));
-    if (args.has("current", "running")) {
-      const live = context.director.queue
-        .list()
-        .filter((job) => context.acl.allows("job", job.plan.job.name));
-      context.data.jobs = live.map((job) => ({ jobId: job.jobId, state: job.state, detail: job.detail }));
-      const line = (job: (typeof live)[number]) =>
-        `JobId=${job.jobId} JobStatus=${job.state === "running" ? "R" : "C"} JobErrors=${job.progress.errors}\n`;
-      return context.print(`${live.map(line).join("")}`);
-    }
-    if (args.has("last", "terminated")) {
-      const ended = args.has("last") ? endedJobs(context).slice(-1) : endedJobs(context);
-      context.data.jobs = ended.map((job) => ({
-        jobId: job.jobId,
-        status: job.status,
-        errors: job.errors,
-      }));
-      return context.print(
-        ended.map((job) => `JobId=${job.jobId} JobStatus=${job.status} JobErrors=${job.errors}\n`).join(""),
-      );
-    }
-    if (args.has("header")) {
-      context.data.name = config.director.name;
-      return context.print(
-        `name=${config.director.name}\nversion=${SOFTWARE_VERSION}\nstarted_epoch=${Math.floor(context.director.startedAtMs / 1000)}\n`,
-      );
-    }
-    if (args.has("scheduled", "schedule")) return scheduleStatus(context);
-    await directorStatus(context);
-  },
-};
-
 const help: Command = {
   name: ".help",
   summary: "These commands",
@@ -216,21 +172,37 @@ const media: Command = {
   },
 };
 
+const clients: Command = {
+  name: ".clients",
+  summary: "Names: clients",
+  usage: [".clients [address=IP]"],
+  keywords: ["address="],
+  async run(context) {
+    const address = context.args.value("address");
+    const found: string[] = [];
+    for (const client of context.config.clients.values()) {
+      if (!context.acl.allowsClient(client.name)) continue;
+      if (address === undefined || (await isAt(client.address, address, context.signal)))
+        found.push(client.name);
+    }
+    context.data.names = found;
+    await context.print(found.map((each) => `${each}\n`).join(""));
+  },
+};
+
 export const DOT_COMMANDS: readonly Command[] = [
   names(".actiononpurge", "Values of ActionOnPurge", () => ["None", "Truncate"]),
   api,
+  ...BVFS_COMMANDS,
   resources(".catalogs", "catalog", (context) => [catalogName(context.whole)]),
-  resources(".clients", "client", ({ config, args }) => {
-    const address = args.value("address");
-    return [...config.clients.values()]
-      .filter((client) => address === undefined || client.address === address)
-      .map((client) => client.name);
-  }),
+  clients,
   defaults,
+  dotEstimate,
   { ...exit, name: ".exit" },
   resources(".filesets", "fileSet", ({ config }) => config.fileSets.keys()),
   help,
   resources(".jobs", "job", jobNames),
+  dotLs,
   names(".levels", "Levels of backup jobs", () => ["Incremental", "Full", "Differential", "Base"]),
   media,
   names(".mediatypes", "Names: media types", ({ config }) => [
@@ -241,7 +213,8 @@ export const DOT_COMMANDS: readonly Command[] = [
   resources(".pools", "pool", ({ config }) => config.pools.keys()),
   { ...quit, name: ".quit" },
   resources(".schedule", "schedule", ({ config }) => config.schedules.keys()),
-  status,
+  dotSql,
+  dotStatus,
   resources(".storage", "storage", ({ config }) => config.storages.keys()),
   names(".volstatus", "Status words of volumes", () => VOLUME_STATUSES),
   names(".types", "Types of jobs", () => ["Backup", "Restore", "Admin", "Verify", "Migrate", "Copy"]),

@@ -36,7 +36,7 @@ export const estimate: Command = {
     const address = config.clients.get(client)!;
     await context.say(`Connecting to Client ${client} at ${address.address}:${address.port}`);
     const fileSet: FileSet = toSentFileSet(config.fileSets.get(fileSetName)!);
-    await stream(context, client, { fileSet, listing: args.has("listing"), sinceMs });
+    await streamEstimate(context, client, { fileSet, listing: args.has("listing"), sinceMs });
   },
 };
 
@@ -77,7 +77,8 @@ function since(
   return Math.max(full.startMs, ...last.map((record) => record?.startMs ?? 0));
 }
 
-async function stream(
+/** Prints what a file daemon finds, and the count. */
+export async function streamEstimate(
   context: CommandContext,
   client: string,
   request: { fileSet: FileSet; listing: boolean; sinceMs: number },

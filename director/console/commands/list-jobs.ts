@@ -1,4 +1,6 @@
 /** Lists of runs, from the director's history. */
+import { BackupError } from "../../../common/errors.js";
+import { catalogPools } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { JOB_COLUMNS, jobRow, levelLetter, listTime } from "../format.js";
 import { parseIdList } from "../grammar.js";
@@ -46,9 +48,23 @@ function idOf(names: Iterable<string>, name: string): number {
   return [...names].indexOf(name) + 1;
 }
 
+/** Numbers of the pools; none when no storage daemon answers. */
+async function poolNumbers(context: CommandContext): Promise<Map<string, number>> {
+  try {
+    return new Map((await catalogPools(context)).map(({ name, poolId }) => [name, poolId]));
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof BackupError)) throw error;
+    return new Map();
+  }
+}
+
 /** Every column that Bacula has, then Basalt's own. */
-export function longJobRow(context: CommandContext, record: JobRecord): Row {
-  const { clients, pools, fileSets } = context.config;
+export function longJobRow(
+  context: CommandContext,
+  record: JobRecord,
+  pools: ReadonlyMap<string, number>,
+): Row {
+  const { clients, fileSets } = context.config;
   return {
     ...jobRow(record),
     Job: record.job,
@@ -64,7 +80,7 @@ export function longJobRow(context: CommandContext, record: JobRecord): Row {
     ReadBytes: record.readBytes,
     JobErrors: record.errors,
     JobMissingFiles: 0,
-    PoolId: idOf(pools.keys(), record.pool),
+    PoolId: pools.get(record.pool) ?? 0,
     PoolName: record.pool,
     PriorJobId: record.priorJobId,
     FileSetId: idOf(fileSets.keys(), record.fileSet),
@@ -81,22 +97,12 @@ export function longJobRow(context: CommandContext, record: JobRecord): Row {
 }
 
 /** Runs that the console may see and that fit the keywords, in the order asked for. */
-export async function listJobs(
-  context: CommandContext,
-  long: boolean,
-  _value?: string,
-  volumes = false,
-): Promise<void> {
+export async function listJobs(context: CommandContext, long: boolean): Promise<void> {
   const records = visible(context, context.director.db.jobs.list(await filterOf(context)));
   const newestFirst = context.args.value("limit") !== undefined && context.args.value("order") === undefined;
   if (newestFirst) records.reverse();
-  if (volumes) {
-    const rows = records.flatMap((record) =>
-      record.volumes.map((VolumeName) => ({ JobId: record.jobId, Name: record.name, VolumeName })),
-    );
-    return await context.records("jobmedia", ["JobId", "Name", "VolumeName"], rows, long);
-  }
-  const rows = records.map((record) => (long ? longJobRow(context, record) : jobRow(record)));
+  const pools = long && records.length > 0 ? await poolNumbers(context) : new Map<string, number>();
+  const rows = records.map((record) => (long ? longJobRow(context, record, pools) : jobRow(record)));
   await context.records("jobs", long ? LONG_COLUMNS : JOB_COLUMNS, rows, long);
 }
 

@@ -11,7 +11,9 @@ import {
 } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
-import type { Row } from "../table.js";
+import { parseIdList } from "../grammar.js";
+import { NO_RESULTS, type Row } from "../table.js";
+import { visible } from "./list-jobs.js";
 
 const VOLUME_COLUMNS = [
   ...[
@@ -42,12 +44,13 @@ const LONG_VOLUME_COLUMNS = [
   ],
   ...["VolCapacityBytes", "VolStatus", "Enabled", "Recycle", "VolRetention", "VolUseDuration", "MaxVolJobs"],
   ...["MaxVolFiles", "MaxVolBytes", "InChanger", "EndFile", "EndBlock", "LabelType", "StorageId", "DeviceId"],
-  ...["LocationId", "RecycleCount", "InitialWrite", "ScratchPoolId", "RecyclePoolId", "ActionOnPurge"],
+  ...["LocationId", "RecycleCount", "InitialWrite", "RecyclePoolId", "ScratchPoolId", "ActionOnPurge"],
   ...["CacheRetention", "ExpiresIn", "Comment", "PoolName", "Storage", "Device"],
   ...["RecyclePool", "LiveBytes", "LiveCounted"],
 ];
 
-function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
+/** A volume with every column of Bacula's table Media, then Basalt's own. `pools`: for their numbers. */
+export function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonly StoredPool[]): Row {
   const written = volume.lastWrittenMs;
   const expires = written > 0 ? Math.max(0, Math.round(volume.retention - (nowMs() - written) / 1000)) : 0;
   const idOf = (pool?: string) => pools.find((each) => each.name === pool)?.poolId ?? 0;
@@ -107,6 +110,8 @@ function volumeRow(context: CommandContext, volume: StoredVolume, pools: readonl
 export async function listVolumes(context: CommandContext, long: boolean, value?: string): Promise<void> {
   const name = value ?? context.args.value("volume");
   const pool = context.args.value("pool");
+  if (name === undefined && pool === undefined && context.args.value("jobid", "ujobid") !== undefined)
+    return await volumesOfJobs(context);
   const columns = long ? LONG_VOLUME_COLUMNS : VOLUME_COLUMNS;
   const pools = await catalogPools(context);
   const print = async (volumes: readonly StoredVolume[]) => {
@@ -122,6 +127,22 @@ export async function listVolumes(context: CommandContext, long: boolean, value?
   for (const each of pools) {
     await context.say(`Pool: ${each.name}`);
     await print(volumes.filter((volume) => volume.pool === each.name));
+  }
+}
+
+/** `list volumes jobid=`: a line for each run. */
+async function volumesOfJobs(context: CommandContext): Promise<void> {
+  const text = context.args.value("jobid");
+  const jobIds = text === undefined ? undefined : parseIdList(text);
+  if (text !== undefined && jobIds === undefined)
+    return void (await context.fail(`Expected a positive integer, got: ${text}`));
+  const unique = context.args.value("ujobid") ?? "";
+  const { jobs } = context.director.db;
+  const records = visible(context, jobs.list(jobIds === undefined ? { job: unique } : { jobIds }));
+  if (records.length === 0) return void (await context.print(NO_RESULTS));
+  for (const { jobId, volumes } of records) {
+    context.append("volumesOfJobs", { JobId: jobId, Volumes: [...volumes] });
+    await context.say(`Jobid ${jobId} used ${volumes.length} Volume(s): ${volumes.join("|")}`);
   }
 }
 
@@ -150,12 +171,15 @@ const LONG_POOL_COLUMNS = [
     "LabelFormat",
     "Enabled",
   ],
-  ...["ScratchPool", "RecyclePool", "NextPool", "LabelType", "Deduplicate", "DedupScope"],
-  ...["ActionOnPurge", "RecycleOldestVolume", "RecycleCurrentVolume", "PurgeOldestVolume"],
+  ...["ScratchPoolId", "RecyclePoolId", "LabelType", "ActionOnPurge", "CacheRetention", "ScratchPool"],
+  ...["RecyclePool", "NextPool", "Deduplicate", "DedupScope"],
+  ...["RecycleOldestVolume", "RecycleCurrentVolume", "PurgeOldestVolume"],
 ];
 
-export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
-  const rows = (await catalogPools(context, value ?? "")).map((pool) => ({
+/** A pool with every column of Bacula's table Pool, then Basalt's own. `pools`: for their numbers. */
+export function poolRow(pool: StoredPool, pools: readonly StoredPool[]) {
+  const idOf = (name: string) => pools.find((each) => each.name === name)?.poolId ?? 0;
+  return {
     PoolId: pool.poolId,
     Name: pool.name,
     NumVols: pool.volumes,
@@ -171,8 +195,13 @@ export async function listPools(context: CommandContext, long: boolean, value?: 
     AcceptAnyVolume: 0,
     VolUseDuration: pool.volumeUseDuration,
     MaxVolJobs: pool.maximumVolumeJobs,
+    MaxVolFiles: 0,
     AutoPrune: pool.autoPrune,
     Recycle: pool.recycle,
+    ScratchPoolId: idOf(pool.scratchPool),
+    RecyclePoolId: idOf(pool.recyclePool),
+    NextPoolId: idOf(pool.nextPool),
+    CacheRetention: 0,
     ScratchPool: pool.scratchPool,
     RecyclePool: pool.recyclePool,
     NextPool: pool.nextPool,
@@ -183,7 +212,14 @@ export async function listPools(context: CommandContext, long: boolean, value?: 
     RecycleOldestVolume: pool.recycleOldestVolume,
     RecycleCurrentVolume: pool.recycleCurrentVolume,
     PurgeOldestVolume: pool.purgeOldestVolume,
-  }));
+  };
+}
+
+export async function listPools(context: CommandContext, long: boolean, value?: string): Promise<void> {
+  const pools = await catalogPools(context);
+  const rows = pools
+    .filter(({ name }) => value === undefined || name === value)
+    .map((pool) => poolRow(pool, pools));
   rows.sort((a, b) => a.PoolId - b.PoolId);
   await context.records("pools", long ? LONG_POOL_COLUMNS : POOL_COLUMNS, rows, long);
 }
@@ -237,10 +273,13 @@ export async function listCopies(context: CommandContext, long: boolean): Promis
   const volumes = await catalogVolumes(context, {});
   const mediaOf = (job: StoredJob): string =>
     volumes.find(({ name, storage }) => name === job.volumes[0] && storage === job.storage)?.mediaType ?? "";
-  const rows = copies.map((copy) => {
+  const wanted = parseIdList(context.args.value("jobid") ?? "");
+  const rows = copies.flatMap((copy) => {
     const { jobId = 0, job = "" } = originals.get(copy.copyOf) ?? {};
-    return { JobId: jobId, Job: job, CopyJobId: copy.jobId, MediaType: mediaOf(copy) };
+    if (wanted !== undefined && !wanted.includes(jobId)) return [];
+    return [{ JobId: jobId, Job: job, CopyJobId: copy.jobId, MediaType: mediaOf(copy) }];
   });
+  if (rows.length === 0) return;
   await context.say("The catalog contains copies as follows:");
   await context.records("copies", ["JobId", "Job", "CopyJobId", "MediaType"], rows, long);
 }

@@ -2,6 +2,7 @@
 import type { Command, CommandContext } from "../context.js";
 import { listDependants } from "./list-dependants.js";
 import { listBaseFiles, listBaseJobs, listFiles, listJobLog } from "./list-job-parts.js";
+import { listJobMedia } from "./list-jobmedia.js";
 import { listJobs, listJobTotals } from "./list-jobs.js";
 import { listClients, listCopies, listNextVolume, listPools, listVolumes } from "./list-media.js";
 
@@ -15,7 +16,7 @@ const SUBJECTS: readonly (readonly [words: readonly string[], lister: Lister])[]
   [["basejobs"], listBaseJobs],
   [["joblog"], listJobLog],
   [["dependants", "dependents"], listDependants],
-  [["jobmedia"], listVolumesOfJob],
+  [["jobmedia"], listJobMedia],
   [["jobtotals"], listJobTotals],
   [["nextvol", "nextvolume"], listNextVolume],
   [["copies"], listCopies],
@@ -28,11 +29,6 @@ const SUBJECTS: readonly (readonly [words: readonly string[], lister: Lister])[]
 /** Keywords that only narrow a list down when another subject is named. */
 const NARROWING = new Set(["pool", "client", "job", "jobname", "jobid", "ujobid", "volume"]);
 
-async function listVolumesOfJob(context: CommandContext, long: boolean): Promise<void> {
-  await context.say("Volumes are listed per job: Basalt keeps no ranges of file numbers on volumes.");
-  await listJobs(context, long, undefined, true);
-}
-
 function command(name: "list" | "llist", long: boolean): Command {
   return {
     name,
@@ -44,13 +40,14 @@ function command(name: "list" | "llist", long: boolean): Command {
       `${name} basefiles jobid=N`,
       `${name} basejobs jobid=N`,
       `${name} joblog jobid=N`,
+      `${name} jobmedia [jobid=N]`,
       `${name} dependants jobid=N | volume=NAME`,
       `${name} jobtotals`,
-      `${name} volumes [pool=NAME] | volume=NAME | media`,
+      `${name} volumes [pool=NAME | jobid=N] | volume=NAME | media`,
       `${name} pools [pool=NAME]`,
       `${name} clients`,
       `${name} nextvol job=NAME`,
-      `${name} copies`,
+      `${name} copies [jobid=N]`,
     ],
     keywords: [
       ...[
@@ -61,6 +58,7 @@ function command(name: "list" | "llist", long: boolean): Command {
         "basefiles",
         "basejobs",
         "joblog",
+        "jobmedia",
         "dependants",
         "jobtotals",
         "volumes",

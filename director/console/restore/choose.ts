@@ -1,5 +1,6 @@
 /** The ways to say which runs a restore draws from: keywords, or the menu. */
 import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
+import { byRestoreList, listNamed } from "../bvfs/restore-list.js";
 import { catalogJobs, isRestorable, levelOf, type StoredJob } from "../catalog.js";
 import { chainBefore, withoutCopies } from "../chain.js";
 import type { CommandContext } from "../context.js";
@@ -13,6 +14,8 @@ import { printRuns, sayIds } from "./print.js";
 /** Runs chosen by keyword or menu; undefined when the user gave up. */
 export async function chooseRuns(context: CommandContext): Promise<Choice | undefined> {
   const { args } = context;
+  const list = listNamed(args.values("file"));
+  if (list !== undefined) return await byRestoreList(context, list);
   const names = namesGiven(context);
   const ids = args.value("jobid");
   if (ids !== undefined) return await byIds(context, ids, names);

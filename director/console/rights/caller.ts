@@ -6,6 +6,7 @@
 import { BackupError } from "../../../common/errors.js";
 import type { CatalogJobList__Output } from "../../../proto/generated/basalt/v1/CatalogJobList.js";
 import type { EstimateEvent__Output } from "../../../proto/generated/basalt/v1/EstimateEvent.js";
+import type { JobMediaPage__Output } from "../../../proto/generated/basalt/v1/JobMediaPage.js";
 import type { PoolList__Output } from "../../../proto/generated/basalt/v1/PoolList.js";
 import type { VolumeList__Output } from "../../../proto/generated/basalt/v1/VolumeList.js";
 import type { VolumeListReply__Output } from "../../../proto/generated/basalt/v1/VolumeListReply.js";
@@ -195,11 +196,20 @@ const STREAMS: Readonly<Record<string, Streaming>> = {
   async *ListEntries(caller, request, options) {
     await caller.needJobs(request.jobIds ?? []);
     if (caller.rights.gate.open) yield* caller.raw.stream("Storaged", "ListEntries", request, options);
+    else if (Number(request.fromRow ?? 0) > 0) yield* caller.entries.listFrom(request, options);
     else yield* caller.entries.list(request, options);
   },
   async *FindEntries(caller, request, options) {
     const jobs = new Set((await caller.jobs({})).map((job) => job.jobId));
     yield* caller.entries.find(request, options ?? {}, jobs);
+  },
+  async *ListJobMedia(caller, request, options) {
+    const jobs = await caller.jobs({ jobIds: [...(request.jobIds ?? [])] });
+    // Of runs in pools that are not granted the volumes are left out.
+    const seen = new Set(jobs.filter(({ volumes }) => volumes.length > 0).map(({ jobId }) => jobId));
+    const pages = caller.raw.stream<JobMediaPage__Output>("Storaged", "ListJobMedia", request, options);
+    for await (const page of pages)
+      yield { ...page, extents: page.extents.filter(({ jobId }) => seen.has(jobId)) };
   },
   async *Rebase(caller, request, options) {
     await caller.needJobs(request.jobIds ?? []);

@@ -51,6 +51,16 @@ export class GatedEntries {
     }
   }
 
+  /** ListEntries from a row on, where the directories above it have not been seen. */
+  async *listFrom(request: ListEntriesRequest, options: CallOptions = {}): AsyncGenerator<EntryPage__Output> {
+    const all = this.#caller.stream<EntryPage__Output>("Storaged", "ListEntries", request, options);
+    for await (const page of all) {
+      const entries: Entry__Output[] = [];
+      for (const entry of page.entries) if (await this.#isOpen(entry)) entries.push(entry);
+      if (entries.length > 0) yield { ...page, entries };
+    }
+  }
+
   /** FindEntries: of each run's files those that may be restored. */
   async *find(
     request: object,

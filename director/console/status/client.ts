@@ -8,7 +8,8 @@ import { statusTime } from "../format.js";
 import { fromWire } from "../names.js";
 import { endedJobs, printTerminated, terminatedData } from "./director.js";
 
-export async function clientStatus(context: CommandContext, client: string): Promise<void> {
+/** `section`: header, running or terminated alone; "" for all of it. */
+export async function clientStatus(context: CommandContext, client: string, section = ""): Promise<void> {
   const resource = context.config.clients.get(client)!;
   await context.say(`Connecting to Client ${client} at ${resource.address}:${resource.port}`);
   const status = await context.director.daemons.filedStatus(client);
@@ -28,16 +29,22 @@ export async function clientStatus(context: CommandContext, client: string): Pro
     })),
     terminated: terminatedData(ended),
   });
-  await context.print(
-    `\n${client} Version: ${status.version}\n` +
-      `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
-      ` Heap: rss=${withCommas(status.rssBytes)}\n\nRunning Jobs:\n`,
-  );
-  for (const job of status.running) await context.print(runningText(job));
+  if (section === "" || section === "header")
+    await context.print(
+      `\n${client} Version: ${status.version}\n` +
+        `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
+        ` Heap: rss=${withCommas(status.rssBytes)}\n`,
+    );
+  if (section === "" || section === "running") await running(context, status.running);
+  if (section === "" || section === "terminated") await printTerminated(context, ended);
+}
+
+async function running(context: CommandContext, jobs: readonly FiledJobStatus__Output[]): Promise<void> {
+  await context.print("\nRunning Jobs:\n");
+  for (const job of jobs) await context.print(runningText(job));
   await context.say(`Director connected at: ${statusTime(nowMs())}`);
-  if (status.running.length === 0) await context.say("No Jobs running.");
+  if (jobs.length === 0) await context.say("No Jobs running.");
   await context.say("====");
-  await printTerminated(context, ended);
 }
 
 function runningText(job: FiledJobStatus__Output): string {

@@ -24,7 +24,7 @@ export async function directorStatus(context: CommandContext): Promise<void> {
   await terminated(context);
 }
 
-async function header(context: CommandContext): Promise<void> {
+export async function header(context: CommandContext): Promise<void> {
   const { config, director } = context;
   const live = director.queue.list();
   const runs = live.filter((job) => job.state === "running").length;
@@ -55,7 +55,7 @@ export function scheduledLines(runs: readonly UpcomingView[], poolTitle = "Pool"
   return head + runs.map(line).join("");
 }
 
-async function scheduled(context: CommandContext): Promise<void> {
+export async function scheduled(context: CommandContext): Promise<void> {
   const days = Math.min(366, Math.max(1, Number(context.args.value("days") ?? "1") || 1));
   const runs = context.director.upcoming(days).filter((run) => context.acl.allows("job", run.job));
   context.data.scheduled = runs.map((run) => ({ ...run }));
@@ -78,7 +78,7 @@ function runningLine(job: LiveView): string {
   );
 }
 
-async function running(context: CommandContext): Promise<void> {
+export async function running(context: CommandContext): Promise<void> {
   const jobs = context.director.queue.list().filter((job) => context.acl.allows("job", job.plan.job.name));
   await context.print(`\nRunning Jobs:\nConsole connected using TLS at ${statusTime(nowMs())}\n`);
   context.data.running = jobs.map((job) => ({
@@ -128,7 +128,7 @@ export function endedJobs(
   return visible(context, records).reverse();
 }
 
-async function terminated(context: CommandContext): Promise<void> {
+export async function terminated(context: CommandContext): Promise<void> {
   const ended = endedJobs(context);
   context.data.terminated = terminatedData(ended);
   await printTerminated(context, ended);

@@ -7,7 +7,8 @@ import type { CommandContext } from "../context.js";
 import { statusTime } from "../format.js";
 import { endedJobs, printTerminated, terminatedData } from "./director.js";
 
-export async function storageStatus(context: CommandContext, storage: string): Promise<void> {
+/** `section`: header, running, terminated or devices alone; "" for all of it. */
+export async function storageStatus(context: CommandContext, storage: string, section = ""): Promise<void> {
   const resource = context.config.storages.get(storage)!;
   await context.say(`Connecting to Storage daemon ${storage} at ${resource.address}:${resource.port}`);
   const status = await context.director.daemons.storagedStatus(storage);
@@ -28,20 +29,27 @@ export async function storageStatus(context: CommandContext, storage: string): P
     devices: status.devices.map((device) => ({ ...device })),
     terminated: terminatedData(ended),
   });
-  await context.print(
-    `\n${status.name || storage} Version: ${status.version}\n` +
-      `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
-      ` Heap: rss=${withCommas(status.rssBytes)}\n\nRunning Jobs:\n`,
-  );
-  for (const job of status.running) await context.print(runningText(job));
-  if (status.running.length === 0) await context.say("No Jobs running.");
+  const wants = (name: string): boolean => section === "" || section === name;
+  if (wants("header"))
+    await context.print(
+      `\n${status.name || storage} Version: ${status.version}\n` +
+        `Daemon started ${reportTime(status.startedMs)}. Jobs: running=${status.running.length}.\n` +
+        ` Heap: rss=${withCommas(status.rssBytes)}\n`,
+    );
+  if (wants("running")) await running(context, status.running);
+  if (wants("terminated")) await printTerminated(context, ended);
+  if (wants("devices")) await devices(context, status.devices);
+}
+
+async function running(context: CommandContext, jobs: readonly StorageJobStatus__Output[]): Promise<void> {
+  await context.print("\nRunning Jobs:\n");
+  for (const job of jobs) await context.print(runningText(job));
+  if (jobs.length === 0) await context.say("No Jobs running.");
   await context.say("====\n\nJobs waiting to reserve a drive:");
-  const waiting = status.running.filter((job) => job.state === "waiting");
+  const waiting = jobs.filter((job) => job.state === "waiting");
   for (const job of waiting)
     await context.say(`   JobId=${job.jobId} Job ${job.job} waiting for a Volume in pool ${job.pool}`);
   await context.say("====");
-  await printTerminated(context, ended);
-  await devices(context, status.devices);
 }
 
 function runningText(job: StorageJobStatus__Output): string {

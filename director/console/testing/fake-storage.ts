@@ -31,6 +31,8 @@ interface Listed {
   directory: boolean;
   size: number;
   jobId: number;
+  /** Place in the job's list. (Default: 0, none) */
+  row?: number;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: stands in for generated request types.
@@ -102,11 +104,12 @@ export class FakeStorage implements DaemonCaller {
   #effective(jobIds: number[]): Listed[] {
     const all = new Map<string, Listed>();
     for (const jobId of jobIds) {
-      for (const [name, size] of Object.entries(this.jobs.find((job) => job.jobId === jobId)?.files ?? {})) {
+      const files = Object.entries(this.jobs.find((job) => job.jobId === jobId)?.files ?? {});
+      for (const [index, [name, size]] of files.entries()) {
         const directory = name.length > 1 && name.endsWith("/");
         const path = directory ? name.slice(0, -1) : name;
         if (size === null) all.delete(path);
-        else all.set(path, { path, directory, size, jobId });
+        else all.set(path, { path, directory, size, jobId, row: index + 1 });
       }
     }
     return [...all.values()].sort((a, b) => (pathToKey(a.path) < pathToKey(b.path) ? -1 : 1));
@@ -123,6 +126,7 @@ export class FakeStorage implements DaemonCaller {
         return isWithin(pathToKey(directory), key) && (after === undefined || key > after);
       },
     );
+    if (request.fromRow > 0) return found.filter(({ row }) => row === request.fromRow).map(wire);
     const limited = request.limit > 0 ? found.slice(0, request.limit) : found;
     return limited.map((entry) => ({
       ...wire(entry),
@@ -131,8 +135,12 @@ export class FakeStorage implements DaemonCaller {
     }));
   }
 
-  #find({ pattern, exact }: Request): unknown[] {
+  #find({ pattern = "", exact, path: bytes, client }: Request): unknown[] {
     const all = this.#effective(this.jobs.map((job) => job.jobId));
+    if (bytes !== undefined) {
+      const own = this.jobs.filter((job) => job.client === client).map((job) => this.#effective([job.jobId]));
+      return own.flat().flatMap((entry) => (entry.path === fromWire(bytes) ? [wire(entry)] : []));
+    }
     return all
       .filter(({ path }) =>
         exact ? path === pattern : fnmatch(pattern, path.slice(path.lastIndexOf("/") + 1)),
@@ -204,6 +212,9 @@ function wire(entry: Listed): object {
     mtimeSec: 1_700_000_000,
     mtimeNsec: 0,
     target: Buffer.alloc(0),
+    content: Buffer.alloc(0),
+    row: entry.row ?? 0,
+    turn: 0,
     jobId: entry.jobId,
     marked: false,
     flags: 0,
