@@ -260,9 +260,11 @@ export class Matcher {
   }
 
   async #checkEmptyRoot(key: string): Promise<void> {
+    const { isListed } = this.#options.walker;
     // The next key of a list decides: it may have to arrive first.
     await this.#seekSlowly(`${key}\0`);
     if (this.#parents.holdsBelow(key, true)) this.#lostRoot = key;
+    if (isListed) return;
     if (!this.#parents.overBases && this.#parents.holdsBelow(key, false)) this.#refuseEmpty(key);
   }
 

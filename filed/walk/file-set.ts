@@ -46,6 +46,8 @@ export interface WalkRoot {
   /** Host directory that stands for the virtual "/": absolute, latin1 carrier. */
   base: string;
   rules: IncludeRules;
+  /** It comes from a list of files: it may be missing. */
+  isListed?: boolean;
   /** Of a disk image: the device or file itself, an absolute host path without symlinks. */
   image?: string | undefined;
 }

@@ -3,6 +3,7 @@ import { BackupError } from "../../common/errors.js";
 import { displayPath } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
 import type { StatRecord } from "../sys/stat.js";
+import { isAllowedType } from "./entering.js";
 import type { EntryOptions, WalkRoot } from "./file-set.js";
 import type { MountTypes } from "./mounts.js";
 import { checkAllowed, hostPath, openRoot } from "./roots.js";
@@ -56,9 +57,8 @@ export class RootCheck {
   }
 
   #checkType(root: WalkRoot, stat: StatRecord, options: EntryOptions): void {
-    if (options.fsTypes.length === 0) return;
+    if (isAllowedType(options, stat, this.#mounts)) return;
     const type = this.#mounts.typeOf(stat.devMajor, stat.devMinor);
-    if (type !== undefined && options.fsTypes.includes(type)) return;
     const path = displayPath(hostPath(root));
     const allowed = options.fsTypes.join(", ");
     const text = `${path} is on file system type ${type ?? "unknown"}, the FileSet allows ${allowed}`;

@@ -53,18 +53,24 @@ export function openRoot(root: WalkRoot): OpenRoot {
       parent.close();
       parent = next;
     }
-    const name = root.key === "" ? "." : baseName(root.key);
-    const stat = newStat();
-    try {
-      parent.stat(name, stat);
-    } catch (cause) {
-      throw failed(root, codeOf(cause) === "ENOENT" ? "it does not exist" : describeError(cause), cause);
-    }
-    return { parent, name, stat, image: undefined };
   } catch (error) {
     parent.close();
     throw error;
   }
+  return openRootIn(root, parent);
+}
+
+/** The same with the root's parent directory, which is taken over. @throws BackupError ROOT_UNUSABLE */
+export function openRootIn(root: WalkRoot, parent: DirectoryHandle): OpenRoot {
+  const name = root.key === "" ? "." : baseName(root.key);
+  const stat = newStat();
+  try {
+    parent.stat(name, stat);
+  } catch (cause) {
+    parent.close();
+    throw failed(root, codeOf(cause) === "ENOENT" ? "it does not exist" : describeError(cause), cause);
+  }
+  return { parent, name, stat, image: undefined };
 }
 
 function openBase(root: WalkRoot): DirectoryHandle {
@@ -98,11 +104,10 @@ function openStep(root: WalkRoot, parent: DirectoryHandle, name: string): Direct
   }
 }
 
-/** Roots are on the host, `key` may be below a Root. @throws BackupError ROOT_UNUSABLE */
-export function checkNothingBelow(key: string, roots: readonly WalkRoot[]): void {
-  if (roots.length === 0) return;
+/** What is wrong with a root below an entry that is no directory. */
+export function nothingBelow(root: WalkRoot, key: string): BackupError {
   const path = displayPath(keyToPath(key));
-  throw failed(roots[0]!, `${path} is in the list of files too, and is no directory there`);
+  return failed(root, `${path} is in the list of files too, and is no directory there`);
 }
 
 /** @throws BackupError ROOT_UNUSABLE when filed's configuration does not allow this place. */

@@ -1,0 +1,134 @@
+/**
+ * The roots of a walk: looked at before it and after it, opened when it reaches them. A root that the FileSet names must be
+ * there, or the job cannot mean what it was told. One from a list of files may be missing: that is told as for any
+ * other entry, and the walk goes on.
+ */
+import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { displayPath, keyToPath, parentKey } from "../../common/format/path.js";
+import type { JobMessage } from "../../proto/data/backup.js";
+import { rootsOf } from "../image/find-images.js";
+import type { DirectoryHandle, StatRecord } from "../sys/stat.js";
+import { isAllowedType } from "./entering.js";
+import type { CompiledFileSet, EntryOptions, WalkRoot } from "./file-set.js";
+import type { MountTypes } from "./mounts.js";
+import { RootCheck } from "./root-check.js";
+import { RootCursor } from "./root-cursor.js";
+import { checkAllowed, hostPath, nothingBelow, type OpenRoot, openRoot, openRootIn } from "./roots.js";
+
+export interface RootVisitsOptions {
+  fileSet: CompiledFileSet;
+  listed?: Iterator<WalkRoot> | undefined;
+  allowedRoots?: readonly string[] | undefined;
+  report: (type: JobMessage["type"], text: string) => void;
+}
+
+/** Why there is nothing to save: it is not there, or nobody knows. */
+export interface MissingRoot {
+  missing: "gone" | "unread";
+}
+
+/** Of one reason; after these, roots that cannot be saved are only counted. */
+const MAX_TOLD = 1000;
+
+export class RootVisits {
+  readonly #options: RootVisitsOptions;
+  readonly #mounts: MountTypes;
+  #named: readonly WalkRoot[];
+  #cursor: RootCursor | undefined;
+  #check: RootCheck | undefined;
+  #lost = 0;
+  /** Directory that holds the listed root visited last: often it holds the next one as well. */
+  #last: { base: string; key: string; handle: DirectoryHandle } | undefined;
+
+  constructor(options: RootVisitsOptions, mounts: MountTypes) {
+    this.#options = options;
+    this.#mounts = mounts;
+    this.#named = options.fileSet.roots;
+  }
+
+  get cursor(): RootCursor {
+    this.#cursor ??= new RootCursor(this.#named, this.#options.listed);
+    return this.#cursor;
+  }
+
+  /** Finds the disk images and looks at every root that the FileSet names. @throws BackupError ROOT_UNUSABLE */
+  before(): void {
+    this.#named = rootsOf(this.#options);
+    this.#check = new RootCheck(this.#named, this.#options.allowedRoots, this.#mounts);
+    this.#check.before();
+  }
+
+  /** @throws BackupError ROOT_CHANGED when a root is another directory than before. */
+  after(): void {
+    const more = this.#lost - MAX_TOLD;
+    if (more > 0) this.#options.report("notsaved", `${more} more names of lists could not be saved`);
+    this.#check?.after();
+  }
+
+  /** Where the root with this key lies on the host, for messages. */
+  pathOf(key: string): string {
+    const root = this.#named.find((one) => one.key === key);
+    return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
+  }
+
+  /** @throws BackupError ROOT_UNUSABLE when a root that the FileSet names went away meanwhile. */
+  open(root: WalkRoot): OpenRoot | MissingRoot {
+    if (root.isListed !== true) return openRoot(root);
+    const shown = displayPath(hostPath(root));
+    try {
+      checkAllowed(root, this.#options.allowedRoots);
+      return this.#openListed(root);
+    } catch (error) {
+      if (!(error instanceof BackupError)) throw error;
+      const { cause } = error;
+      this.#tell(`Could not stat "${shown}": ERR=${cause === undefined ? error.message : describeError(cause)}`);
+      const code = codeOf(cause);
+      return { missing: cause === undefined || code === "ENOENT" || code === "ENOTDIR" ? "gone" : "unread" };
+    }
+  }
+
+  #openListed(root: WalkRoot): OpenRoot {
+    const above = parentKey(root.key);
+    if (above === undefined) return openRoot(root);
+    const last = this.#last;
+    if (last !== undefined && last.base === root.base && last.key === above) {
+      return openRootIn(root, last.handle.retain());
+    }
+    const opened = openRoot(root);
+    last?.handle.close();
+    this.#last = { base: root.base, key: above, handle: opened.parent.retain() };
+    return opened;
+  }
+
+  /** False for a directory from a list that lies on a file system which the FileSet leaves out. */
+  isOnAllowedType(root: WalkRoot, stat: StatRecord, options: EntryOptions): boolean {
+    if (root.isListed !== true || isAllowedType(options, stat, this.#mounts)) return true;
+    const path = displayPath(hostPath(root));
+    this.#options.report("skipped", `Top level directory "${path}" has unlisted fstype`);
+    return false;
+  }
+
+  /**
+   * Passes the roots below an entry that is no directory.
+   * @throws BackupError ROOT_UNUSABLE for one that the FileSet names
+   */
+  refuseBelow(key: string): void {
+    while (this.cursor.isBelow(key)) {
+      const root = this.cursor.head!;
+      if (root.isListed !== true) throw nothingBelow(root, key);
+      this.#tell(`Could not stat "${displayPath(hostPath(root))}": ERR=not a directory`);
+      this.cursor.advance();
+    }
+  }
+
+  close(): void {
+    this.#last?.handle.close();
+    this.#last = undefined;
+    this.#options.listed?.return?.();
+  }
+
+  #tell(text: string): void {
+    this.#lost++;
+    if (this.#lost <= MAX_TOLD) this.#options.report("notsaved", text);
+  }
+}
