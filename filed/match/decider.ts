@@ -9,7 +9,7 @@ import {
   RowFlag,
   sameContent,
 } from "../../common/format/row.js";
-import type { WalkEntry } from "../walk/walker.js";
+import type { WalkEntry } from "../walk/event.js";
 import type { ContentFlow, Work } from "./content-flow.js";
 import type { Emitter } from "./emitter.js";
 import { rowOfEntry } from "./entry-row.js";

@@ -10,7 +10,7 @@ import {
   RowFlag,
 } from "../../common/format/row.js";
 import type { StatRecord } from "../sys/stat.js";
-import type { WalkEntry } from "../walk/walker.js";
+import type { WalkEntry } from "../walk/event.js";
 
 /** Smaller files are stored inline or compressed by some file systems: missing blocks are no holes there. */
 const SPARSE_FROM_BYTES = 4096;

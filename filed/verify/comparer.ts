@@ -21,7 +21,8 @@ import type { ListReader } from "../match/list-reader.js";
 import { Parents } from "../match/parents.js";
 import type { Tally } from "../match/tally.js";
 import { imageTask, type PackResult } from "../pack/task.js";
-import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
+import { type WalkEntry, WalkEvent } from "../walk/event.js";
+import type { Walker } from "../walk/walker.js";
 
 export interface ComparerOptions {
   walker: Walker;

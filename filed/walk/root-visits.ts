@@ -15,9 +15,11 @@ import { RootCheck } from "./root-check.js";
 import { RootCursor } from "./root-cursor.js";
 import { checkAllowed, hostPath, nothingBelow, type OpenRoot, openRoot, openRootIn } from "./roots.js";
 
-export interface RootVisitsOptions {
+export interface WalkerOptions {
   fileSet: CompiledFileSet;
+  /** Roots from lists of files, ascending, no two of the same key. */
   listed?: Iterator<WalkRoot> | undefined;
+  /** Host paths that may be walked; undefined: all. */
   allowedRoots?: readonly string[] | undefined;
   report: (type: JobMessage["type"], text: string) => void;
 }
@@ -31,7 +33,7 @@ export interface MissingRoot {
 const MAX_TOLD = 1000;
 
 export class RootVisits {
-  readonly #options: RootVisitsOptions;
+  readonly #options: WalkerOptions;
   readonly #mounts: MountTypes;
   #named: readonly WalkRoot[];
   #cursor: RootCursor | undefined;
@@ -40,7 +42,7 @@ export class RootVisits {
   /** Directory that holds the listed root visited last: often it holds the next one as well. */
   #last: { base: string; key: string; handle: DirectoryHandle } | undefined;
 
-  constructor(options: RootVisitsOptions, mounts: MountTypes) {
+  constructor(options: WalkerOptions, mounts: MountTypes) {
     this.#options = options;
     this.#mounts = mounts;
     this.#named = options.fileSet.roots;
@@ -53,6 +55,7 @@ export class RootVisits {
 
   /** Finds the disk images and looks at every root that the FileSet names. @throws BackupError ROOT_UNUSABLE */
   before(): void {
+    for (const remark of this.#options.fileSet.remarks) this.#options.report("warning", remark);
     this.#named = rootsOf(this.#options);
     this.#check = new RootCheck(this.#named, this.#options.allowedRoots, this.#mounts);
     this.#check.before();
@@ -81,7 +84,9 @@ export class RootVisits {
     } catch (error) {
       if (!(error instanceof BackupError)) throw error;
       const { cause } = error;
-      this.#tell(`Could not stat "${shown}": ERR=${cause === undefined ? error.message : describeError(cause)}`);
+      this.#tell(
+        `Could not stat "${shown}": ERR=${cause === undefined ? error.message : describeError(cause)}`,
+      );
       const code = codeOf(cause);
       return { missing: cause === undefined || code === "ENOENT" || code === "ENOTDIR" ? "gone" : "unread" };
     }

@@ -7,50 +7,14 @@
 import { codeOf, describeError } from "../../common/errors.js";
 import { displayPath, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
-import type { JobMessage } from "../../proto/data/backup.js";
 import type { ImageEntry } from "../image/image-root.js";
-import { type DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
+import { type DirectoryHandle, newStat } from "../sys/stat.js";
 import { holdsMark, mayEnter } from "./entering.js";
-import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
+import { type WalkEntry, WalkEvent } from "./event.js";
+import type { EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
 import { type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
 import { MountTypes } from "./mounts.js";
-import { RootVisits } from "./root-visits.js";
-
-/** Reused for every entry: copy what is needed after the next `next()`. */
-export interface WalkEntry {
-  key: string;
-  /** Open directory that holds it; retain it to use it later. */
-  dir: DirectoryHandle;
-  name: string;
-  stat: StatRecord;
-  options: EntryOptions;
-  /** Set when it is to be read as a disk image. */
-  image: ImageEntry | undefined;
-}
-
-export const WalkEvent = {
-  /** `walker.entry` is to be saved. */
-  entry: 1,
-  /** `walker.key` is a directory that is not saved itself, but something below it is. */
-  through: 2,
-  /** Nothing below `walker.key` could be looked at. */
-  unreadBelow: 3,
-  /** Neither `walker.key` nor anything below it could be looked at. */
-  unread: 4,
-  /** `walker.key`, saved before, is a root directory without entries. */
-  emptyRoot: 5,
-  done: 6,
-} as const;
-export type WalkEvent = (typeof WalkEvent)[keyof typeof WalkEvent];
-
-export interface WalkerOptions {
-  fileSet: CompiledFileSet;
-  /** Roots from lists of files, ascending, no two of the same key. */
-  listed?: Iterator<WalkRoot> | undefined;
-  /** Host paths that may be walked; undefined: all. */
-  allowedRoots?: readonly string[] | undefined;
-  report: (type: JobMessage["type"], text: string) => void;
-}
+import { RootVisits, type WalkerOptions } from "./root-visits.js";
 
 /** What `visit` found worth descending into, done by the next `next()`. */
 interface Descent {
@@ -242,6 +206,7 @@ export class Walker {
     const options = rules.select(key, isDirectory);
     const isLeftOut =
       options === undefined ||
+      this.#isNoDump(key, options) ||
       (isDirectory && holdsMark(rules.excludeDirContaining, dir, name)) ||
       (root !== undefined && isDirectory && !this.#roots.isOnAllowedType(root, stat, options));
     if (isLeftOut) return leads ? this.#goThrough(key, true) : undefined;
@@ -267,6 +232,13 @@ export class Walker {
     this.#prefix = key === "" ? "" : `${key}\0`;
     this.#stack.push(throughFrame(this.#prefix.length));
     return tell ? WalkEvent.through : undefined;
+  }
+
+  #isNoDump(key: string, options: EntryOptions): boolean {
+    if (!options.honorNoDump || !this.#stat.noDump) return false;
+    const shown = displayPath(keyToPath(key));
+    this.#options.report("info", `     NODUMP flag set - will not process ${shown}`);
+    return true;
   }
 
   #mayEnter(key: string, options: EntryOptions, parent: Frame, holdsRoots: boolean): boolean {
