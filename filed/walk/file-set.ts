@@ -3,13 +3,14 @@ import { BackupError } from "../../common/errors.js";
 import { MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { bytesOfText, compareKeys, displayPath, keyToPath, pathToKey } from "../../common/format/path.js";
 import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
+import { textOfBytes } from "../../common/pattern/text.js";
 import type { FileList__Output } from "../../proto/generated/basalt/v1/FileList.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { IncludeBlock__Output } from "../../proto/generated/basalt/v1/IncludeBlock.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
 import type { Compression } from "../pack/task.js";
 import { asksForDigest, baseComparison, type Comparison, ownComparison } from "./comparison.js";
-import { compileRegex, compileWild, type TextMatcher, textOfBytes } from "./patterns.js";
+import { compileRegex, compileWild, type TextMatcher } from "./patterns.js";
 import { isLeftWhole, nameProblem, placeRoot } from "./place-root.js";
 
 /** How one entry is walked, compared and packed. One object per Options block. */
