@@ -1,5 +1,6 @@
 /** `restore`: choose runs and files, then run the restore job. */
 import { BackupError } from "../../../common/errors.js";
+import { relocationOf } from "../../../common/relocation.js";
 import { withCommas } from "../../../common/units.js";
 import type { ReplacePolicy } from "../../config/types.js";
 import { idsOf } from "../chain.js";
@@ -22,6 +23,7 @@ export const restore: Command = {
     "restore jobid=N[,M] [all] [done] …",
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
     "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    '    [regexwhere="!FROM!TO!FLAGS,…" | strip_prefix=PATH add_prefix=PATH add_suffix=TEXT]',
     "restore      (a menu)",
   ],
   keywords: [
@@ -37,6 +39,7 @@ export const restore: Command = {
       "storage=",
     ],
     ...["restorejob=", "before=", "copies", "select", "current", "all", "done", "yes", "comment="],
+    ...["regexwhere=", "strip_prefix=", "add_prefix=", "add_suffix="],
   ],
   async run(context) {
     await context.useCatalog();
@@ -62,7 +65,7 @@ export const restore: Command = {
 
 /** Keywords of Bacula that would change what is restored must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  const arg = context.args.find("bootstrap", "regexwhere", "strip_prefix", "add_prefix", "add_suffix");
+  const arg = context.args.find("bootstrap");
   if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
 }
 
@@ -101,9 +104,7 @@ async function finish(
   const job = await restoreJob(context, restoreJobs);
   const restoreClient = await restoreClientOf(context, choice.client);
   const where = context.args.value("where");
-  if (where !== undefined && where !== "" && !where.startsWith("/")) {
-    throw new BackupError("USAGE", `where="${where}": must be an absolute path`);
-  }
+  const regexWhere = relocationGiven(context);
   const replace = replaceOf(context.args.value("replace"));
   const comment = context.args.value("comment");
   const request: RunRequest = {
@@ -115,11 +116,25 @@ async function finish(
       client: choice.client,
       restoreClient,
       ...(where === undefined ? {} : { where }),
+      ...(regexWhere === undefined ? {} : { regexWhere }),
       ...(replace === undefined ? {} : { replace }),
       filesExpected: files,
     },
   };
   await confirmRun(context, request, context.args.has("yes"));
+}
+
+/**
+ * New names by keyword; prefixes and suffix outrank expressions. What is wrong with them, or with `where=`, is found by
+ * the job, as in Bacula.
+ */
+function relocationGiven({ args }: CommandContext): string | undefined {
+  const affixes = {
+    strip: args.value("strip_prefix"),
+    prefix: args.value("add_prefix"),
+    suffix: args.value("add_suffix"),
+  };
+  return relocationOf(affixes) || args.value("regexwhere", "rwhere");
 }
 
 async function restoreJob(context: CommandContext, names: readonly string[]): Promise<string> {
