@@ -9,6 +9,7 @@ import { unlinkAt } from "../../common/sys/files.js";
 import { decodeData, type Piece, RestoreKind } from "../../proto/data/restore.js";
 import { newStat, statFd } from "../sys/stat.js";
 import { type Device, Devices } from "./devices.js";
+import { feedFile, feedWhole, goesToFifo } from "./feed-fifo.js";
 import { checkReplace, keepReason, makeFolder, makeLink, makeSpecial } from "./install.js";
 import { applyToFd } from "./metadata.js";
 import type { RestoreWorkerData, UnitReport } from "./protocol.js";
@@ -96,6 +97,8 @@ export class UnitRunner {
     this.#unfinished.clear();
   }
 
+  readonly #stopped = (): boolean => Atomics.load(new Int32Array(this.#data.stop), 0) !== 0;
+
   /** Lets go of all descriptors. */
   close(): void {
     this.#target.close();
@@ -148,6 +151,10 @@ export class UnitRunner {
 
   #writeWhole(place: Place, row: Row, bytes: Buffer): Outcome {
     checkReplace(place, row, this.#data.replace);
+    if (goesToFifo(place, row)) {
+      feedWhole({ ...place, stopped: this.#stopped }, bytes);
+      return "made";
+    }
     const { inheritsAcl } = this.#target;
     const { count } = this.#reporter;
     writeWhole(place, row, bytes, { temporary: this.#temporaryName(), inherits: inheritsAcl, count });
@@ -230,6 +237,10 @@ export class UnitRunner {
       throw new EntryError("left out, for its data is not complete");
     }
     checkReplace(place, row, this.#data.replace);
+    if (goesToFifo(place, row)) {
+      feedFile({ ...place, stopped: this.#stopped }, row, temporary);
+      return "made";
+    }
     const { inheritsAcl } = this.#target;
     finishFile(place, row, { temporary, inherits: inheritsAcl, count: this.#reporter.count });
     return "made";

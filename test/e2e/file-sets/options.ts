@@ -1,12 +1,18 @@
 /** Options that change names, or which files there are. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, readdir, stat, utimes } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { describe, test } from "node:test";
+import { reportNumber } from "../../helpers/job-report.js";
+import { writeScript } from "../../helpers/running.js";
 import { type Scenario, sameTrees } from "../../helpers/scenario.js";
 import { dirOp, fileOp, runTreeOps } from "../../helpers/tree-ops.js";
 
 const file = (path: string) => fileOp(path, { kind: "text", size: 300, seed: path });
+
+/** There are two restore jobs. */
+const RESTORE = { words: "restorejob=RestoreFiles" };
 
 export function optionTests(get: () => Scenario): void {
   describe("options", () => {
@@ -40,6 +46,70 @@ export function optionTests(get: () => Scenario): void {
       assert.equal(after.ctimeNs, before.ctimeNs);
     });
 
+    test("ReadFifo: what is written to a pipe comes back through a pipe, or as a file", async () => {
+      const scenario = get();
+      const tree = scenario.path("fifo");
+      await mkdir(tree);
+      await runTreeOps(tree, [file("plain")]);
+      const sizes: Record<string, number> = { small: 5000, large: 5_000_000, empty: 0 };
+      for (const [name, size] of Object.entries(sizes)) {
+        await writeFile(scenario.path(`${name}-in`), randomBytes(size));
+        execFileSync("mkfifo", [`${tree}/${name}`]);
+      }
+      const hooks = `${scenario.installation.dir}/hooks`;
+      const [feed, drain] = [scenario.path("restored-fifo"), scenario.path("drained")];
+      await writeScript(`${hooks}/feed`, [
+        `cd ${tree}; for name in small large; do cat ${scenario.dir}/$name-in > $name & done`,
+        "(exec > empty; sleep 3) &",
+      ]);
+      await writeScript(`${hooks}/drain`, [
+        `mkdir -p ${feed}${tree} ${drain}; cd ${feed}${tree}`,
+        `for name in small large empty; do mkfifo $name; cat $name > ${drain}/$name & done`,
+      ]);
+      const options = { ReadFifo: true };
+      const job = { ClientRunBeforeJob: "feed" };
+      await scenario.redefine([{ name: "fifo", root: "/", files: [tree], options, job }]);
+      await scenario.installation.writeResources("drain", {
+        Job: [
+          {
+            Name: "Drain",
+            Type: "Restore",
+            Client: "t-fd",
+            Messages: "Standard",
+            ClientRunBeforeJob: "drain",
+          },
+        ],
+      });
+      await scenario.installation.console(["reload"]);
+      const saved = await scenario.backup("fifo", "Full");
+      assert.equal(reportNumber(saved, "FD Files Written"), 5, saved.report);
+      const more = { fileSet: "fifo" };
+      await scenario.restore("fifo", { ...more, where: feed, words: "restorejob=Drain" });
+      const plain = await scenario.restore("fifo", { ...more, ...RESTORE });
+      for (const [name, size] of Object.entries(sizes)) {
+        const bytes = await readFile(scenario.path(`${name}-in`));
+        assert.ok((await readFile(`${drain}/${name}`)).equals(bytes), `${name} through the pipe`);
+        assert.ok((await readFile(`${plain}${tree}/${name}`)).equals(bytes), `${name} as a file`);
+        assert.equal((await stat(`${feed}${tree}/${name}`)).isFIFO(), true);
+        assert.equal((await stat(`${plain}${tree}/${name}`)).size, size);
+      }
+      await writeFile(`${scenario.dir}/large-in`, randomBytes(3_000_000));
+      await scenario.backup("fifo", "Incremental");
+      const again = await scenario.restore("fifo", { ...more, ...RESTORE });
+      assert.ok((await readFile(`${again}${tree}/large`)).equals(await readFile(`${scenario.dir}/large-in`)));
+    });
+
+    test("a pipe without ReadFifo is a pipe", async () => {
+      const scenario = get();
+      const tree = scenario.path("pipes");
+      await mkdir(tree);
+      execFileSync("mkfifo", [`${tree}/p`]);
+      await scenario.redefine([{ name: "pipes", root: "/", files: [tree] }]);
+      await scenario.backup("pipes", "Full");
+      const where = await scenario.restore("pipes", RESTORE);
+      assert.equal((await stat(`${where}${tree}/p`)).isFIFO(), true);
+    });
+
     test("HonorNoDumpFlag leaves out what has the attribute", async () => {
       const scenario = get();
       const tree = scenario.path("nodump");
@@ -53,10 +123,14 @@ export function optionTests(get: () => Scenario): void {
       ]);
       const report = await scenario.backup("nodump", "Full");
       assert.match(report.report, /NODUMP flag set - will not process .*\/skip/);
-      const where = await scenario.restore("nodump");
+      const where = await scenario.restore("nodump", RESTORE);
       assert.deepEqual(await readdir(where + tree), ["keep"]);
       await scenario.backup("dump", "Full");
-      assert.deepEqual(await readdir((await scenario.restore("dump")) + tree), ["dir", "keep", "skip"]);
+      assert.deepEqual(await readdir((await scenario.restore("dump", RESTORE)) + tree), [
+        "dir",
+        "keep",
+        "skip",
+      ]);
     });
   });
 }
