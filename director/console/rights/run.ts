@@ -2,7 +2,7 @@
 
 import { BackupError } from "../../../common/errors.js";
 import { nextPoolOf } from "../../job/plan.js";
-import { shownTarget } from "../../job/restore-target.js";
+import { restoreTarget } from "../../job/restore-target.js";
 import type { Acl, AclKind } from "../acl.js";
 import type { ConsoleDirector, JobPlan, RunRequest } from "../port.js";
 import { GatedEntries } from "./entries.js";
@@ -69,7 +69,11 @@ export function checkPlan(plan: JobPlan, acl: Acl): void {
   if (!restores) need("fileSet", fileSet?.name, "FileSet");
   if (!restores) need("pool", pool?.name, "Pool");
   need("storage", storage?.name, "Storage");
-  if (restores) need("where", shownTarget(plan), "Where");
+  // New names may lead anywhere.
+  const { where, regexWhere } = restoreTarget(plan);
+  if (restores && regexWhere !== "" && !acl.allows("where", "/"))
+    throw notAllowed(`RegexWhere "${regexWhere}"`);
+  if (restores && regexWhere === "") need("where", where || "/", "Where");
   if (job.type !== "Copy" && job.type !== "Migrate" && plan.level !== "VirtualFull") return;
   const next = nextPoolOf(plan)?.resource;
   need("pool", next?.name, "Pool");
