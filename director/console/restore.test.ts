@@ -156,8 +156,9 @@ test("the menu: lists come back to it, 5 selects, 3 asks, 7 takes names, 13 leav
   const seven = await transcript(director, ["restore yes client=vm1-fd", "7", "/srv/a", ""]);
   assert.match(seven, /Enter full filename: \/srv\/a\nEnter full filename: \n/);
   assert.match(seven, /\n1 file selected to be restored/);
-  const eleven = await transcript(director, ["restore yes", "11", "1", "/srv/etc", ""]);
+  const eleven = await transcript(director, ["restore yes client=vm1-fd", "11", "1", "/srv/etc", ""]);
   assert.match(eleven, /Enter directory name: \/srv\/etc\n/);
+  assert.ok(!eleven.includes("You have selected"));
   assert.ok((await transcript(director, ["restore", "13"])).endsWith("(1-13): 13\n"));
 });
 
@@ -183,6 +184,20 @@ test("replace, where and clients in mod", async () => {
   assert.equal(restore?.replace, "ifnewer");
   assert.equal(restore?.restoreClient, "vm2-fd");
   assert.equal(restore?.client, "vm1-fd");
+});
+
+test("the menu asks nothing twice: found JobIds, the client, the moment", async () => {
+  const text = await transcript(director, [
+    ...["restore current yes fileset=Full-vm1", "10", "1", "11", "/srv/etc", ""],
+    ...["restore before=nonsense", 'restore before="2099-01-01 00:00:00" fileset=Full-vm1', "6", "1", "quit"],
+  ]);
+  assert.equal(text.match(/Select the Client/g)?.length, 2);
+  assert.match(text, /You have already selected the following JobIds: 1,2\nEnter full directory names/);
+  assert.ok(!text.includes("Enter date as"));
+  assert.match(text, /Improper date format\./);
+  assert.equal(director.ran.length, 1);
+  assert.match(await transcript(director, ["restore client=vm1-fd select frobnicate=1 yes"]), /Unknown keyword: frobnicate/);
+  assert.equal(director.ran.length, 1);
 });
 
 test("new names by keyword: prefixes and suffix outrank an expression, all of them a directory", async () => {

@@ -14,6 +14,7 @@ import { printBases, printVolumes } from "../restore/print.js";
 import { confirmRun } from "../run-dialog.js";
 import { treeDialog } from "../tree-dialog.js";
 import { TreeMarks } from "../tree-marks.js";
+import { startTime } from "./run.js";
 
 export const restore: Command = {
   name: "restore",
@@ -22,7 +23,7 @@ export const restore: Command = {
     "restore client=NAME [fileset=NAME] select [current | before=TIME] [copies] [all] [done] [where=DIR] [yes]",
     "restore jobid=N[,M] [all] [done] …",
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
-    "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    "    [pool=NAME] [when=TIME] [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
     '    [regexwhere="!FROM!TO!FLAGS,…" | strip_prefix=PATH add_prefix=PATH add_suffix=TEXT]',
     "restore      (a menu)",
   ],
@@ -38,7 +39,19 @@ export const restore: Command = {
       "replace=",
       "storage=",
     ],
-    ...["restorejob=", "before=", "copies", "select", "current", "all", "done", "yes", "comment="],
+    ...[
+      "restorejob=",
+      "before=",
+      "pool=",
+      "when=",
+      "copies",
+      "select",
+      "current",
+      "all",
+      "done",
+      "yes",
+      "comment=",
+    ],
     ...["regexwhere=", "strip_prefix=", "add_prefix=", "add_suffix="],
   ],
   async run(context) {
@@ -63,11 +76,17 @@ export const restore: Command = {
   },
 };
 
-/** Keywords of Bacula that would change what is restored must not be passed over. */
+/** A word that is not understood might have changed what is restored: it must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  const arg = context.args.find("bootstrap");
-  if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
+  if (context.args.has("bootstrap"))
+    await context.fail("restore bootstrap: is not available in this version.");
+  const known = new Set([...restore.keywords, ...SILENT].map((each) => each.replace(/=$/, "")));
+  const unknown = context.args.list.find(({ key }) => !known.has(key));
+  if (unknown !== undefined) await context.fail(`Unknown keyword: ${unknown.key}`);
 }
+
+/** Other names of keywords, and those without a meaning here. */
+const SILENT = ["rwhere", "sd", "catalog", "pluginoptions", "fdcalled", "priority"];
 
 /** Files to restore as marks; undefined when nothing is to be done. */
 async function chooseFiles(context: CommandContext, choice: Choice): Promise<TreeMarks | undefined> {
@@ -107,10 +126,12 @@ async function finish(
   const regexWhere = relocationGiven(context);
   const replace = replaceOf(context.args.value("replace"));
   const comment = context.args.value("comment");
+  const when = context.args.value("when");
   const request: RunRequest = {
     job,
     storage: choice.storage,
     ...(comment === undefined ? {} : { comment }),
+    ...(when === undefined ? {} : { whenMs: startTime(when) }),
     restore: {
       selection: { jobIds: idsOf(choice.jobs), rules: marks.toWire() },
       client: choice.client,
