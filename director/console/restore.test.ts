@@ -196,7 +196,10 @@ test("the menu asks nothing twice: found JobIds, the client, the moment", async 
   assert.ok(!text.includes("Enter date as"));
   assert.match(text, /Improper date format\./);
   assert.equal(director.ran.length, 1);
-  assert.match(await transcript(director, ["restore client=vm1-fd select frobnicate=1 yes"]), /Unknown keyword: frobnicate/);
+  assert.match(
+    await transcript(director, ["restore client=vm1-fd select frobnicate=1 yes"]),
+    /Unknown keyword: frobnicate/,
+  );
   assert.equal(director.ran.length, 1);
 });
 

@@ -1,7 +1,7 @@
 /** The summary of a run, `OK to run?`, and the changes that `mod` offers. */
 import { baculaTime, nowMs } from "../../common/time.js";
 import { VERIFY_LEVELS } from "../config/job-spec.js";
-import type { JobLevel, ReplacePolicy } from "../config/types.js";
+import type { JobLevel, ReplacePolicy, VerifyLevel } from "../config/types.js";
 import { restoreTarget, shownTarget } from "../job/restore-target.js";
 import { verifyLevelOf } from "../job/verify.js";
 import { startTime } from "./commands/run.js";
@@ -144,10 +144,20 @@ const LEVELS: readonly (JobLevel | "Since")[] = [
   ...(["Full", "Incremental", "Differential", "Since", "VirtualFull", "Base"] as const),
 ];
 
+/** As Bacula offers them. */
+const VERIFY_WORDS: Readonly<Record<VerifyLevel, string>> = {
+  InitCatalog: "Initialize Catalog",
+  Catalog: "Verify Catalog",
+  VolumeToCatalog: "Verify Volume to Catalog",
+  DiskToCatalog: "Verify Disk to Catalog",
+  Data: "Verify Volume Data",
+};
+
 const changeLevel: Change = async (context, request, plan) => {
   if (plan.job.type === "Verify") {
-    const items = VERIFY_LEVELS;
-    const level = items[await choose(context, { heading: "Levels:", items, question: "Select level" })]!;
+    const items = VERIFY_LEVELS.map((each) => VERIFY_WORDS[each]);
+    const chosen = await choose(context, { heading: "Levels:", items, question: "Select level" });
+    const level = VERIFY_LEVELS[chosen]!;
     return { ...request, verifyLevel: level, origins: { ...request.origins, level: "User input" } };
   }
   if (plan.job.type !== "Backup") {
@@ -215,7 +225,7 @@ const changePluginOptions: Change = async (context, request) => {
 const POLICIES: readonly ReplacePolicy[] = ["always", "ifnewer", "ifolder", "never"];
 
 const changeReplace: Change = async (context, request) => {
-  const items = ["Always", "If newer", "If older", "Never"];
+  const items = POLICIES.map((policy) => REPLACE_WORDS[policy]);
   const index = await choose(context, { heading: "Replace:", items, question: "Select replace option" });
   return { ...request, restore: { ...request.restore!, replace: POLICIES[index]! } };
 };

@@ -11,7 +11,7 @@ const SETTINGS = [
   "journal_mode = OFF",
   "synchronous = OFF",
   "locking_mode = EXCLUSIVE",
-  "cache_size = -8192",
+  "cache_size = -16384",
   "temp_store = FILE",
 ];
 
@@ -25,8 +25,7 @@ export class NameStore {
   readonly #db: InstanceType<typeof Sqlite>;
   readonly #places: IncludePlace[] = [];
   readonly #insert: Sqlite.Statement<[Buffer, Buffer, number]>;
-  readonly #find: Sqlite.Statement<[Buffer], NameRow>;
-  /** Names that were added, each counted once. */
+  /** Names that were added. */
   count = 0;
 
   /** @throws BackupError LISTS_UNUSABLE when the directory cannot be written to */
@@ -35,39 +34,39 @@ export class NameStore {
     try {
       this.#db = new Sqlite(file);
       for (const setting of SETTINGS) this.#db.pragma(setting);
-      this.#db.exec(
-        "CREATE TABLE name (name BLOB PRIMARY KEY, above BLOB, place INTEGER) WITHOUT ROWID; BEGIN",
-      );
+      this.#db.exec("CREATE TABLE name (name BLOB, above BLOB, place INTEGER); BEGIN");
       rmSync(file);
     } catch (cause) {
       const text = `lists of files cannot be kept in ${directory}: ${describeError(cause)}`;
       throw new BackupError("LISTS_UNUSABLE", text, { cause });
     }
-    this.#insert = this.#db.prepare("INSERT OR IGNORE INTO name VALUES (?, ?, ?)");
-    this.#find = this.#db.prepare("SELECT name, above, place FROM name WHERE name = ?");
+    this.#insert = this.#db.prepare("INSERT INTO name VALUES (?, ?, ?)");
   }
 
-  /**
-   * Adds the path with this key below the place. False when another file would be stored by the same name, which only
-   * StripPath can bring about: the first one counts.
-   */
-  add(key: string, place: IncludePlace): boolean {
+  /** Adds the path with this key below the place. */
+  add(key: string, place: IncludePlace): void {
     let index = this.#places.indexOf(place);
     if (index < 0) index = this.#places.push(place) - 1;
     const cut = place.rules.stripPath > 0 ? (cutOf(key, place.rules.stripPath) ?? 0) : 0;
-    const name = Buffer.from(key.slice(cut), "latin1");
-    const above = Buffer.from(key.slice(0, cut), "latin1");
-    if (this.#insert.run(name, above, index).changes > 0) {
-      this.count++;
-      return true;
-    }
-    return this.#find.get(name)?.above.equals(above) === true;
+    this.#insert.run(Buffer.from(key.slice(cut), "latin1"), Buffer.from(key.slice(0, cut), "latin1"), index);
+    this.count++;
   }
 
-  /** All of them as roots in path order. Nothing may be added meanwhile. */
-  *roots(): Generator<WalkRoot, void, undefined> {
-    const rows = this.#db.prepare<[], NameRow>("SELECT name, above, place FROM name ORDER BY name").iterate();
-    for (const { name, above, place } of rows) {
+  /**
+   * All of them as roots in path order, each name once. `onSame` gets the keys of those that would be stored by the name
+   * of another one, which only StripPath can bring about: the first that was added counts.
+   */
+  *roots(onSame: (key: string) => void): Generator<WalkRoot, void, undefined> {
+    // SQLite sorts in pieces of the size of its cache, and merges them: sequential, whatever order they came in.
+    const sql = "SELECT name, above, place FROM name ORDER BY name, rowid";
+    let last: NameRow | undefined;
+    for (const row of this.#db.prepare<[], NameRow>(sql).iterate()) {
+      const { name, above, place } = row;
+      if (last?.name.equals(name) === true) {
+        if (!last.above.equals(above)) onSame(above.latin1Slice() + name.latin1Slice());
+        continue;
+      }
+      last = row;
       const at = this.#places[place]!;
       const prefix = above.latin1Slice();
       const root =

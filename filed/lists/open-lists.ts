@@ -7,7 +7,7 @@ import { constants, createReadStream, fstatSync, openSync, realpathSync } from "
 import type { Readable } from "node:stream";
 import { BackupError, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
-import { bytesOfText, displayPath, isWithin, pathToKey } from "../../common/format/path.js";
+import { bytesOfText, displayPath, isWithin, keyToPath, pathToKey } from "../../common/format/path.js";
 import { splitWords } from "../../common/words.js";
 import type { JobMessage } from "../../proto/data/backup.js";
 import type { FileList__Output } from "../../proto/generated/basalt/v1/FileList.js";
@@ -48,7 +48,14 @@ export async function openLists(fileSet: CompiledFileSet, options: ListOptions):
   try {
     for (const list of fileSet.lists) await readList(list, store, options);
     if (store.count === 0) options.report("warning", "The lists of files name nothing");
-    return { roots: store.roots(), close: () => store.close() };
+    let same = 0;
+    const onSame = (key: string): void => {
+      same++;
+      const shown = displayPath(keyToPath(key).slice(0, 300));
+      const text = `"${shown}" is not saved: another file is stored by the same name (StripPath)`;
+      if (same <= MAX_TOLD) options.report("notsaved", text);
+    };
+    return { roots: store.roots(onSame), close: () => store.close() };
   } catch (error) {
     store.close();
     throw error;
@@ -88,10 +95,9 @@ async function readList(list: CompiledList, store: NameStore, options: ListOptio
   };
   const onName = (name: string): void => {
     const problem = nameProblem(name);
-    const shown = displayPath(name.slice(0, 300));
-    if (problem !== undefined) tell(`"${shown}" of the list ${list.source} ${problem}`);
-    else if (!store.add(pathToKey(name), list.place))
-      tell(`"${shown}" is not saved: another file is stored by the same name (StripPath)`);
+    if (problem !== undefined)
+      tell(`"${displayPath(name.slice(0, 300))}" of the list ${list.source} ${problem}`);
+    else store.add(pathToKey(name), list.place);
   };
   const lines = new NameLines(onName, () => tell(`a line of the list ${list.source} is too long for a name`));
   await readLines(list, lines, () => options.inbox.read(options.key, list.number), options);

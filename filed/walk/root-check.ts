@@ -6,7 +6,7 @@ import type { StatRecord } from "../sys/stat.js";
 import { isAllowedType } from "./entering.js";
 import type { EntryOptions, WalkRoot } from "./file-set.js";
 import type { MountTypes } from "./mounts.js";
-import { checkAllowed, hostPath, openRoot } from "./roots.js";
+import { allowedPlaces, checkAllowed, hostPath, openRoot } from "./roots.js";
 
 interface RootIdentity {
   root: WalkRoot;
@@ -30,10 +30,11 @@ export class RootCheck {
   /** @throws BackupError ROOT_UNUSABLE: missing, not allowed, or on a file system that the FileSet leaves out. */
   before(): void {
     this.#directories = [];
+    const places = allowedPlaces(this.#allowedRoots);
     for (const root of this.#roots) {
       // Images were looked at when they were found.
       if (root.image !== undefined) continue;
-      checkAllowed(root, this.#allowedRoots);
+      checkAllowed(root, places);
       const { parent, stat } = openRoot(root);
       parent.close();
       const isDirectory = stat.type === EntryType.directory;

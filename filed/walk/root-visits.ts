@@ -4,16 +4,16 @@
  * other entry, and the walk goes on.
  */
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { displayPath, keyToPath, parentKey } from "../../common/format/path.js";
+import { baseName, displayPath, keyToPath, parentKey } from "../../common/format/path.js";
 import type { JobMessage } from "../../proto/data/backup.js";
 import { rootsOf } from "../image/find-images.js";
-import type { DirectoryHandle, StatRecord } from "../sys/stat.js";
+import { type DirectoryHandle, newStat, type StatRecord, statIfThere } from "../sys/stat.js";
 import { isAllowedType } from "./entering.js";
 import type { CompiledFileSet, EntryOptions, WalkRoot } from "./file-set.js";
 import type { MountTypes } from "./mounts.js";
 import { RootCheck } from "./root-check.js";
 import { RootCursor } from "./root-cursor.js";
-import { checkAllowed, hostPath, nothingBelow, type OpenRoot, openRoot, openRootIn } from "./roots.js";
+import { allowedPlaces, checkAllowed, hostPath, nothingBelow, type OpenRoot, openRoot, openRootIn } from "./roots.js";
 
 export interface WalkerOptions {
   fileSet: CompiledFileSet;
@@ -29,7 +29,8 @@ export interface MissingRoot {
   missing: "gone" | "unread";
 }
 
-/** Of one reason; after these, roots that cannot be saved are only counted. */
+const probe = newStat();
+/** After these, roots that cannot be saved are only counted. */
 const MAX_TOLD = 1000;
 
 export class RootVisits {
@@ -39,6 +40,7 @@ export class RootVisits {
   #cursor: RootCursor | undefined;
   #check: RootCheck | undefined;
   #lost = 0;
+  #allowed: { places: readonly string[] | undefined } | undefined;
   /** Directory that holds the listed root visited last: often it holds the next one as well. */
   #last: { base: string; key: string; handle: DirectoryHandle } | undefined;
 
@@ -77,27 +79,29 @@ export class RootVisits {
   /** @throws BackupError ROOT_UNUSABLE when a root that the FileSet names went away meanwhile. */
   open(root: WalkRoot): OpenRoot | MissingRoot {
     if (root.isListed !== true) return openRoot(root);
-    const shown = displayPath(hostPath(root));
     try {
-      checkAllowed(root, this.#options.allowedRoots);
+      this.#allowed ??= { places: allowedPlaces(this.#options.allowedRoots) };
+      checkAllowed(root, this.#allowed.places);
       return this.#openListed(root);
     } catch (error) {
       if (!(error instanceof BackupError)) throw error;
       const { cause } = error;
-      this.#tell(
-        `Could not stat "${shown}": ERR=${cause === undefined ? error.message : describeError(cause)}`,
-      );
+      const why = cause === undefined ? error.message : describeError(cause);
+      this.#tell(root, why);
       const code = codeOf(cause);
       return { missing: cause === undefined || code === "ENOENT" || code === "ENOTDIR" ? "gone" : "unread" };
     }
   }
 
-  #openListed(root: WalkRoot): OpenRoot {
+  #openListed(root: WalkRoot): OpenRoot | MissingRoot {
     const above = parentKey(root.key);
     if (above === undefined) return openRoot(root);
     const last = this.#last;
     if (last !== undefined && last.base === root.base && last.key === above) {
-      return openRootIn(root, last.handle.retain());
+      // Lists may name very many files that are gone: no exception for each.
+      if (statIfThere(last.handle.fd, baseName(root.key), probe)) return openRootIn(root, last.handle.retain());
+      this.#tell(root, "no such file or directory");
+      return { missing: "gone" };
     }
     const opened = openRoot(root);
     last?.handle.close();
@@ -121,7 +125,7 @@ export class RootVisits {
     while (this.cursor.isBelow(key)) {
       const root = this.cursor.head!;
       if (root.isListed !== true) throw nothingBelow(root, key);
-      this.#tell(`Could not stat "${displayPath(hostPath(root))}": ERR=not a directory`);
+      this.#tell(root, "not a directory");
       this.cursor.advance();
     }
   }
@@ -132,8 +136,9 @@ export class RootVisits {
     this.#options.listed?.return?.();
   }
 
-  #tell(text: string): void {
+  #tell(root: WalkRoot, why: string): void {
     this.#lost++;
-    if (this.#lost <= MAX_TOLD) this.#options.report("notsaved", text);
+    if (this.#lost > MAX_TOLD) return;
+    this.#options.report("notsaved", `Could not stat "${displayPath(hostPath(root))}": ERR=${why}`);
   }
 }

@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import {
   baseName,
+  bytesOfText,
   displayPath,
   isWithin,
   keyToPath,
@@ -110,14 +111,17 @@ export function nothingBelow(root: WalkRoot, key: string): BackupError {
   return failed(root, `${path} is in the list of files too, and is no directory there`);
 }
 
+/** Keys of the host's places that may be walked; undefined: all. */
+export function allowedPlaces(allowedRoots: readonly string[] | undefined): readonly string[] | undefined {
+  return allowedRoots?.map((path) => pathToKey(resolved(bytesOfText(path))));
+}
+
 /** @throws BackupError ROOT_UNUSABLE when filed's configuration does not allow this place. */
-export function checkAllowed(root: WalkRoot, allowedRoots: readonly string[] | undefined): void {
-  if (allowedRoots === undefined) return;
-  const wanted = pathToKey(resolved(root.base) + keyToPath(root.key));
-  const allowed = allowedRoots.some((path) =>
-    isWithin(pathToKey(resolved(Buffer.from(path).toString("latin1"))), wanted),
-  );
-  if (!allowed) throw failed(root, "AllowedRoots of the file daemon's configuration does not hold it");
+export function checkAllowed(root: WalkRoot, places: readonly string[] | undefined): void {
+  if (places === undefined) return;
+  const wanted = pathToKey((root.base === "/" ? "" : resolved(root.base)) + keyToPath(root.key));
+  if (places.some((place) => isWithin(place, wanted))) return;
+  throw failed(root, "AllowedRoots of the file daemon's configuration does not hold it");
 }
 
 function resolved(path: string): string {

@@ -31,7 +31,7 @@ export const estimate: Command = {
     if (!context.acl.allowsClient(client, "backup")) context.require("client", client, "Client");
     context.require("fileSet", fileSetName, "FileSet");
     const level = await levelOf(context, job.level);
-    if (args.value("accurate") !== undefined) parseYesNo(args.value("accurate")!);
+    await checkAccurate(context);
     const sinceMs =
       level === "Full" || level === "Base" ? 0 : since(context, job.name, client, fileSetName, level);
     if (config.clients.get(client) === undefined)
@@ -44,6 +44,15 @@ export const estimate: Command = {
     await stream(context, client, { ...sent, listContext: lists, listing: args.has("listing"), sinceMs });
   },
 };
+
+/** Accurate or not, what has changed is counted by its times. */
+async function checkAccurate(context: CommandContext): Promise<void> {
+  try {
+    parseYesNo(context.args.value("accurate") ?? "yes");
+  } catch {
+    await context.fail("Invalid value for accurate. It must be yes or no.");
+  }
+}
 
 /** Commands that make lists are run as for a job, but that there is no run yet for %-codes to tell of. */
 function listContext(
