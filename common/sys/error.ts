@@ -16,6 +16,9 @@ for (const [number, code] of [
   if (!CODES.has(number)) CODES.set(number, code);
 }
 
+/** Made anew by every call, which is too slow for each failure. */
+const TEXTS = getSystemErrorMap();
+
 const EXTRA_TEXT: Readonly<Record<string, string>> = {
   EUCLEAN: "file system is damaged (structure needs cleaning)",
   ESTALE: "stale file handle",
@@ -31,7 +34,7 @@ export class SysError extends Error {
   readonly errno: number;
 
   constructor(code: string, syscall: string, errno: number) {
-    super(getSystemErrorMap().get(-errno)?.[1] ?? EXTRA_TEXT[code] ?? `${syscall} failed: ${code}`);
+    super(TEXTS.get(-errno)?.[1] ?? EXTRA_TEXT[code] ?? `${syscall} failed: ${code}`);
     this.name = "SysError";
     this.code = code;
     this.syscall = syscall;

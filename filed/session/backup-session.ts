@@ -97,6 +97,15 @@ export class BackupSession extends JobSession {
     await released;
   }
 
+  override async run(): Promise<void> {
+    try {
+      await super.run();
+    } finally {
+      this.#lists?.close();
+      this.deps.inbox.remove(this.#request.jobUuid);
+    }
+  }
+
   protected prepare(): void {
     this.deps.inbox.hold(this.#request.jobUuid);
     this.#fileSet = compileFileSet(this.#request.fileSet ?? NO_FILES);
@@ -110,8 +119,6 @@ export class BackupSession extends JobSession {
       return this.partialResult();
     } finally {
       this.#released();
-      this.#lists?.close();
-      this.deps.inbox.remove(this.#request.jobUuid);
     }
   }
 
@@ -282,20 +289,9 @@ export class BackupSession extends JobSession {
   }
 
   protected partialResult(): JobResult {
-    const { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } =
-      this.#totals();
-    const differences = this.#totals().differences ?? 0;
-    return {
-      files,
-      deleted,
-      examined,
-      bytes,
-      bytesRead,
-      bytesSent,
-      baseFiles,
-      baseBytes,
-      usedFiles,
-      differences,
-    };
+    const { files, deleted, examined, bytes, bytesRead, bytesSent } = this.#totals();
+    const { baseFiles, baseBytes, usedFiles, differences = 0 } = this.#totals();
+    const seen = { files, deleted, examined, bytes, bytesRead, bytesSent };
+    return { ...seen, baseFiles, baseBytes, usedFiles, differences };
   }
 }
