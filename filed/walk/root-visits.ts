@@ -13,7 +13,15 @@ import type { CompiledFileSet, EntryOptions, WalkRoot } from "./file-set.js";
 import type { MountTypes } from "./mounts.js";
 import { RootCheck } from "./root-check.js";
 import { RootCursor } from "./root-cursor.js";
-import { allowedPlaces, checkAllowed, hostPath, nothingBelow, type OpenRoot, openRoot, openRootIn } from "./roots.js";
+import {
+  allowedPlaces,
+  checkAllowed,
+  hostPath,
+  nothingBelow,
+  type OpenRoot,
+  openRoot,
+  openRootIn,
+} from "./roots.js";
 
 export interface WalkerOptions {
   fileSet: CompiledFileSet;
@@ -84,9 +92,9 @@ export class RootVisits {
       checkAllowed(root, this.#allowed.places);
       return this.#openListed(root);
     } catch (error) {
-      if (!(error instanceof BackupError)) throw error;
-      const { cause } = error;
-      const why = cause === undefined ? error.message : describeError(cause);
+      const cause = error instanceof BackupError ? error.cause : error;
+      if (!(error instanceof BackupError) && codeOf(error) === undefined) throw error;
+      const why = describeError(cause ?? error);
       this.#tell(root, why);
       const code = codeOf(cause);
       return { missing: cause === undefined || code === "ENOENT" || code === "ENOTDIR" ? "gone" : "unread" };
@@ -99,7 +107,8 @@ export class RootVisits {
     const last = this.#last;
     if (last !== undefined && last.base === root.base && last.key === above) {
       // Lists may name very many files that are gone: no exception for each.
-      if (statIfThere(last.handle.fd, baseName(root.key), probe)) return openRootIn(root, last.handle.retain());
+      if (statIfThere(last.handle.fd, baseName(root.key), probe))
+        return openRootIn(root, last.handle.retain());
       this.#tell(root, "no such file or directory");
       return { missing: "gone" };
     }
