@@ -18,6 +18,8 @@ export interface RunOptions {
   timeoutMs: number;
   /** A line of stdout or stderr, without its newline and cut at `maxLineBytes`. */
   onLine?: (line: string) => void;
+  /** Gets the bytes of stdout as they are, the next when it is done with these; lines are those of stderr then. */
+  onOutput?: (bytes: Buffer) => Promise<void>;
   /** Ends the command as a timeout does. */
   signal?: AbortSignal | undefined;
   cwd?: string;
@@ -62,7 +64,7 @@ const DRAIN_MS = 500;
 /**
  * Runs one command to its end. Processes that it leaves behind live on after a normal end, and are killed after a
  * timeout or an abort.
- * @throws BackupError EXEC_FAILED when it cannot be started.
+ * @throws BackupError EXEC_FAILED when it cannot be started; what `onOutput` threw, once the command was ended.
  */
 export async function runCommand(options: RunOptions): Promise<RunResult> {
   const [name, ...args] = options.words;
@@ -72,11 +74,19 @@ export async function runCommand(options: RunOptions): Promise<RunResult> {
   const limit = endOnLimit(child, options);
   const lines = lineLimit(options);
   const streams = [child.stdout!, child.stderr!];
+  const output = options.onOutput === undefined ? undefined : readBytes(child, options.onOutput);
+  output?.catch(() => undefined);
   const drained = Promise.all(
-    streams.map((stream) => readLines(stream, options.maxLineBytes ?? 4096, lines)),
+    streams.slice(output === undefined ? 0 : 1).map((stream) => {
+      return readLines(stream, options.maxLineBytes ?? 4096, lines);
+    }),
   );
   try {
     const { code, signal } = await exitOf(child, options);
+    // What was written is taken whole, however long that takes; a limit closes the stream.
+    await output?.catch((error) => {
+      if (limit.reason === undefined) throw error;
+    });
     await raceTimer(drained, DRAIN_MS);
     return {
       code: code ?? undefined,
@@ -131,6 +141,16 @@ function cannotRun(options: RunOptions, cause: unknown): BackupError {
   });
 }
 
+/** Ends the command when nobody wants its output any more. */
+async function readBytes(child: ChildProcess, take: (bytes: Buffer) => Promise<void>): Promise<void> {
+  try {
+    for await (const bytes of child.stdout!) await take(bytes as Buffer);
+  } catch (error) {
+    killGroup(child, "SIGKILL");
+    throw error;
+  }
+}
+
 interface Limit {
   reason: "timeout" | "abort" | undefined;
   done(): void;
@@ -143,6 +163,8 @@ function endOnLimit(child: ChildProcess, options: RunOptions): Limit {
     if (limit.reason !== undefined) return;
     limit.reason = reason;
     killGroup(child, "SIGTERM");
+    // Whoever else holds its other end is not waited for.
+    if (options.onOutput !== undefined) child.stdout?.destroy();
     killer = setTimeout(() => killGroup(child, "SIGKILL"), options.graceMs ?? 5000);
   };
   const onAbort = (): void => end("abort");

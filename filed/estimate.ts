@@ -6,27 +6,51 @@ import { EntryType } from "../common/format/row.js";
 import type { EstimateEvent } from "../proto/generated/basalt/v1/EstimateEvent.js";
 import type { EstimateLine } from "../proto/generated/basalt/v1/EstimateLine.js";
 import type { FiledEstimate__Output } from "../proto/generated/basalt/v1/FiledEstimate.js";
+import type { FiledConfig } from "./config.js";
+import type { NamesInbox } from "./lists/inbox.js";
+import { openLists, withExcludeLists } from "./lists/open-lists.js";
+import { type WalkEntry, WalkEvent } from "./walk/event.js";
 import { compileFileSet } from "./walk/file-set.js";
-import { type WalkEntry, WalkEvent, Walker } from "./walk/walker.js";
+import { Walker } from "./walk/walker.js";
 
 const LINES_PER_EVENT = 256;
 const ENTRIES_PER_TURN = 256;
 
 export interface EstimateOptions {
   request: FiledEstimate__Output;
-  allowedRoots: readonly string[] | undefined;
+  inbox: NamesInbox;
+  config: FiledConfig;
   send: (event: EstimateEvent) => Promise<void>;
   signal: AbortSignal;
 }
 
 /** Sends listing and counts; the last event is `done`. @throws BackupError */
-export async function runEstimate({ request, allowedRoots, send, signal }: EstimateOptions): Promise<void> {
+export async function runEstimate(options: EstimateOptions): Promise<void> {
+  const { request, inbox, config, signal } = options;
+  const { namesKey: key } = request;
   if (request.fileSet === null) throw new BackupError("REQUEST_INVALID", "the director sent no FileSet");
   const problems: string[] = [];
   const report = (type: string, text: string): void => {
     if ((type === "notsaved" || type === "warning") && problems.length < 1000) problems.push(text);
   };
-  const walker = new Walker({ fileSet: compileFileSet(request.fileSet), allowedRoots, report });
+  inbox.hold(key);
+  const context = { config, report, signal };
+  try {
+    const fileSet = compileFileSet(await withExcludeLists(request.fileSet, context));
+    const lists = await openLists(fileSet, { ...context, inbox, key });
+    try {
+      const { allowedRoots } = config;
+      await count(new Walker({ fileSet, listed: lists.roots, allowedRoots, report }), problems, options);
+    } finally {
+      lists.close();
+    }
+  } finally {
+    inbox.remove(key);
+  }
+}
+
+async function count(walker: Walker, problems: string[], options: EstimateOptions): Promise<void> {
+  const { request, send, signal } = options;
   const counts = { files: 0, bytes: 0 };
   let lines: EstimateLine[] = [];
   try {
@@ -45,6 +69,7 @@ export async function runEstimate({ request, allowedRoots, send, signal }: Estim
       if (seen % ENTRIES_PER_TURN === 0) await turn();
       signal.throwIfAborted();
     }
+    for (const error of problems.splice(0)) await send({ error });
     await send({ lines, done: true, ...counts });
     lines = [];
   } finally {

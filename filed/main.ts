@@ -15,6 +15,7 @@ import { packageVersion } from "../common/package.js";
 import { loadTls } from "../common/tls/load.js";
 import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
+import { NamesInbox } from "./lists/inbox.js";
 import { FiledService } from "./service.js";
 
 export interface FiledProcessOptions extends DaemonOptions {
@@ -53,6 +54,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
     config: () => live.config,
     ticketKey: () => live.ticketKey,
     log,
+    inbox: new NamesInbox(workingDirectory),
     tls,
     isRevoked,
     version,

@@ -56,6 +56,8 @@ export class FiledService {
       peer.role === "director" && this.#options.config().directors.includes(peer.name);
     server.add("Filed", this.#handlers(), (_method, peer) => isDirector(peer));
     const serve = (stream: DataStream, peer: Peer): Promise<void> => this.#serveBackup(stream, peer);
+    const receive = (stream: DataStream): Promise<void> => this.#options.inbox.receive(stream);
+    server.addData("FiledData", "Names", receive, (_method, peer) => isDirector(peer));
     server.addData("FiledData", "Backup", serve, (_method, peer) => peer.role === "storaged");
   }
 
@@ -80,8 +82,8 @@ export class FiledService {
         return this.#run(session, context);
       },
       Estimate: (request: FiledEstimate__Output, { signal }, send) => {
-        const { allowedRoots } = this.#options.config();
-        return runEstimate({ request, allowedRoots, send, signal });
+        const { inbox, config } = this.#options;
+        return runEstimate({ request, inbox, config: config(), send, signal });
       },
       Cancel: async ({ jobUuid, reason }: Cancel__Output, { peer }) => {
         const session = this.#sessions.get(jobUuid)?.session;

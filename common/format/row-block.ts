@@ -210,7 +210,7 @@ export function readRow(reader: ByteReader, previous: string, withState: boolean
   if (type < 1 || type > 7) throw new GarbledInput(`unknown entry type ${type}`);
   const row = emptyRow(key, type as EntryType);
   const flags = reader.uint();
-  if (flags > 127) throw new GarbledInput("unknown row flags");
+  if (flags > 255) throw new GarbledInput("unknown row flags");
   row.flags = flags & ENTRY_FLAGS;
   if (type !== EntryType.deleted) {
     row.mode = reader.uint();

@@ -9,7 +9,7 @@ const TYPES = Object.values(EntryType);
 
 function randomRow(random: Random, key: string): Row {
   const row = emptyRow(key, random.pick(TYPES));
-  row.flags = random.below(32);
+  row.flags = random.below(32) | (random.below(2) * RowFlag.fifo);
   if (random.below(2) === 0) row.state = { ctimeSec: -5, ctimeNsec: 999_999_999, inode: 2 ** 40, links: 3 };
   if (row.type === EntryType.deleted) return row;
   row.mode = random.below(0o10000);
@@ -142,7 +142,7 @@ test("rows that no walk can make are refused", () => {
       "flags",
       rawBlock(
         1,
-        rawRow((out) => start(out, "x", EntryType.deleted, 128)),
+        rawRow((out) => start(out, "x", EntryType.deleted, 256)),
       ),
     ],
     [

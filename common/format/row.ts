@@ -29,11 +29,13 @@ export const RowFlag = {
   damaged: 16,
   linked: 32,
   xattrs: 64,
+  /** A file with what was read from a named pipe; at a restore it goes to the pipe at its place, if there is one. */
+  fifo: 128,
 } as const;
 
 /** Row flags that describe the entry itself; the others say only which optional fields follow. */
 export const ENTRY_FLAGS =
-  RowFlag.parts | RowFlag.sparse | RowFlag.unstable | RowFlag.unverified | RowFlag.damaged;
+  RowFlag.parts | RowFlag.sparse | RowFlag.unstable | RowFlag.unverified | RowFlag.damaged | RowFlag.fifo;
 
 /** What a run saw of an entry besides its row; lets the next run trust it unread. */
 export interface EntryState {

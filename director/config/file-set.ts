@@ -124,6 +124,7 @@ const optionDirectives = {
   fsType: patterns(),
   noAtime: yesNo(),
   keepAtime: yesNo(),
+  honorNoDumpFlag: yesNo(),
   checkFileChanges: yesNo(),
   mtimeOnly: yesNo(),
   signature: oneOf<OptionsBlock["signature"]>(SIGNATURES),
@@ -137,13 +138,11 @@ const optionDirectives = {
 
 const OPTIONS_SPEC: BlockSpec<typeof optionDirectives> = {
   directives: optionDirectives,
-  aliases: { Strip: "stripPath", AclSupported: "aclSupport" },
+  aliases: { Strip: "stripPath", AclSupported: "aclSupport", HonorNoDump: "honorNoDumpFlag" },
   noEffect: {
     DriveType: "there are no Windows clients",
     HfsPlusSupport: "there are no macOS clients",
     Portable: "there are no Windows clients",
-    HonorNoDumpFlag: "use Exclude or ExcludeDirContaining",
-    HonorNoDump: "use Exclude or ExcludeDirContaining",
   },
 };
 
@@ -255,6 +254,7 @@ function toOptions({ values }: Pick<Block<typeof optionDirectives>, "values">): 
     signature: values.signature ?? "sha256",
     stripPath: values.stripPath ?? 0,
     blockSizeBytes: values.blockSize ?? 0,
+    ...(values.honorNoDumpFlag === true ? { honorNoDump: true } : {}),
     ...(values.skipFree === true ? { skipFree: true } : {}),
     ...(values.baseJob === undefined ? {} : { baseJob: values.baseJob }),
     ...(values.accurate === undefined ? {} : { accurate: values.accurate }),

@@ -35,6 +35,8 @@ export interface OptionsBlock {
   readonly blockSizeBytes: number;
   /** Blocks of disk images that the file systems in them call free become zeros. (Default: no, and then not set) */
   readonly skipFree?: boolean | undefined;
+  /** Files and directories with the nodump attribute are left out. (Default: no, and then not set) */
+  readonly honorNoDump?: boolean | undefined;
   /** Attributes compared with a Base, the last run, a Verify: Bacula's letters. */
   readonly baseJob?: string | undefined;
   readonly accurate?: string | undefined;

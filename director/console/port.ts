@@ -4,6 +4,7 @@
  */
 import type { FiledStatus__Output } from "../../proto/generated/basalt/v1/FiledStatus.js";
 import type { StorageStatus__Output } from "../../proto/generated/basalt/v1/StorageStatus.js";
+import type { DataStream } from "../../proto/rpc.js";
 import type { DirectorConfig, JobLevel } from "../config/types.js";
 import type { PrunedHistory } from "../db/history.js";
 import type { JobFilter, JobRecord, LogRecord } from "../db/records.js";
@@ -35,6 +36,8 @@ export interface DaemonCaller {
     request: object,
     options?: CallOptions,
   ): AsyncIterable<Reply>;
+  /** A stream of raw bytes to a file daemon. */
+  data(service: "FiledData", method: string, options?: CallOptions): DataStream;
 }
 
 /** A waiting or running job; LiveJob fits. */

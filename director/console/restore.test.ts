@@ -156,8 +156,9 @@ test("the menu: lists come back to it, 5 selects, 3 asks, 7 takes names, 13 leav
   const seven = await transcript(director, ["restore yes client=vm1-fd", "7", "/srv/a", ""]);
   assert.match(seven, /Enter full filename: \/srv\/a\nEnter full filename: \n/);
   assert.match(seven, /\n1 file selected to be restored/);
-  const eleven = await transcript(director, ["restore yes", "11", "1", "/srv/etc", ""]);
+  const eleven = await transcript(director, ["restore yes client=vm1-fd", "11", "1", "/srv/etc", ""]);
   assert.match(eleven, /Enter directory name: \/srv\/etc\n/);
+  assert.ok(!eleven.includes("You have selected"));
   assert.ok((await transcript(director, ["restore", "13"])).endsWith("(1-13): 13\n"));
 });
 
@@ -185,12 +186,59 @@ test("replace, where and clients in mod", async () => {
   assert.equal(restore?.client, "vm1-fd");
 });
 
-test("what would change the restore and is not there is refused", async () => {
+test("the menu asks nothing twice: found JobIds, the client, the moment", async () => {
+  const text = await transcript(director, [
+    ...["restore current yes fileset=Full-vm1", "10", "1", "11", "/srv/etc", ""],
+    ...["restore before=nonsense", 'restore before="2099-01-01 00:00:00" fileset=Full-vm1', "6", "1", "quit"],
+  ]);
+  assert.equal(text.match(/Select the Client/g)?.length, 2);
+  assert.match(text, /You have already selected the following JobIds: 1,2\nEnter full directory names/);
+  assert.ok(!text.includes("Enter date as"));
+  assert.match(text, /Improper date format\./);
+  assert.equal(director.ran.length, 1);
   assert.match(
-    await transcript(director, ["restore client=vm1-fd select all done regexwhere=!a!b! yes"]),
-    /not available/,
+    await transcript(director, ["restore client=vm1-fd select frobnicate=1 yes"]),
+    /Unknown keyword: frobnicate/,
   );
-  assert.deepEqual(director.ran, []);
+  assert.equal(director.ran.length, 1);
+});
+
+test("new names by keyword: prefixes and suffix outrank an expression, all of them a directory", async () => {
+  const words = "restore client=vm1-fd select all done where=/tmp/r yes";
+  await transcript(director, [`${words} regexwhere="!a!b!,!c!d!i"`]);
+  await transcript(director, [`${words} regexwhere=!a!b! strip_prefix=/srv add_prefix=/x add_suffix=.old`]);
+  await transcript(director, [`${words} regexwhere=!a`]);
+  assert.deepEqual(
+    director.ran.map(({ restore }) => restore?.regexWhere),
+    ["!a!b!,!c!d!i", "!^/srv(/|$)!/!i,!([^/])$!$1.old!,!^!/x!", "!a"],
+  );
+});
+
+test("File Relocation in mod: built up, tried out, used, and taken back by Where", async () => {
+  const text = await transcript(director, [
+    "restore client=vm1-fd select all done",
+    ...["mod", "10", "1", "/srv", "2", "/x", "3", ".old", "5", "/srv/etc/passwd", "/srv/etc/", ".", "6"],
+    ...["mod", "12", "mod", "13", "some options", "yes"],
+  ]);
+  assert.match(text, /strip_prefix=\*None\* add_prefix=\*None\* add_suffix=\*None\*\n/);
+  assert.match(text, /This will replace your current Where value\n {5}1: Strip prefix\n/);
+  assert.match(text, / {5}6: Use this \?\nSelect parameter to modify \(1-6\): 1\n/);
+  assert.match(text, /Please enter the path prefix to strip: \/srv\nstrip_prefix=\/srv add_prefix=\*None\*/);
+  assert.match(text, /add_suffix=\.old result=!\^\/srv\(\/\|\$\)!\/!i,/);
+  assert.match(text, /Enter a period \(\.\) to stop this test\n/);
+  assert.match(text, /filename to test: \/srv\/etc\/passwd\n\/srv\/etc\/passwd -> \/x\/etc\/passwd\.old\n/);
+  assert.match(text, /\/srv\/etc\/ -> \/x\/etc\/\n/);
+  assert.match(text, /RegexWhere: {6}!\^\/srv/);
+  assert.match(text, /You must set the bootstrap file to NULL to be able to specify a JobId\.\n/);
+  assert.match(text, /Please Plugin Options string: some options\n/);
+  assert.equal(director.ran[0]?.restore?.regexWhere, "!^/srv(/|$)!/!i,!([^/])$!$1.old!,!^!/x!");
+  const back = await transcript(director, [
+    "restore client=vm1-fd select all done",
+    ...["mod", "10", "4", "!(!x!", "5", "6", "mod", "10", "4", "!a!b!", "6", "mod", "9", "/r", "yes"],
+  ]);
+  assert.match(back, /regexwhere=!\(!x!\nCannot use your regexp\. /);
+  assert.equal(director.ran[1]?.restore?.regexWhere, undefined);
+  assert.equal(director.ran[1]?.restore?.where, "/r");
 });
 
 test("the chain: newest Full, newest Differential after it, Incrementals after that, of one job", () => {

@@ -1,14 +1,16 @@
 /** The summary of a run, `OK to run?`, and the changes that `mod` offers. */
 import { baculaTime, nowMs } from "../../common/time.js";
 import { VERIFY_LEVELS } from "../config/job-spec.js";
-import type { JobLevel, ReplacePolicy } from "../config/types.js";
+import type { JobLevel, ReplacePolicy, VerifyLevel } from "../config/types.js";
+import { restoreTarget, shownTarget } from "../job/restore-target.js";
 import { verifyLevelOf } from "../job/verify.js";
 import { startTime } from "./commands/run.js";
 import { Abandoned, type CommandContext, catalogName } from "./context.js";
 import { copyLines, from, type Line } from "./copy-lines.js";
 import type { JobPlan, RunRequest } from "./port.js";
 import { choose, granted, pickResource, RESOURCE, type ResourceKind, yesModNo } from "./prompts.js";
-import { checkPlan, whereOf } from "./rights/run.js";
+import { relocationDialog } from "./relocation-dialog.js";
+import { checkPlan } from "./rights/run.js";
 
 /**
  * Shows what would run and asks, unless `sure`; then queues it. `files`: where a restore's Storage is known better
@@ -85,7 +87,7 @@ function restoreLines(context: CommandContext, plan: JobPlan): Line[] {
   return [
     ["JobName", job.name],
     ["Bootstrap", "*None*"],
-    ["Where", whereOf(plan)],
+    [restoreTarget(plan).regexWhere === "" ? "Where" : "RegexWhere", shownTarget(plan)],
     ["Replace", REPLACE_WORDS[replace]],
     ["FileSet", fileSet?.name ?? "*None*"],
     ["Backup Client", request.restore?.client ?? client?.name ?? "*None*"],
@@ -142,10 +144,20 @@ const LEVELS: readonly (JobLevel | "Since")[] = [
   ...(["Full", "Incremental", "Differential", "Since", "VirtualFull", "Base"] as const),
 ];
 
+/** As Bacula offers them. */
+const VERIFY_WORDS: Readonly<Record<VerifyLevel, string>> = {
+  InitCatalog: "Initialize Catalog",
+  Catalog: "Verify Catalog",
+  VolumeToCatalog: "Verify Volume to Catalog",
+  DiskToCatalog: "Verify Disk to Catalog",
+  Data: "Verify Volume Data",
+};
+
 const changeLevel: Change = async (context, request, plan) => {
   if (plan.job.type === "Verify") {
-    const items = VERIFY_LEVELS;
-    const level = items[await choose(context, { heading: "Levels:", items, question: "Select level" })]!;
+    const items = VERIFY_LEVELS.map((each) => VERIFY_WORDS[each]);
+    const chosen = await choose(context, { heading: "Levels:", items, question: "Select level" });
+    const level = VERIFY_LEVELS[chosen]!;
     return { ...request, verifyLevel: level, origins: { ...request.origins, level: "User input" } };
   }
   if (plan.job.type !== "Backup") {
@@ -187,13 +199,33 @@ const changeWhere: Change = async (context, request) => {
     await context.say("Prefix must begin with a /.");
     return request;
   }
-  return { ...request, restore: { ...request.restore!, where: where === "/" ? "" : where } };
+  const { regexWhere: _, ...restore } = request.restore!;
+  return { ...request, restore: { ...restore, where: where === "/" ? "" : where } };
+};
+
+const changeRelocation: Change = async (context, request) => {
+  const regexWhere = await relocationDialog(context);
+  if (regexWhere === undefined) return request;
+  return { ...request, restore: { ...request.restore!, regexWhere } };
+};
+
+/** A restore that was chosen file by file is not one of a whole job. */
+const changeJobId: Change = async (context, request) => {
+  await context.say("You must set the bootstrap file to NULL to be able to specify a JobId.");
+  return request;
+};
+
+/** Asked for as in Bacula, so that scripts go on in step. */
+const changePluginOptions: Change = async (context, request) => {
+  const text = await context.ask("Please Plugin Options string: ");
+  if (text !== "") await context.say("There are no plugins: the options are not used.");
+  return request;
 };
 
 const POLICIES: readonly ReplacePolicy[] = ["always", "ifnewer", "ifolder", "never"];
 
 const changeReplace: Change = async (context, request) => {
-  const items = ["Always", "If newer", "If older", "Never"];
+  const items = POLICIES.map((policy) => REPLACE_WORDS[policy]);
   const index = await choose(context, { heading: "Replace:", items, question: "Select replace option" });
   return { ...request, restore: { ...request.restore!, replace: POLICIES[index]! } };
 };
@@ -226,10 +258,10 @@ function changesOf(plan: JobPlan): readonly [string, Change][] {
         ...AFTER_CLIENT,
         ["Bootstrap", unavailable("Bootstrap")],
         ["Where", changeWhere],
-        ["File Relocation", unavailable("File Relocation")],
+        ["File Relocation", changeRelocation],
         ["Replace", changeReplace],
-        ["JobId", unavailable("JobId")],
-        ["Plugin Options", unavailable("Plugin Options")],
+        ["JobId", changeJobId],
+        ["Plugin Options", changePluginOptions],
       ];
     case "Backup":
       return [
@@ -237,7 +269,7 @@ function changesOf(plan: JobPlan): readonly [string, Change][] {
         client,
         ...AFTER_CLIENT,
         ["Pool", changePool],
-        ["Plugin Options", unavailable("Plugin Options")],
+        ["Plugin Options", changePluginOptions],
       ];
     case "Verify":
       return [...COMMON, client, ...AFTER_CLIENT, ["Pool", changePool], ["Verify Job", changeVerifyJob]];

@@ -119,7 +119,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       channel: filed,
       method: "StartBackup",
       request: {
-        ...filedRequest(run, { level: run.live.level, ticket, storage: daemonName(storaged) }),
+        ...(await filedRequest(run, filed, { level: run.live.level, ticket, storage: daemonName(storaged) })),
         sampleVerify: run.plan.job.verifySamplePercent,
       },
     }),

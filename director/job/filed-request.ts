@@ -1,16 +1,31 @@
 /** What filed is told of a job that reads a client's files. */
 import type { FiledBackup } from "../../proto/generated/basalt/v1/FiledBackup.js";
+import type { RpcChannel } from "../../proto/rpc.js";
+import { hookWords } from "./codes.js";
 import { toSentFileSet } from "./file-set.js";
 import { clientHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
 import { need } from "./resources.js";
+import { sendLists } from "./send-lists.js";
 
-/** `level`: what it is called at filed; `storage`: the storage daemon's name. */
-export function filedRequest(
+/**
+ * The request, after the lists of files that belong to it were sent. `level`: what it is called at filed; `storage`: the
+ * storage daemon's name.
+ * @throws BackupError FILESET_LIST; what filed answered to a list
+ */
+export async function filedRequest(
   run: JobRun,
+  filed: RpcChannel,
   { level, ticket, storage }: { level: string; ticket: string; storage: string },
-): FiledBackup {
+): Promise<FiledBackup> {
   const { live, plan } = run;
+  const context = {
+    words: (command: string) => hookWords(command, run.codes()),
+    onLine: (line: string) => run.info(`FileSet: ${line}`),
+    signal: live.signal,
+  };
+  const { fileSet, lists } = await toSentFileSet(need(plan.fileSet, "FileSet"), context);
+  await sendLists(filed, live.uuid, lists, context);
   const { readLimit, nice, ioNice } = plan.job;
   return {
     ...{
@@ -22,7 +37,7 @@ export function filedRequest(
       ticket,
       storage,
     },
-    fileSet: toSentFileSet(need(plan.fileSet, "FileSet")),
+    fileSet,
     hooks: clientHooks(run),
     readLimit,
     nice,

@@ -46,7 +46,7 @@ async function runHook(
   try {
     const words = hookWords(script.command, run.codes());
     run.info(`shell command: run ${name} "${words.join(" ")}"`);
-    const result = await runCommand({ words, env: environment(), timeoutMs, onLine: show, signal });
+    const result = await runCommand({ words, env: programEnvironment(), timeoutMs, onLine: show, signal });
     const failure = describeFailure(result, timeoutMs);
     if (failure === undefined) return undefined;
     const status = result.code ?? 1;
@@ -84,7 +84,7 @@ export function clientAfterMs(run: JobRun): number {
 }
 
 /** Of the director's own environment only what programs cannot do without. */
-function environment(): Record<string, string> {
+export function programEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   };

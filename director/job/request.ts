@@ -28,6 +28,8 @@ export interface RestoreRequest {
   restoreClient: string;
   /** Directory on the client to restore below; "" and "/" mean the original place. (Default: the job's Where) */
   where?: string;
+  /** Expressions that make new names, as in common/relocation.ts; they outrank `where`. (Default: the job's) */
+  regexWhere?: string;
   /** (Default: the job's Replace) */
   replace?: ReplacePolicy;
   /** Entries that were marked ("Files Expected"); 0: as many as the storage daemon plans. */

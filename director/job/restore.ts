@@ -1,6 +1,7 @@
 /** Jobs of type Restore: the storage daemon plans, then the client fetches. */
 
 import { BackupError } from "../../common/errors.js";
+import { Relocation } from "../../common/relocation.js";
 import { signTicket } from "../../common/ticket.js";
 import { nowMs } from "../../common/time.js";
 import type { FiledRestore } from "../../proto/generated/basalt/v1/FiledRestore.js";
@@ -12,6 +13,7 @@ import { Pair } from "./pair.js";
 import { restoreReport } from "./report.js";
 import type { RestoreRequest } from "./request.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
+import { restoreTarget, shownTarget } from "./restore-target.js";
 import { Side } from "./side.js";
 
 function wanted(run: JobRun): RestoreRequest {
@@ -22,16 +24,19 @@ function wanted(run: JobRun): RestoreRequest {
   return restore;
 }
 
-/** Where files go: "" is their original place. */
-function targetOf(run: JobRun): string {
-  const where = run.plan.request.restore?.where ?? run.plan.job.where ?? "";
-  return where === "/" ? "" : where;
+/** @throws BackupError REGEX_WHERE, USAGE before anything is begun */
+function checkTarget(run: JobRun): void {
+  const { where, regexWhere } = restoreTarget(run.plan);
+  if (regexWhere !== "") new Relocation(regexWhere);
+  else if (where !== "" && !where.startsWith("/"))
+    throw new BackupError("USAGE", `Where "${where}" is not an absolute path on the client`);
 }
 
 /** Carries a restore up to its end at both daemons. @throws BackupError for what fails before they work. */
 export async function runRestore(run: JobRun): Promise<void> {
   const restore = wanted(run);
   run.info(`Start Restore Job ${run.live.job}`);
+  checkTarget(run);
   await runBeforeHooks(run);
   run.info(`Restoring files from JobId(s) ${restore.selection.jobIds.join(",")}`);
   const storaged = await connectStoraged(run);
@@ -100,7 +105,7 @@ function filedRequest(run: JobRun, ticket: string, daemon: string): FiledRestore
     storage: daemon,
     storageAddress: storage.address,
     storagePort: storage.port,
-    where: targetOf(run),
+    ...restoreTarget(plan),
     replace: plan.request.restore?.replace ?? plan.job.replace,
     hooks: clientHooks(run),
     reportFiles: run.services.messages.wants(plan.messages, "restored"),
@@ -125,7 +130,7 @@ export function reportRestore(run: JobRun): string {
     endMs: run.endMs,
     status: run.status,
     client: run.plan.client?.name ?? "",
-    where: targetOf(run),
+    where: shownTarget(run.plan),
     replace: run.plan.request.restore?.replace ?? run.plan.job.replace,
     filesExpected: filesExpected(run),
     filesRestored: filed.files,

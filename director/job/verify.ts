@@ -46,7 +46,7 @@ export async function runVerify(run: JobRun): Promise<void> {
   if (ON_DISK.includes(level)) {
     const client = need(run.plan.client, "Client");
     const filed = await connectFiled(run);
-    const request = filedRequest(run, { level, ticket, storage });
+    const request = await filedRequest(run, filed, { level, ticket, storage });
     const options = { run, role: "filed" as const, name: client.name, channel: filed, request };
     const side = pair.add(new Side({ ...options, method: "StartBackup" }));
     if (!(await side.ready) || pair.failure !== undefined) return pair.finish();

@@ -95,10 +95,17 @@ async function runHook(
   }
 }
 
+/** The environment of every program that the director may have run here. */
+export function programEnvironment(): Record<string, string> {
+  const env: Record<string, string> = { PATH, LANG: process.env.LANG ?? "C.UTF-8" };
+  const zone = process.env.TZ;
+  if (zone !== undefined) env.TZ = zone;
+  return env;
+}
+
 function environment(job: HookJob, outcome: string): Record<string, string> {
   const env: Record<string, string> = {
-    PATH,
-    LANG: process.env.LANG ?? "C.UTF-8",
+    ...programEnvironment(),
     BASALT_JOB_ID: String(job.jobId),
     BASALT_JOB_NAME: job.jobName,
     BASALT_JOB: job.job,
@@ -108,7 +115,5 @@ function environment(job: HookJob, outcome: string): Record<string, string> {
     BASALT_DIRECTOR: job.director,
   };
   if (outcome !== "") env.BASALT_JOB_OUTCOME = outcome;
-  const zone = process.env.TZ;
-  if (zone !== undefined) env.TZ = zone;
   return env;
 }

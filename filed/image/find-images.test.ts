@@ -16,8 +16,9 @@ import { scratchDirectory } from "../../common/scratch-directory.js";
 import { asRoot } from "../../common/test-needs.js";
 import { loopDevice } from "../../test/helpers/loop-device.js";
 import { TEST_OPTIONS } from "../match/testing.js";
+import { WalkEvent } from "../walk/event.js";
 import { compileFileSet } from "../walk/file-set.js";
-import { WalkEvent, Walker } from "../walk/walker.js";
+import { Walker } from "../walk/walker.js";
 
 /** Entries that the walk of these images meets, and its warnings. */
 function walk(
@@ -30,12 +31,13 @@ function walk(
   const include = {
     files: more.files ?? [],
     images,
+    lists: [],
     root: more.root ?? "",
     options,
     excludeDirContaining: [],
   };
   const walker = new Walker({
-    fileSet: compileFileSet({ name: "test", include: [include], exclude: [] }),
+    fileSet: compileFileSet({ name: "test", include: [include], exclude: [], excludeLists: [] }),
     allowedRoots: more.allowed,
     report: (type, text) => void (type === "warning" && warnings.push(text)),
   });

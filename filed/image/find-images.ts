@@ -14,12 +14,13 @@ import {
   pathToKey,
 } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
+import { textOfBytes } from "../../common/pattern/text.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import type { JobMessage } from "../../proto/data/backup.js";
 import { realPath } from "../sys/real-path.js";
 import { newStat, statAt } from "../sys/stat.js";
 import type { CompiledFileSet, WalkRoot } from "../walk/file-set.js";
-import { compileWild, textOfBytes } from "../walk/patterns.js";
+import { compileWild } from "../walk/patterns.js";
 import { openImage } from "./image-root.js";
 
 /** More are a mistake, not a machine's disks. */

@@ -30,6 +30,7 @@ function started(isDevice: boolean): {
   const pending = {
     ...({ encoded: new Uint8Array(0), size: 8192, compression: "none", onNote: undefined } as const),
     image: { isDevice, blockSize: 4096, skipFree: false },
+    isFifo: false,
     onDone: (told: PackResult) => (result = told),
     release: () => undefined,
   };

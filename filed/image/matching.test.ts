@@ -14,8 +14,15 @@ before(ageTrees);
 after(() => setClock());
 
 function imageSet(...images: string[]): FileSet__Output {
-  const include = { files: [], images, root: "", options: [TEST_OPTIONS], excludeDirContaining: [] };
-  return { name: "test", include: [include], exclude: [] };
+  const include = {
+    files: [],
+    images,
+    root: "",
+    options: [TEST_OPTIONS],
+    excludeDirContaining: [],
+    lists: [],
+  };
+  return { name: "test", include: [include], exclude: [], excludeLists: [] };
 }
 
 test("an image file is a file: read when it changed, one row, its zeros holes", async () => {

@@ -202,6 +202,7 @@ export class ContentFlow {
       identity,
       compression: options.compression,
       image: imageTask(image, options),
+      isFifo: (row.flags & RowFlag.fifo) !== 0,
       onNote: (text) => this.#options.tally.report("info", `"${pathOf(work)}": ${text}`),
       onDone,
     });
@@ -268,7 +269,7 @@ function keepTime({ row, effective }: Work): void {
   row.mtimeNsec = effective.mtimeNsec;
 }
 
-const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable;
+const SHARED_FLAGS = RowFlag.parts | RowFlag.sparse | RowFlag.unstable | RowFlag.fifo;
 
 /** True when the stored content of the row is known to be damaged. */
 export function isDamaged(row: Row): boolean {

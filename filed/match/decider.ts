@@ -9,10 +9,10 @@ import {
   RowFlag,
   sameContent,
 } from "../../common/format/row.js";
-import type { WalkEntry } from "../walk/walker.js";
+import type { WalkEntry } from "../walk/event.js";
 import type { ContentFlow, Work } from "./content-flow.js";
 import type { Emitter } from "./emitter.js";
-import { rowOfEntry } from "./entry-row.js";
+import { isReadFifo, rowOfEntry } from "./entry-row.js";
 import type { LinkTable } from "./link-table.js";
 import type { Tally } from "./tally.js";
 import { baseVouches, isDoubtful, ownVouches, sameStat } from "./vouch.js";
@@ -71,7 +71,8 @@ export class Decider {
     if (stat.type !== EntryType.directory && before.bases.some((base) => base.type !== EntryType.directory)) {
       tally.totals.usedFiles++;
     }
-    if (stat.type !== EntryType.file || stat.size === 0) {
+    const isPipe = isReadFifo(entry);
+    if (!isPipe && (stat.type !== EntryType.file || stat.size === 0)) {
       content.settle(work);
       return undefined;
     }
@@ -79,6 +80,7 @@ export class Decider {
       content.follow(work, group);
       return undefined;
     }
+    if (isPipe) return content.read(work);
     const voucher = this.#voucher(work, entry);
     if (voucher === undefined || options.digestAlways || entry.image?.isDevice === true)
       return content.read(work);

@@ -10,7 +10,7 @@ import {
   RowFlag,
 } from "../../common/format/row.js";
 import type { StatRecord } from "../sys/stat.js";
-import type { WalkEntry } from "../walk/walker.js";
+import type { WalkEntry } from "../walk/event.js";
 
 /** Smaller files are stored inline or compressed by some file systems: missing blocks are no holes there. */
 const SPARSE_FROM_BYTES = 4096;
@@ -37,6 +37,10 @@ export function rowOfEntry(entry: WalkEntry, known: Row | undefined, warn: (text
     // Zeros of a disk image come back as holes, whether or not they were any.
     const isSparse = stat.blocks * 512 < stat.size || entry.image !== undefined;
     if (isSparse && stat.size > SPARSE_FROM_BYTES) row.flags = RowFlag.sparse;
+  } else if (isReadFifo(entry)) {
+    // How much comes out of it shows when it is read.
+    row.type = EntryType.file;
+    row.flags = RowFlag.fifo;
   } else if (stat.type === EntryType.symlink) {
     row.target = known === undefined ? entry.dir.readlink(entry.name) : known.target;
   } else if (stat.type === EntryType.charDevice || stat.type === EntryType.blockDevice) {
@@ -47,6 +51,11 @@ export function rowOfEntry(entry: WalkEntry, known: Row | undefined, warn: (text
   if (entry.image?.isDevice === true) return row;
   row.xattrs = known === undefined ? xattrsOf(entry, warn) : known.xattrs;
   return row;
+}
+
+/** True for a named pipe whose content is saved. */
+export function isReadFifo({ stat, options }: WalkEntry): boolean {
+  return stat.type === EntryType.fifo && options.readFifo;
 }
 
 const ACL = /^system\.posix_acl_/;

@@ -9,7 +9,8 @@ import { isBelow, isWithin } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { monotonicMs, nowMs } from "../../common/time.js";
 import type { StatRecord } from "../sys/stat.js";
-import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
+import { type WalkEntry, WalkEvent } from "../walk/event.js";
+import type { Walker } from "../walk/walker.js";
 import { ClaimBatch } from "./claims.js";
 import { ContentFlow, type Packer } from "./content-flow.js";
 import { Decider } from "./decider.js";
@@ -260,9 +261,11 @@ export class Matcher {
   }
 
   async #checkEmptyRoot(key: string): Promise<void> {
+    const { isListed } = this.#options.walker;
     // The next key of a list decides: it may have to arrive first.
     await this.#seekSlowly(`${key}\0`);
     if (this.#parents.holdsBelow(key, true)) this.#lostRoot = key;
+    if (isListed) return;
     if (!this.#parents.overBases && this.#parents.holdsBelow(key, false)) this.#refuseEmpty(key);
   }
 

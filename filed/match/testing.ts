@@ -57,6 +57,9 @@ export const TEST_OPTIONS: OptionsBlock__Output = {
   digestAlways: false,
   blockSize: 0,
   skipFree: false,
+  stripPath: 0,
+  readFifo: false,
+  honorNoDump: false,
 };
 
 /** `root` stands for the virtual "/". */
@@ -71,8 +74,9 @@ export function treeFileSet(
     options: [{ ...TEST_OPTIONS, ...options }],
     excludeDirContaining: [],
     images: [],
+    lists: [],
   };
-  return { name: "test", include: [include], exclude: [] };
+  return { name: "test", include: [include], exclude: [], excludeLists: [] };
 }
 
 export interface Run {

@@ -13,6 +13,7 @@ export interface Pending {
   compression: PackTask["compression"];
   size: number;
   image: PackTask["image"];
+  isFifo: boolean;
   onNote: PackTask["onNote"];
 }
 
@@ -22,12 +23,12 @@ const encoder = new ByteWriter(4096);
 export function pendingOf(task: PackTask): Pending {
   encoder.clear();
   writeTask(encoder, task);
-  const { dir, onDone, compression, identity, image, onNote } = task;
+  const { dir, onDone, compression, identity, image, isFifo = false, onNote } = task;
   if (!("path" in dir)) dir.retain();
   const release = "path" in dir ? (): void => undefined : (): void => dir.close();
   // Buffers from Node's small-object pool: an allocation per task of its own would cost more than the copy.
   const { size } = identity;
-  return { encoded: Buffer.from(encoder.bytes()), onDone, release, compression, size, image, onNote };
+  return { encoded: Buffer.from(encoder.bytes()), onDone, release, compression, size, image, isFifo, onNote };
 }
 
 export class Batch {

@@ -13,6 +13,7 @@ import {
 import { EntryType } from "../../common/format/row.js";
 import { type ByteReader, ByteWriter } from "../../common/format/varint.js";
 import { Advice, advise, closeFd, nextData, nextHole } from "../../common/sys/files.js";
+import { FifoReader } from "../sys/fifo.js";
 import { newStat, statFd } from "../sys/stat.js";
 import { SLOT_BYTES, type WindowReply } from "./protocol.js";
 import { changed, differs, failureText, isVanished, NotAFile, openFile } from "./read-small.js";
@@ -51,6 +52,7 @@ export class LargeReader {
   readonly #before = newStat();
   readonly #after = newStat();
   #holes = false;
+  #pipe: FifoReader | undefined;
   #size = 0;
   /** File offset of the next byte to read. */
   #at = 0;
@@ -91,7 +93,13 @@ export class LargeReader {
   #open(): void {
     this.#fd = openFile(this.#task);
     statFd(this.#fd, this.#before);
-    if (this.#before.type !== EntryType.file) throw new NotAFile();
+    const { isFifo } = this.#task;
+    if (this.#before.type !== (isFifo ? EntryType.fifo : EntryType.file)) throw new NotAFile();
+    if (isFifo) {
+      this.#pipe = new FifoReader();
+      this.#size = Number.POSITIVE_INFINITY;
+      return;
+    }
     this.#size = this.#before.size;
     this.#holes = this.#before.blocks * 512 < this.#size;
     advise(this.#fd, 0, 0, Advice.sequential);
@@ -99,7 +107,7 @@ export class LargeReader {
 
   #end(state: WindowReply["state"], bytesRead: number): WindowReply {
     let unstable = false;
-    if (state === "end") {
+    if (state === "end" && this.#pipe === undefined) {
       statFd(this.#fd, this.#after);
       unstable =
         this.#shrunk || differs(this.#task.identity, this.#before) || changed(this.#before, this.#after);
@@ -126,9 +134,11 @@ export class LargeReader {
       }
       const room = Math.min(SLOT_BYTES - end, this.#windowBytes - bytesRead, this.#dataEnd - this.#at);
       if (room === 0) break;
-      const count = readSync(this.#fd, slot, end, room, this.#at);
+      const count = this.#read(slot, end, room);
+      // Nothing has come out of the pipe yet: other files may have the thread.
+      if (count < 0) break;
       if (count === 0) {
-        // It ended early: somebody cut it off.
+        // A file that ended early was cut off by somebody.
         this.#shrunk = true;
         this.#size = this.#at;
         this.#dataEnd = this.#at;
@@ -144,6 +154,12 @@ export class LargeReader {
     this.#carried = end - start;
     const parts = new Uint8Array(this.#parts.bytes());
     return { state: "more", parts, count: this.#count, bytesRead, size: this.#at, unstable: false };
+  }
+
+  #read(slot: Buffer, offset: number, length: number): number {
+    return this.#pipe === undefined
+      ? readSync(this.#fd, slot, offset, length, this.#at)
+      : this.#pipe.read(this.#fd, slot, offset, length);
   }
 
   /** Moves to the next data, telling the hole before it as zeros. */

@@ -51,8 +51,8 @@ export class ReadQueue {
 
   /** True when the task closed a batch or is a large file: something can be started. */
   add(pending: Pending, force = false): boolean {
-    if (force || pending.size > MAX_WHOLE_BYTES || pending.image?.isDevice === true) {
-      this.#waiting.push({ pending, force });
+    if (force || pending.size > MAX_WHOLE_BYTES || pending.image?.isDevice === true || pending.isFifo) {
+      this.#waiting.push({ pending, force: force || pending.isFifo });
       return true;
     }
     this.#open.add(pending);

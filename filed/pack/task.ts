@@ -45,6 +45,8 @@ export interface PackTask {
   compression: Compression;
   /** It is a disk image; undefined: a file like others. */
   image?: ImageTask | undefined;
+  /** It is a named pipe: read until whoever writes to it has ended. */
+  isFifo?: boolean;
   /** Something that the job's report should say about it. Must not throw. */
   onNote?: ((text: string) => void) | undefined;
   /** Called once, after everything that the content consists of was sent. Must not throw. */
@@ -84,6 +86,7 @@ export interface WorkerTask {
   sparse: boolean;
   compression: Compression;
   image: ImageTask | undefined;
+  isFifo: boolean;
 }
 
 const COMPRESSION_CODES: readonly Compression[] = ["none", "auto", "fast"];
@@ -112,7 +115,9 @@ export function writeTask(out: ByteWriter, task: PackTask): void {
   out.u8(code >= 0 ? 100 + code : Math.min(Math.max(Math.trunc(task.compression as number), 1), 19));
   const { image } = task;
   out.uint(image?.blockSize ?? 0);
-  out.u8((image?.isDevice === true ? 1 : 0) | (image?.skipFree === true ? 2 : 0));
+  out.u8(
+    (image?.isDevice === true ? 1 : 0) | (image?.skipFree === true ? 2 : 0) | (task.isFifo === true ? 4 : 0),
+  );
 }
 
 export function readTask(from: ByteReader): WorkerTask {
@@ -141,5 +146,6 @@ export function readTask(from: ByteReader): WorkerTask {
   const blockSize = from.uint();
   const bits = from.u8();
   const image = { isDevice: (bits & 1) !== 0, blockSize, skipFree: (bits & 2) !== 0 };
-  return { ...task, compression, image: blockSize === 0 ? undefined : image };
+  const isFifo = (bits & 4) !== 0;
+  return { ...task, compression, image: blockSize === 0 ? undefined : image, isFifo };
 }

@@ -15,7 +15,7 @@ async function withCrew(work: (crew: RestoreCrew, cut: AbortController) => Promi
   const baseFd = openSync(where, "r");
   const cut = new AbortController();
   const { signal } = cut;
-  const target = { baseFd, where, targetIsNew: true, allowed: undefined };
+  const target = { baseFd, where, regexWhere: "", targetIsNew: true, allowed: undefined };
   const rules = { replace: "always", reportFiles: false } as const;
   const crew = new RestoreCrew({ ...target, ...rules, signal, workers: 1, onReport: () => undefined });
   try {

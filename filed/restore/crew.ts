@@ -52,7 +52,7 @@ export class RestoreCrew {
 
   constructor(options: CrewOptions) {
     this.#options = options;
-    const { baseFd, where, targetIsNew, allowed, replace, reportFiles } = options;
+    const { baseFd, where, regexWhere, targetIsNew, allowed, replace, reportFiles } = options;
     const count = options.workers ?? Math.min(Math.max(availableParallelism(), 2), 4);
     const slots = Array.from({ length: count * UNITS_PER_WORKER }, () => new SharedArrayBuffer(SLOT_BYTES));
     this.#slots = slots.map((slot) => Buffer.from(slot));
@@ -60,6 +60,7 @@ export class RestoreCrew {
     const common = {
       baseFd,
       where,
+      regexWhere,
       targetIsNew,
       allowed,
       replace,

@@ -8,6 +8,8 @@ export interface RestoreWorkerData {
   baseFd: number;
   /** Target directory for messages (latin1 carrier), "" in place. */
   where: string;
+  /** Expressions that make new names; "" for none. */
+  regexWhere: string;
   /** The target directory was made for this restore. */
   targetIsNew: boolean;
   replace: Replace;

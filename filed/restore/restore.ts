@@ -20,6 +20,8 @@ export interface RestoreOptions {
   stream: Pick<DataStream, "incoming">;
   /** Absolute directory (bytes as latin1 carrier), made if missing; "" and "/" restore in place. */
   where: string;
+  /** Expressions that make new names below it (common/relocation.ts). (Default: none) */
+  regexWhere?: string;
   replace: Replace;
   /** Directories in which filed's configuration allows restores; empty: everywhere. */
   restoreRoots: readonly string[];
@@ -66,7 +68,9 @@ export async function runRestore(options: RestoreOptions): Promise<RestoreTotals
     const crew = new RestoreCrew({
       baseFd: target.fd,
       where: target.where,
-      targetIsNew: target.isNew,
+      // Two names may become one.
+      targetIsNew: target.isNew && (options.regexWhere ?? "") === "",
+      regexWhere: options.regexWhere ?? "",
       allowed: target.allowed,
       replace: options.replace,
       reportFiles: options.reportFiles,

@@ -9,9 +9,11 @@ import { unlinkAt } from "../../common/sys/files.js";
 import { decodeData, type Piece, RestoreKind } from "../../proto/data/restore.js";
 import { newStat, statFd } from "../sys/stat.js";
 import { type Device, Devices } from "./devices.js";
+import { feedFile, feedWhole, goesToFifo } from "./feed-fifo.js";
 import { checkReplace, keepReason, makeFolder, makeLink, makeSpecial } from "./install.js";
 import { applyToFd } from "./metadata.js";
 import type { RestoreWorkerData, UnitReport } from "./protocol.js";
+import { Relocator } from "./relocator.js";
 import { type Outcome, Reporter } from "./reporter.js";
 import { EntryError, type Place, Target } from "./target.js";
 import { checkPiece, finishFile, writePieces, writeWhole } from "./write.js";
@@ -28,7 +30,9 @@ export class UnitRunner {
   readonly #other: Target;
   readonly #reporter: Reporter;
   readonly #devices: Devices;
-  readonly #unfinished = new Set<string>();
+  readonly #relocator: Relocator;
+  /** Names of the unfinished by key. */
+  readonly #unfinished = new Map<string, string>();
   /** Files of which a piece was bad: told once. */
   readonly #bad = new Set<string>();
   /** Directories that were there and keep their metadata by the replace rule. */
@@ -42,12 +46,13 @@ export class UnitRunner {
     this.#other = new Target(data.baseFd);
     this.#reporter = new Reporter(data);
     this.#devices = new Devices(data, this.#target);
+    this.#relocator = new Relocator(data.regexWhere);
   }
 
   /** @throws GarbledInput on a message that is none; SysError when nothing more can be written */
   run(message: Buffer, failed: readonly string[]): UnitReport {
     const each = (rows: Row[], action: (row: Row) => Outcome): void => {
-      for (const row of rows) this.#reporter.entry(row, () => action(row));
+      for (const row of this.#relocator.move(rows)) this.#entry(row, () => action(row));
     };
     switch (message[0]) {
       case RestoreKind.make:
@@ -73,18 +78,26 @@ export class UnitRunner {
     return this.#reporter.take();
   }
 
+  #entry(row: Row, action: () => Outcome): void {
+    this.#reporter.entry(row, () => {
+      this.#relocator.check(row);
+      return action();
+    });
+  }
+
   /** Removes what was begun and not finished. */
   cleanup(): void {
-    for (const key of this.#unfinished) {
+    for (const [key, name] of this.#unfinished) {
       try {
-        const place = this.#target.parentOf(key, false);
-        unlinkAt(place.fd, this.#pieceName(place.name));
+        unlinkAt(this.#target.parentOf(key, false).fd, name);
       } catch {
         // Another thread that wrote pieces of the same file was first, or the directory is gone.
       }
     }
     this.#unfinished.clear();
   }
+
+  readonly #stopped = (): boolean => Atomics.load(new Int32Array(this.#data.stop), 0) !== 0;
 
   /** Lets go of all descriptors. */
   close(): void {
@@ -97,14 +110,17 @@ export class UnitRunner {
   }
 
   /** The same in every thread. */
-  #pieceName(name: string): string {
-    const hash = createHash("sha256").update(name, "latin1").digest("hex").slice(0, 24);
+  #pieceName(row: Row): string {
+    const hash = createHash("sha256")
+      .update(this.#relocator.stored(row), "latin1")
+      .digest("hex")
+      .slice(0, 24);
     return `.basalt-${this.#data.tag}-${hash}`;
   }
 
   #make(row: Row): Outcome {
     const { replace } = this.#data;
-    if (row.key === "") return this.#makeRoot(row);
+    if (row.key === "") return this.#relocator.isMerged(row) ? mergedOnly(row) : this.#makeRoot(row);
     const place = this.#target.parentOf(row.key);
     if (row.type === EntryType.directory) {
       const there = makeFolder(place, row, replace);
@@ -135,6 +151,10 @@ export class UnitRunner {
 
   #writeWhole(place: Place, row: Row, bytes: Buffer): Outcome {
     checkReplace(place, row, this.#data.replace);
+    if (goesToFifo(place, row)) {
+      feedWhole({ ...place, stopped: this.#stopped }, bytes);
+      return "made";
+    }
     const { inheritsAcl } = this.#target;
     const { count } = this.#reporter;
     const { targetIsNew: direct } = this.#data;
@@ -152,9 +172,9 @@ export class UnitRunner {
     const byRow: Piece[][] = rows.map(() => []);
     for (const piece of pieces) byRow[piece.row]!.push(piece);
     const raw = this.#decompress(frame, rawBytes);
-    rows.forEach((row, index) => {
+    this.#relocator.move(rows).forEach((row, index) => {
       const list = byRow[index]!;
-      if ((row.flags & RowFlag.parts) === 0) this.#reporter.entry(row, () => this.#writeFile(row, list, raw));
+      if ((row.flags & RowFlag.parts) === 0) this.#entry(row, () => this.#writeFile(row, list, raw));
       else if (
         !this.#bad.has(row.key) &&
         !this.#reporter.pieces(row, () => this.#writePieces(row, list, raw))
@@ -188,6 +208,7 @@ export class UnitRunner {
   }
 
   #writePieces(row: Row, pieces: Piece[], raw: Buffer | string): void {
+    this.#relocator.check(row);
     const data = verified(row, pieces, raw);
     const device = this.#devices.deviceOf(row);
     if (device !== undefined) {
@@ -196,8 +217,9 @@ export class UnitRunner {
     }
     const place = this.#target.parentOf(row.key);
     checkReplace(place, row, this.#data.replace);
-    if (this.#unfinished.size < MAX_REMEMBERED) this.#unfinished.add(row.key);
-    writePieces(place, row, this.#pieceName(place.name), data);
+    const temporary = this.#pieceName(row);
+    if (this.#unfinished.size < MAX_REMEMBERED) this.#unfinished.set(row.key, temporary);
+    writePieces(place, row, temporary, data);
   }
 
   #finishDevice(device: Device, row: Row): Outcome {
@@ -213,13 +235,17 @@ export class UnitRunner {
       return this.#finishDevice(device, row);
     }
     const place = this.#target.parentOf(row.key);
-    const temporary = this.#pieceName(place.name);
+    const temporary = this.#pieceName(row);
     this.#unfinished.delete(row.key);
     if (bad.has(row.key)) {
       removeQuietly(place, temporary);
       throw new EntryError("left out, for its data is not complete");
     }
     checkReplace(place, row, this.#data.replace);
+    if (goesToFifo(place, row)) {
+      feedFile({ ...place, stopped: this.#stopped }, row, temporary);
+      return "made";
+    }
     const { inheritsAcl } = this.#target;
     finishFile(place, row, { temporary, inherits: inheritsAcl, count: this.#reporter.count });
     return "made";
@@ -236,12 +262,19 @@ export class UnitRunner {
 
   #folder(row: Row): Outcome {
     if (row.type !== EntryType.directory) throw new EntryError("no directory");
+    if (this.#relocator.isMerged(row)) return "untold";
     // It counted when it was made.
     if (!this.#kept.delete(row.key)) {
       applyToFd(this.#target.directory(row.key), row, false, this.#reporter.count);
     }
     return "untold";
   }
+}
+
+/** A directory that falls together with the target: there is nothing to make, and nothing of it to set. */
+function mergedOnly(row: Row): Outcome {
+  if (row.type !== EntryType.directory) throw new EntryError("the root can only be a directory");
+  return "made";
 }
 
 /** The pieces with their bytes. @throws EntryError when they are not what was backed up */

@@ -22,6 +22,7 @@ import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { type Peer, PROTOCOL } from "../../proto/rpc.js";
 import type { FiledConfig } from "../config.js";
+import { NamesInbox } from "../lists/inbox.js";
 import { treeFileSet } from "../match/testing.js";
 import { BackupSession } from "./backup-session.js";
 import type { SessionDeps } from "./deps.js";
@@ -80,6 +81,7 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,
     log: createLog("test", { level: "silent" }),
+    inbox: new NamesInbox(scratchDirectory("lists")),
     tls: { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0) },
     isRevoked: () => false,
   };

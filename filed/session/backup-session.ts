@@ -7,9 +7,11 @@ import { DIGEST_BYTES } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
 import { type BackupStart, isDiskVerifyLevel } from "../../proto/data/backup.js";
 import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
+import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
+import { type OpenLists, openLists, withExcludeLists } from "../lists/open-lists.js";
 import { Matcher } from "../match/matcher.js";
 import { Parents } from "../match/parents.js";
 import { Tally } from "../match/tally.js";
@@ -21,6 +23,7 @@ import { BackupLink } from "./backup-link.js";
 import type { SessionDeps } from "./deps.js";
 import { JobSession } from "./job-session.js";
 import { ReadLimit } from "./read-limit.js";
+import { within } from "./within.js";
 
 /** storaged's data stream: what it sent first has been read. */
 export interface BackupCall {
@@ -29,6 +32,7 @@ export interface BackupCall {
   start: BackupStart;
 }
 
+const NO_FILES: FileSet__Output = { name: "", include: [], exclude: [], excludeLists: [] };
 const PROGRESS_MS = 1000;
 const DEFAULT_WAIT_SEC = 1800;
 /** How long a failing job tries to tell storaged why. */
@@ -40,6 +44,7 @@ export class BackupSession extends JobSession {
   readonly #request: FiledBackup__Output;
   readonly #tally: Tally;
   #fileSet: CompiledFileSet | undefined;
+  #lists: OpenLists | undefined;
   #link: BackupLink | undefined;
   #matcher: Matcher | Comparer | undefined;
   #onCall: ((call: BackupCall) => void) | undefined;
@@ -92,18 +97,37 @@ export class BackupSession extends JobSession {
     await released;
   }
 
+  override async run(): Promise<void> {
+    try {
+      await super.run();
+    } finally {
+      this.#lists?.close();
+      this.deps.inbox.remove(this.#request.jobUuid);
+    }
+  }
+
   protected prepare(): void {
-    this.#fileSet = compileFileSet(this.#request.fileSet ?? { name: "", include: [], exclude: [] });
+    this.deps.inbox.hold(this.#request.jobUuid);
+    this.#fileSet = compileFileSet(this.#request.fileSet ?? NO_FILES);
   }
 
   protected async work(): Promise<JobResult> {
-    const call = await this.#waitForCall();
     try {
+      await this.#readLists();
+      const call = await this.#waitForCall();
       await this.#transfer(call);
       return this.partialResult();
     } finally {
       this.#released();
     }
+  }
+
+  /** After the Before hooks, which may write them. */
+  async #readLists(): Promise<void> {
+    const { inbox, config } = this.deps;
+    const context = { config: config(), report: this.#tally.report, signal: this.signal };
+    this.#fileSet = compileFileSet(await withExcludeLists(this.#request.fileSet ?? NO_FILES, context));
+    this.#lists = await openLists(this.#fileSet, { ...context, inbox, key: this.#request.jobUuid });
   }
 
   #waitForCall(): Promise<BackupCall> {
@@ -201,13 +225,8 @@ export class BackupSession extends JobSession {
       bases: withRole("base"),
       ownIsParent,
     });
-    const walker = new Walker({
-      fileSet: this.#fileSet!,
-      allowedRoots: this.deps.config().allowedRoots,
-      report: this.#tally.report,
-    });
     return new Matcher({
-      walker,
+      walker: this.#newWalker(),
       parents,
       ownIsParent,
       // After a change of the FileSet's options, which forces a Full, the own list's attributes may be others.
@@ -223,14 +242,18 @@ export class BackupSession extends JobSession {
     });
   }
 
-  #newComparer(link: BackupLink, start: BackupStart, packer: PackPool): Comparer {
-    const fileSet = this.#fileSet!;
+  #newWalker(): Walker {
     const { allowedRoots } = this.deps.config();
+    const listed = this.#lists?.roots;
+    return new Walker({ fileSet: this.#fileSet!, listed, allowedRoots, report: this.#tally.report });
+  }
+
+  #newComparer(link: BackupLink, start: BackupStart, packer: PackPool): Comparer {
     const list = link.lists.find((_, index) => start.lists[index]!.role === "verified");
     if ((list === undefined) !== (start.level === "InitCatalog"))
       throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent no list to compare with");
     return new Comparer({
-      walker: new Walker({ fileSet, allowedRoots, report: this.#tally.report }),
+      walker: this.#newWalker(),
       list,
       packer,
       sendRows: link.sendRows,
@@ -266,30 +289,9 @@ export class BackupSession extends JobSession {
   }
 
   protected partialResult(): JobResult {
-    const { files, deleted, examined, bytes, bytesRead, bytesSent, baseFiles, baseBytes, usedFiles } =
-      this.#totals();
-    const differences = this.#totals().differences ?? 0;
-    return {
-      files,
-      deleted,
-      examined,
-      bytes,
-      bytesRead,
-      bytesSent,
-      baseFiles,
-      baseBytes,
-      usedFiles,
-      differences,
-    };
+    const { files, deleted, examined, bytes, bytesRead, bytesSent } = this.#totals();
+    const { baseFiles, baseBytes, usedFiles, differences = 0 } = this.#totals();
+    const seen = { files, deleted, examined, bytes, bytesRead, bytesSent };
+    return { ...seen, baseFiles, baseBytes, usedFiles, differences };
   }
-}
-
-/** Waits for `work`, but not longer than `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

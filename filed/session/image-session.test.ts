@@ -11,6 +11,7 @@ import { PROTOCOL } from "../../proto/rpc.js";
 import { noise } from "../../test/helpers/random.js";
 import { makeSparse } from "../../test/helpers/sparse.js";
 import type { FiledConfig } from "../config.js";
+import { NamesInbox } from "../lists/inbox.js";
 import { TEST_OPTIONS } from "../match/testing.js";
 import { BackupSession } from "./backup-session.js";
 import type { SessionDeps } from "./deps.js";
@@ -33,13 +34,25 @@ async function backup(image: string): Promise<Outcome> {
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,
     log: createLog("test", { level: "silent" }),
+    inbox: new NamesInbox(scratchDirectory("lists")),
     tls: { ca: Buffer.alloc(0), cert: Buffer.alloc(0), key: Buffer.alloc(0) },
     isRevoked: () => false,
   };
-  const include = { files: [], images: [image], root: "", options: [TEST_OPTIONS], excludeDirContaining: [] };
+  const include = {
+    files: [],
+    images: [image],
+    root: "",
+    options: [TEST_OPTIONS],
+    excludeDirContaining: [],
+    lists: [],
+  };
   const request = {
     ...{ jobId: 3, jobUuid: "uuid", jobName: "vm", job: "vm.1", level: "Full", ticket: "ticket" },
-    ...{ storage: "File", fileSet: { name: "images", include: [include], exclude: [] }, hooks: [] },
+    ...{
+      storage: "File",
+      fileSet: { name: "images", include: [include], exclude: [], excludeLists: [] },
+      hooks: [],
+    },
     ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0 },
   };
   const stream = new FakeStream();

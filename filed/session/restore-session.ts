@@ -1,6 +1,7 @@
 /** A restore at the file daemon: calls the storage daemon and writes what it sends. */
 import { BackupError } from "../../common/errors.js";
 import { bytesOfText } from "../../common/format/path.js";
+import { Relocation } from "../../common/relocation.js";
 import { encodeJson } from "../../proto/data/backup.js";
 import { RestoreKind, type RestoreRequest } from "../../proto/data/restore.js";
 import type { FiledRestore__Output } from "../../proto/generated/basalt/v1/FiledRestore.js";
@@ -34,6 +35,7 @@ export class RestoreSession extends JobSession {
     if (where !== "" && !where.startsWith("/")) {
       throw new BackupError("REQUEST_INVALID", `Where "${where}" is not an absolute path`);
     }
+    if (this.#request.regexWhere !== "") new Relocation(this.#request.regexWhere);
   }
 
   protected async work(): Promise<JobResult> {
@@ -52,7 +54,7 @@ export class RestoreSession extends JobSession {
   }
 
   async #fetch(channel: RpcChannel): Promise<JobResult> {
-    const { jobUuid, ticket, where, replace, reportFiles } = this.#request;
+    const { jobUuid, ticket, where, regexWhere, replace, reportFiles } = this.#request;
     const { name, restoreRoots, workerThreads } = this.deps.config();
     const stream = channel.data("StoragedData", "Restore", { signal: this.signal });
     try {
@@ -64,6 +66,7 @@ export class RestoreSession extends JobSession {
       const totals = await runRestore({
         stream,
         where: bytesOfText(where),
+        regexWhere,
         replace: replace as Replace,
         restoreRoots,
         reportFiles,

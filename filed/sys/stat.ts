@@ -45,6 +45,8 @@ export interface StatRecord {
   /** Device that holds the entry. */
   devMajor: number;
   devMinor: number;
+  /** The nodump attribute (chattr +d). */
+  noDump: boolean;
 }
 
 export function newStat(): StatRecord {
@@ -65,6 +67,7 @@ export function newStat(): StatRecord {
     minor: 0,
     devMajor: 0,
     devMinor: 0,
+    noDump: false,
   };
 }
 
@@ -72,6 +75,8 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;
+/** Of stx_attributes. */
+const ATTR_NODUMP = 0x40;
 
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECTORY = 0o200000;
@@ -125,6 +130,7 @@ function fill(into: StatRecord): void {
   into.minor = words[33]!;
   into.devMajor = words[34]!;
   into.devMinor = words[35]!;
+  into.noDump = (words[2]! & ATTR_NODUMP) !== 0;
 }
 
 /** statx of `name` in the directory `fd`, not following a symlink. @throws SysError */

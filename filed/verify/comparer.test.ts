@@ -33,11 +33,19 @@ async function run(letters: string, list: readonly Row[] | undefined) {
     ...{ oneFs: true, sparse: false, acl: false, xattr: false, exclude: false, ignoreCase: false },
     ...{ wild: [], wildDir: [], wildFile: [], regex: [], regexDir: [], regexFile: [], fsType: [] },
     ...{ noAtime: false, checkFileChanges: false, mtimeOnly: false, baseLetters: "", accurateLetters: "" },
-    ...{ digestAlways: false, blockSize: 0, skipFree: false, ...options },
+    ...{
+      digestAlways: false,
+      blockSize: 0,
+      skipFree: false,
+      stripPath: 0,
+      readFifo: false,
+      honorNoDump: false,
+      ...options,
+    },
   };
-  const include = [{ files: ["/"], root, options: [block], excludeDirContaining: [], images: [] }];
+  const include = [{ files: ["/"], root, options: [block], excludeDirContaining: [], images: [], lists: [] }];
   const walker = new Walker({
-    fileSet: compileFileSet({ name: "x", include, exclude: [] }),
+    fileSet: compileFileSet({ name: "x", include, exclude: [], excludeLists: [] }),
     report: tally.report,
   });
   const read: string[] = [];

@@ -16,12 +16,13 @@ import {
 import type { BackupTotals } from "../../proto/data/backup.js";
 import type { Packer } from "../match/content-flow.js";
 import { Emitter, type Slot } from "../match/emitter.js";
-import { rowOfEntry, stateOf } from "../match/entry-row.js";
+import { isReadFifo, rowOfEntry, stateOf } from "../match/entry-row.js";
 import type { ListReader } from "../match/list-reader.js";
 import { Parents } from "../match/parents.js";
 import type { Tally } from "../match/tally.js";
 import { imageTask, type PackResult } from "../pack/task.js";
-import { type WalkEntry, WalkEvent, type Walker } from "../walk/walker.js";
+import { type WalkEntry, WalkEvent } from "../walk/event.js";
+import type { Walker } from "../walk/walker.js";
 
 export interface ComparerOptions {
   walker: Walker;
@@ -127,6 +128,8 @@ export class Comparer {
       return;
     }
     row.state = stateOf(stat);
+    // To read it would take what is meant for somebody else.
+    if (isReadFifo(entry) && cat !== undefined) row.size = cat.size;
     if (entry.image?.isDevice === true && cat !== undefined) {
       // It has no time of its own.
       row.mtimeSec = cat.mtimeSec;
@@ -159,7 +162,7 @@ export class Comparer {
   }
 
   #isToRead(row: Row, letters: VerifyLetters): boolean {
-    return letters.content && row.type === EntryType.file && row.size > 0;
+    return letters.content && row.type === EntryType.file && row.size > 0 && (row.flags & RowFlag.fifo) === 0;
   }
 
   async #record(entry: WalkEntry, row: Row): Promise<void> {

@@ -30,11 +30,17 @@ export function mayEnter({ key, stat, options, parent, holdsRoots, mounts, repor
     if (!holdsRoots) report("info", `${path} is a different filesystem. Will not descend into it.`);
     return false;
   }
-  if (options.fsTypes.length === 0) return true;
+  if (isAllowedType(options, stat, mounts)) return true;
   const type = mounts.typeOf(stat.devMajor, stat.devMinor);
-  if (type !== undefined && options.fsTypes.includes(type)) return true;
   report("skipped", `Disallowed filesystem (${type ?? "unknown type"}). Will not descend into ${path}`);
   return false;
+}
+
+/** True when the file system that holds an entry is of a type that the FileSet takes. */
+export function isAllowedType(options: EntryOptions, stat: StatRecord, mounts: MountTypes): boolean {
+  if (options.fsTypes.length === 0) return true;
+  const type = mounts.typeOf(stat.devMajor, stat.devMinor);
+  return type !== undefined && options.fsTypes.includes(type);
 }
 
 const probe = newStat();

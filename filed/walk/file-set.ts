@@ -1,14 +1,17 @@
 /** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
 import { BackupError } from "../../common/errors.js";
 import { isBlockSize } from "../../common/format/content.js";
-import { bytesOfText, compareKeys, keyToPath, MAX_KEY_BYTES, pathToKey } from "../../common/format/path.js";
+import { bytesOfText, compareKeys, displayPath, keyToPath, pathToKey } from "../../common/format/path.js";
 import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
+import { textOfBytes } from "../../common/pattern/text.js";
+import type { FileList__Output } from "../../proto/generated/basalt/v1/FileList.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { IncludeBlock__Output } from "../../proto/generated/basalt/v1/IncludeBlock.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
 import type { Compression } from "../pack/task.js";
 import { asksForDigest, baseComparison, type Comparison, ownComparison } from "./comparison.js";
-import { compileRegex, compileWild, type TextMatcher, textOfBytes } from "./patterns.js";
+import { compileRegex, compileWild, type TextMatcher } from "./patterns.js";
+import { isLeftWhole, nameProblem, placeRoot } from "./place-root.js";
 
 /** How one entry is walked, compared and packed. One object per Options block. */
 export interface EntryOptions {
@@ -30,6 +33,10 @@ export interface EntryOptions {
   blockSize: number;
   /** Disk images: what the file systems in them call free becomes zeros. */
   skipFree: boolean;
+  /** What comes out of a named pipe is its content. */
+  readFifo: boolean;
+  /** Files and directories with the nodump attribute are left out. */
+  honorNoDump: boolean;
 }
 
 /** Decides about each path of one Include block. */
@@ -38,6 +45,8 @@ export interface IncludeRules {
   select(key: string, isDirectory: boolean): EntryOptions | undefined;
   /** Names (latin1) that make a directory be left out. */
   excludeDirContaining: readonly string[];
+  /** Leading components that stored names do without. */
+  stripPath: number;
 }
 
 export interface WalkRoot {
@@ -46,6 +55,8 @@ export interface WalkRoot {
   /** Host directory that stands for the virtual "/": absolute, latin1 carrier. */
   base: string;
   rules: IncludeRules;
+  /** It comes from a list of files: it may be missing. */
+  isListed?: boolean;
   /** Of a disk image: the device or file itself, an absolute host path without symlinks. */
   image?: string | undefined;
 }
@@ -57,11 +68,28 @@ export interface ImagePattern {
   rules: IncludeRules;
 }
 
+/** Where the names of an Include block, also those of its lists, lie. */
+export interface IncludePlace {
+  base: string;
+  rules: IncludeRules;
+}
+
+/** A list of files that is read when the walk begins. */
+export interface CompiledList {
+  kind: "sent" | "file" | "command";
+  source: string;
+  number: number;
+  place: IncludePlace;
+}
+
 export interface CompiledFileSet {
   name: string;
   /** Ascending, no two of the same key. A root may lie below another one. */
   roots: readonly WalkRoot[];
   images: readonly ImagePattern[];
+  lists: readonly CompiledList[];
+  /** Warnings for the job's report. */
+  remarks: readonly string[];
 }
 
 /** @throws BackupError FILESET_INVALID naming the FileSet and what is wrong. */
@@ -70,19 +98,25 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
     const excludes = compileExclude(fileSet.exclude);
     const roots = new Map<string, WalkRoot>();
     const images: ImagePattern[] = [];
+    const lists: CompiledList[] = [];
+    const remarks: string[] = [];
     for (const include of fileSet.include) {
       const rules = compileInclude(include, excludes);
       const base = rootDirectory(include.root);
       for (const file of include.files) {
-        const key = fileKey(file);
-        if (!roots.has(key)) roots.set(key, { key, base, rules });
+        const root = placeRoot(fileKey(file), { base, rules });
+        const other = roots.get(root.key);
+        if (other === undefined) roots.set(root.key, root);
+        else if (rules.stripPath > 0 && other.base !== root.base) throw sameName(file, root);
+        if (isLeftWhole(fileKey(file), rules)) remarks.push(leftWhole(file, rules));
       }
+      for (const list of include.lists ?? []) lists.push(compileList(list, { base, rules }));
       for (const pattern of include.images) images.push({ pattern: imagePattern(pattern), rules });
     }
-    if (roots.size + images.length === 0)
+    if (roots.size + images.length + lists.length === 0)
       throw new BackupError("FILESET_INVALID", "it includes no File and no Image");
     const sorted = [...roots.values()].sort((a, b) => compareKeys(a.key, b.key));
-    return { name: fileSet.name, roots: sorted, images };
+    return { name: fileSet.name, roots: sorted, images, lists, remarks };
   } catch (cause) {
     if (!(cause instanceof BackupError)) throw cause;
     throw new BackupError("FILESET_INVALID", `FileSet "${fileSet.name}": ${cause.message}`, { cause });
@@ -96,13 +130,26 @@ function rootDirectory(root: string): string {
 }
 
 function fileKey(file: string): string {
-  const wrong = (why: string): BackupError => new BackupError("FILESET_INVALID", `File ${file} ${why}`);
-  if (!file.startsWith("/")) throw wrong("is not an absolute path");
-  if (file.includes("\0")) throw wrong("holds a NUL");
-  const key = pathToKey(bytesOfText(file));
-  if (key.split("\0").includes("..")) throw wrong('leads upwards by ".."');
-  if (key.length > MAX_KEY_BYTES) throw wrong("is too long");
-  return key;
+  const bytes = bytesOfText(file);
+  const problem = nameProblem(bytes);
+  if (problem !== undefined) throw new BackupError("FILESET_INVALID", `File ${file} ${problem}`);
+  return pathToKey(bytes);
+}
+
+function sameName(file: string, root: WalkRoot): BackupError {
+  const stored = displayPath(keyToPath(root.key));
+  const text = `File ${file} and another one would both be stored as ${stored} (StripPath)`;
+  return new BackupError("FILESET_INVALID", text);
+}
+
+function leftWhole(file: string, { stripPath }: IncludeRules): string {
+  return `File ${file} is stored by its whole name: it has no more than ${stripPath} components (StripPath)`;
+}
+
+function compileList({ kind, source, number }: FileList__Output, place: IncludePlace): CompiledList {
+  if (kind !== "sent" && kind !== "file" && kind !== "command")
+    throw new BackupError("FILESET_INVALID", `a list of files is of unknown kind "${kind}"`);
+  return { kind, source, number, place };
 }
 
 function imagePattern(pattern: string): string {
@@ -144,6 +191,7 @@ function compileInclude(include: IncludeBlock__Output, excludes: Excludes): Incl
   const plain = blocks.every((block) => block.empty && !block.exclude);
   return {
     excludeDirContaining: include.excludeDirContaining.map(bytesOfText),
+    stripPath: (include.options.at(-1)?.stripPath ?? 0) | 0,
     select(key, isDirectory) {
       if (excludes.keys.has(key) && (plain || !decidedEarlier(blocks, key, isDirectory))) return undefined;
       if (plain && excludes.wild.length === 0) return last;
@@ -208,6 +256,9 @@ const DEFAULT_OPTIONS: OptionsBlock__Output = {
   digestAlways: false,
   blockSize: 0,
   skipFree: false,
+  stripPath: 0,
+  readFifo: false,
+  honorNoDump: false,
 };
 
 const DEFAULT_BLOCK_BYTES = 64 * 1024;
@@ -234,6 +285,8 @@ function entryOptions(block: OptionsBlock__Output): EntryOptions {
     digestAlways: block.digestAlways || letters.some(asksForDigest),
     blockSize: blockSizeOf(block.blockSize),
     skipFree: block.skipFree,
+    readFifo: block.readFifo,
+    honorNoDump: block.honorNoDump,
   };
 }
 

@@ -4,20 +4,18 @@
  */
 import { BackupError } from "../../common/errors.js";
 import { DirectoryHandle, newStat } from "../sys/stat.js";
-import type { IncludeRules, WalkRoot } from "./file-set.js";
+import type { IncludeRules } from "./file-set.js";
 
 export interface Frame {
   /** Undefined: nothing of the directory itself is saved, it only leads to roots below; or it was let go. */
   handle: DirectoryHandle | undefined;
   /** Name within the frame below it. */
   name: string;
-  /** Sorted. */
+  /** Sorted. Roots that lie below come to them as the walk meets them. */
   names: readonly string[];
   next: number;
   /** Length of the key prefix of its entries. */
   prefixLength: number;
-  /** Roots strictly below. */
-  roots: readonly WalkRoot[];
   rules: IncludeRules | undefined;
   /** Its entries are saved, not only roots below. */
   saved: boolean;
@@ -26,15 +24,6 @@ export interface Frame {
   devMajor: number;
   devMinor: number;
   inode: number;
-}
-
-/** Next path components towards `roots`, sorted, each once. `prefixLength` is that of the keys' common part. */
-export function components(roots: readonly WalkRoot[], prefixLength: number): string[] {
-  const names = roots.map(({ key }) => {
-    const end = key.indexOf("\0", prefixLength);
-    return key.slice(prefixLength, end < 0 ? undefined : end);
-  });
-  return [...new Set(names)].sort();
 }
 
 /** Opens the directory `name` and reads its names, sorted. @throws SysError, Node's error with a `code` */
@@ -52,18 +41,13 @@ export function openListed(
 }
 
 /** A frame that leads to roots only. */
-export function throughFrame(
-  roots: readonly WalkRoot[],
-  prefixLength: number,
-  names?: readonly string[],
-): Frame {
+export function throughFrame(prefixLength: number, names: readonly string[] = []): Frame {
   return {
     handle: undefined,
     name: "",
-    names: names ?? components(roots, prefixLength),
+    names,
     next: 0,
     prefixLength,
-    roots,
     rules: undefined,
     saved: false,
     anchor: false,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compileRegex, compileWild, textOfBytes } from "./patterns.js";
+import { textOfBytes } from "../../common/pattern/text.js";
+import { compileRegex, compileWild } from "./patterns.js";
 
 const wild = (pattern: string, text: string, options = {}): boolean =>
   compileWild(pattern, { ignoreCase: false, pathname: false, ...options })(text);
@@ -50,4 +51,22 @@ test("regular expressions as POSIX extended ones", () => {
   assert.ok(!regex("\\<bin\\>", "/usr/sbin/x"));
   assert.throws(() => compileRegex("a(", false), { code: "FILESET_INVALID" });
   assert.throws(() => compileRegex("a[b", false), { code: "FILESET_INVALID" });
+});
+
+test("no pattern keeps a walk busy, and the two engines say the same", () => {
+  const wild = (pattern: string, text: string) =>
+    compileWild(pattern, { ignoreCase: false, pathname: false })(text);
+  const long = `/${"a/".repeat(2000)}`;
+  assert.equal(wild(`*${"a*".repeat(30)}b`, long), false);
+  assert.equal(wild(`*${"a*".repeat(30)}/`, long), true);
+  assert.equal(compileRegex("(/a+)+b", false)(long), false);
+  assert.equal(compileRegex("^(/a)+/$", false)(long), true);
+  assert.equal(compileRegex(".*a.*a.*a.*b", false)(long), false);
+  assert.equal(compileRegex("[(]a*[)]*x*", false)("(a)"), true, "a bracket is no group");
+  assert.throws(() => compileRegex("(a*)*\\1", false), /back-references/);
+  for (const text of ["/x.tmp", "/tmp/x", "/a/B/c", "/"])
+    for (const pattern of ["*.tmp", "/[a-t]*/?", "/*/[A-Z]/*"]) {
+      const padded = text + "/.".repeat(400);
+      assert.equal(wild(`${pattern}${"/.".repeat(400)}`, padded), wild(pattern, text), `${pattern} ${text}`);
+    }
 });

@@ -4,28 +4,16 @@
  *
  * Paths are bytes. They are matched as text where they are valid UTF-8, so that `?` stands for one character; each
  * byte of a path that is not becomes a lone surrogate (U+DC80 to U+DCFF), which `?` and `*` match like any other.
+ *
+ * JavaScript's engine is fast, but several repetitions on a long path can keep it busy for hours. It gets what it cannot take
+ * long for; the rest goes to an engine that takes linear time.
  */
 import { BackupError } from "../../common/errors.js";
+import { readBracket } from "../../common/pattern/bracket.js";
+import { LinearPattern, PatternError } from "../../common/pattern/linear.js";
+import { anyChar, oneChar, oneOf, type PatternNode } from "../../common/pattern/nodes.js";
 
 export type TextMatcher = (text: string) => boolean;
-
-const ASCII = /^[\0-\x7f]*$/;
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-/** Text of a latin1-carried path, for patterns only: not for display, not reversible by Buffer.from. */
-export function textOfBytes(path: string): string {
-  if (ASCII.test(path)) return path;
-  const bytes = Buffer.from(path, "latin1");
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return Array.from(path, (char) => surrogate(char.charCodeAt(0))).join("");
-  }
-}
-
-function surrogate(byte: number): string {
-  return String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte);
-}
 
 export interface WildOptions {
   ignoreCase: boolean;
@@ -36,30 +24,41 @@ export interface WildOptions {
 /** fnmatch(3) over the whole text; a backslash takes the next character as it is. */
 export function compileWild(pattern: string, options: WildOptions): TextMatcher {
   if (!/[*?[\\]/.test(pattern) && !options.ignoreCase) return (text) => text === pattern;
+  const { ignoreCase } = options;
   const any = options.pathname ? "[^/]" : "[^]";
+  const one = options.pathname ? anyChar((code) => code !== SLASH) : anyChar();
   const chars = Array.from(pattern);
   let source = "";
+  let stars = 0;
+  const nodes: PatternNode[] = [{ kind: "assert", what: "start" }];
+  const add = (text: string, node: PatternNode): void => {
+    source += text;
+    nodes.push(node);
+  };
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at]!;
+    const bracket = char === "[" ? readBracket(chars, at, true) : undefined;
     if (char === "*") {
       while (chars[at + 1] === "*") at++;
-      source += `${any}*`;
+      stars++;
+      add(`${any}*`, { kind: "repeat", node: one, least: 0, most: undefined });
     } else if (char === "?") {
-      source += any;
-    } else if (char === "[") {
-      const bracket = readBracket(chars, at, true);
-      if (bracket === undefined) source += "\\[";
-      else {
-        source += options.pathname ? `(?!/)${bracket.source}` : bracket.source;
-        at = bracket.last;
-      }
+      add(any, one);
+    } else if (bracket !== undefined) {
+      const set = options.pathname ? `(?!/)${bracket.source}` : bracket.source;
+      add(set, oneOf(set, ignoreCase));
+      at = bracket.last;
     } else {
       if (char === "\\" && at + 1 < chars.length) at++;
-      source += literal(chars[at]!);
+      add(literal(chars[at]!), oneChar(chars[at]!, ignoreCase));
     }
   }
-  return matcher(`^${source}$`, pattern, options.ignoreCase);
+  nodes.push({ kind: "assert", what: "end" });
+  const fast = matcher(`^${source}$`, pattern, ignoreCase);
+  return bounded(fast, { pattern, repeats: stars }, () => new LinearPattern({ kind: "sequence", nodes }, 0));
 }
+
+const SLASH = 47;
 
 /** POSIX extended regular expression, found anywhere in the text. @throws BackupError FILESET_INVALID */
 export function compileRegex(pattern: string, ignoreCase: boolean): TextMatcher {
@@ -88,7 +87,50 @@ export function compileRegex(pattern: string, ignoreCase: boolean): TextMatcher 
       source += char === "]" || char === "}" || char === "\\" || char === "/" ? `\\${char}` : char;
     }
   }
-  return matcher(source, pattern, ignoreCase);
+  const fast = matcher(source, pattern, ignoreCase);
+  return bounded(fast, { pattern, repeats: repeatsOf(pattern) }, () =>
+    LinearPattern.parse(pattern, ignoreCase),
+  );
+}
+
+/**
+ * Places where an engine that tries one way after the other has a choice of how far to go, the start of the match among
+ * them; Infinity when a group is repeated, since what is in it may have choices too.
+ */
+function repeatsOf(pattern: string): number {
+  const plain = pattern.replace(/\\./gs, "x").replace(/\[\^?\]?(\[:\w+:\]|[^\]])*\]/g, "x");
+  if (/\)([*+{])/.test(plain)) return Number.POSITIVE_INFINITY;
+  return 1 + (plain.match(/[*+{?]/g) ?? []).length;
+}
+
+/** Steps that may be spent on one path. */
+const MAX_TRIES = 200_000;
+
+/** The fast matcher for texts on which it cannot take long, a linear one for others. */
+function bounded(
+  fast: TextMatcher,
+  { pattern, repeats }: { pattern: string; repeats: number },
+  linear: () => LinearPattern,
+): TextMatcher {
+  if (repeats <= 1) return fast;
+  let longest = 0;
+  while (longest < 4096 && tries(longest + 1, repeats) <= MAX_TRIES) longest++;
+  let slow: LinearPattern;
+  try {
+    slow = linear();
+  } catch (cause) {
+    if (!(cause instanceof PatternError)) throw cause;
+    throw invalid(pattern, cause.message);
+  }
+  return (text) => (text.length <= longest ? fast(text) : slow.test(text));
+}
+
+/** How many ways there are to place so many ends of repetitions in a text. */
+function tries(length: number, repeats: number): number {
+  let ways = 1;
+  for (let each = 1; each <= Math.min(repeats, length) && ways <= MAX_TRIES; each++)
+    ways = (ways * (length + each)) / each;
+  return repeats === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : ways;
 }
 
 function escaped(char: string): string {
@@ -113,67 +155,4 @@ function matcher(source: string, pattern: string, ignoreCase: boolean): TextMatc
 
 function invalid(pattern: string, why: string): BackupError {
   return new BackupError("FILESET_INVALID", `pattern ${JSON.stringify(pattern)} cannot be used: ${why}`);
-}
-
-const CLASSES: Readonly<Record<string, string>> = {
-  alpha: "\\p{L}",
-  digit: "0-9",
-  alnum: "\\p{L}\\p{Nd}",
-  upper: "\\p{Lu}",
-  lower: "\\p{Ll}",
-  space: "\\s",
-  blank: " \\t",
-  punct: "!-\\/:-@\\[-`\\{-~",
-  print: "\\x20-\\x7e\\u{a0}-\\u{10ffff}",
-  graph: "\\x21-\\x7e\\u{a1}-\\u{10ffff}",
-  cntrl: "\\x00-\\x1f\\x7f",
-  xdigit: "0-9A-Fa-f",
-};
-
-/**
- * The bracket expression that opens at `open`, as a JavaScript class, and where it ends; undefined when it does not.
- * `escapes`: a backslash quotes the next character (fnmatch); in a POSIX regex it is itself.
- */
-function readBracket(
-  chars: readonly string[],
-  open: number,
-  escapes: boolean,
-): { source: string; last: number } | undefined {
-  let at = open + 1;
-  const negated = chars[at] === "^" || (escapes && chars[at] === "!");
-  if (negated) at++;
-  let body = "";
-  for (const first = at; at < chars.length; at++) {
-    let char = chars[at]!;
-    if (char === "]" && at > first) return { source: classOf(body, negated), last: at };
-    if (char === "[" && chars[at + 1] === ":") {
-      const close = chars.indexOf("]", at);
-      const name = chars.slice(at + 2, close - 1).join("");
-      if (close > 0 && chars[close - 1] === ":" && CLASSES[name] !== undefined) {
-        body += CLASSES[name];
-        at = close;
-        continue;
-      }
-    }
-    if (char === "\\" && escapes && at + 1 < chars.length) char = chars[++at]!;
-    const isRange = chars[at + 1] === "-" && chars[at + 2] !== undefined && chars[at + 2] !== "]";
-    if (isRange && char <= chars[at + 2]!) {
-      body += `${inClass(char)}-${inClass(chars[at + 2]!)}`;
-      at += 2;
-    } else if (isRange) {
-      at += 2;
-    } else {
-      body += inClass(char);
-    }
-  }
-  return undefined;
-}
-
-function classOf(body: string, negated: boolean): string {
-  if (body === "") return negated ? "[^]" : "[]";
-  return negated ? `[^${body}]` : `[${body}]`;
-}
-
-function inClass(char: string): string {
-  return /[\\\]^[-]/.test(char) ? `\\${char}` : char;
 }

@@ -3,9 +3,10 @@ import { BackupError } from "../../common/errors.js";
 import { displayPath } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
 import type { StatRecord } from "../sys/stat.js";
+import { isAllowedType } from "./entering.js";
 import type { EntryOptions, WalkRoot } from "./file-set.js";
 import type { MountTypes } from "./mounts.js";
-import { checkAllowed, hostPath, openRoot } from "./roots.js";
+import { allowedPlaces, checkAllowed, hostPath, openRoot } from "./roots.js";
 
 interface RootIdentity {
   root: WalkRoot;
@@ -29,10 +30,11 @@ export class RootCheck {
   /** @throws BackupError ROOT_UNUSABLE: missing, not allowed, or on a file system that the FileSet leaves out. */
   before(): void {
     this.#directories = [];
+    const places = allowedPlaces(this.#allowedRoots);
     for (const root of this.#roots) {
       // Images were looked at when they were found.
       if (root.image !== undefined) continue;
-      checkAllowed(root, this.#allowedRoots);
+      checkAllowed(root, places);
       const { parent, stat } = openRoot(root);
       parent.close();
       const isDirectory = stat.type === EntryType.directory;
@@ -56,9 +58,8 @@ export class RootCheck {
   }
 
   #checkType(root: WalkRoot, stat: StatRecord, options: EntryOptions): void {
-    if (options.fsTypes.length === 0) return;
+    if (isAllowedType(options, stat, this.#mounts)) return;
     const type = this.#mounts.typeOf(stat.devMajor, stat.devMinor);
-    if (type !== undefined && options.fsTypes.includes(type)) return;
     const path = displayPath(hostPath(root));
     const allowed = options.fsTypes.join(", ");
     const text = `${path} is on file system type ${type ?? "unknown"}, the FileSet allows ${allowed}`;

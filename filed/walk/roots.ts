@@ -2,6 +2,7 @@
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import {
   baseName,
+  bytesOfText,
   displayPath,
   isWithin,
   keyToPath,
@@ -53,18 +54,24 @@ export function openRoot(root: WalkRoot): OpenRoot {
       parent.close();
       parent = next;
     }
-    const name = root.key === "" ? "." : baseName(root.key);
-    const stat = newStat();
-    try {
-      parent.stat(name, stat);
-    } catch (cause) {
-      throw failed(root, codeOf(cause) === "ENOENT" ? "it does not exist" : describeError(cause), cause);
-    }
-    return { parent, name, stat, image: undefined };
   } catch (error) {
     parent.close();
     throw error;
   }
+  return openRootIn(root, parent);
+}
+
+/** The same with the root's parent directory, which is taken over. @throws BackupError ROOT_UNUSABLE */
+export function openRootIn(root: WalkRoot, parent: DirectoryHandle): OpenRoot {
+  const name = root.key === "" ? "." : baseName(root.key);
+  const stat = newStat();
+  try {
+    parent.stat(name, stat);
+  } catch (cause) {
+    parent.close();
+    throw failed(root, codeOf(cause) === "ENOENT" ? "it does not exist" : describeError(cause), cause);
+  }
+  return { parent, name, stat, image: undefined };
 }
 
 function openBase(root: WalkRoot): DirectoryHandle {
@@ -94,21 +101,23 @@ function openStep(root: WalkRoot, parent: DirectoryHandle, name: string): Direct
   }
 }
 
-/** Roots are on the host, `key` may be below a Root. @throws BackupError ROOT_UNUSABLE */
-export function checkNothingBelow(key: string, roots: readonly WalkRoot[]): void {
-  if (roots.length === 0) return;
+/** What is wrong with a root below an entry that is no directory. */
+export function nothingBelow(root: WalkRoot, key: string): BackupError {
   const path = displayPath(keyToPath(key));
-  throw failed(roots[0]!, `${path} is in the list of files too, and is no directory there`);
+  return failed(root, `${path} is in the list of files too, and is no directory there`);
+}
+
+/** Keys of the host's places that may be walked; undefined: all. */
+export function allowedPlaces(allowedRoots: readonly string[] | undefined): readonly string[] | undefined {
+  return allowedRoots?.map((path) => pathToKey(resolved(bytesOfText(path))));
 }
 
 /** @throws BackupError ROOT_UNUSABLE when filed's configuration does not allow this place. */
-export function checkAllowed(root: WalkRoot, allowedRoots: readonly string[] | undefined): void {
-  if (allowedRoots === undefined) return;
-  const wanted = pathToKey(resolved(root.base) + keyToPath(root.key));
-  const allowed = allowedRoots.some((path) =>
-    isWithin(pathToKey(resolved(Buffer.from(path).toString("latin1"))), wanted),
-  );
-  if (!allowed) throw failed(root, "AllowedRoots of the file daemon's configuration does not hold it");
+export function checkAllowed(root: WalkRoot, places: readonly string[] | undefined): void {
+  if (places === undefined) return;
+  const wanted = pathToKey((root.base === "/" ? "" : resolved(root.base)) + keyToPath(root.key));
+  if (places.some((place) => isWithin(place, wanted))) return;
+  throw failed(root, "AllowedRoots of the file daemon's configuration does not hold it");
 }
 
 function resolved(path: string): string {

@@ -10,8 +10,9 @@ import { skipWithout } from "../../common/test-needs.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
 import { TEST_OPTIONS } from "../match/testing.js";
+import { WalkEvent } from "./event.js";
 import { compileFileSet } from "./file-set.js";
-import { WalkEvent, Walker } from "./walker.js";
+import { Walker } from "./walker.js";
 
 function scratch(files: readonly string[]): string {
   const root = scratchDirectory("walk");
@@ -30,8 +31,15 @@ function fileSet(
   more: { exclude?: string[]; marks?: string[] } = {},
 ): FileSet__Output {
   const blocks = options.map((block) => ({ ...TEST_OPTIONS, ...block }));
-  const include = { files, root, options: blocks, excludeDirContaining: more.marks ?? [], images: [] };
-  return { name: "test", include: [include], exclude: more.exclude ?? [] };
+  const include = {
+    files,
+    root,
+    options: blocks,
+    excludeDirContaining: more.marks ?? [],
+    images: [],
+    lists: [],
+  };
+  return { name: "test", include: [include], exclude: more.exclude ?? [], excludeLists: [] };
 }
 
 /** Events as text: a path; `> path` through; `! path` unread below. */

@@ -5,65 +5,31 @@
  * way from the root to the current entry, nothing else in proportion to the tree.
  */
 import { codeOf, describeError } from "../../common/errors.js";
-import { displayPath, isWithin, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
+import { displayPath, keyToPath, MAX_KEY_BYTES } from "../../common/format/path.js";
 import { EntryType } from "../../common/format/row.js";
-import type { JobMessage } from "../../proto/data/backup.js";
-import { rootsOf } from "../image/find-images.js";
 import type { ImageEntry } from "../image/image-root.js";
-import { type DirectoryHandle, newStat, type StatRecord } from "../sys/stat.js";
+import { type DirectoryHandle, newStat } from "../sys/stat.js";
 import { holdsMark, mayEnter } from "./entering.js";
-import type { CompiledFileSet, EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
-import { components, type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
+import { type WalkEntry, WalkEvent } from "./event.js";
+import type { EntryOptions, IncludeRules, WalkRoot } from "./file-set.js";
+import { type Frame, FrameStack, openListed, throughFrame } from "./frames.js";
 import { MountTypes } from "./mounts.js";
-import { RootCheck } from "./root-check.js";
-import { checkNothingBelow, hostPath, openRoot } from "./roots.js";
-
-/** Reused for every entry: copy what is needed after the next `next()`. */
-export interface WalkEntry {
-  key: string;
-  /** Open directory that holds it; retain it to use it later. */
-  dir: DirectoryHandle;
-  name: string;
-  stat: StatRecord;
-  options: EntryOptions;
-  /** Set when it is to be read as a disk image. */
-  image: ImageEntry | undefined;
-}
-
-export const WalkEvent = {
-  /** `walker.entry` is to be saved. */
-  entry: 1,
-  /** `walker.key` is a directory that is not saved itself, but something below it is. */
-  through: 2,
-  /** Nothing below `walker.key` could be looked at. */
-  unreadBelow: 3,
-  /** Neither `walker.key` nor anything below it could be looked at. */
-  unread: 4,
-  /** `walker.key`, saved before, is a root directory without entries. */
-  emptyRoot: 5,
-  done: 6,
-} as const;
-export type WalkEvent = (typeof WalkEvent)[keyof typeof WalkEvent];
-
-export interface WalkerOptions {
-  fileSet: CompiledFileSet;
-  /** Host paths that may be walked; undefined: all. */
-  allowedRoots?: readonly string[] | undefined;
-  report: (type: JobMessage["type"], text: string) => void;
-}
+import { RootVisits, type WalkerOptions } from "./root-visits.js";
 
 /** What `visit` found worth descending into, done by the next `next()`. */
 interface Descent {
   name: string;
-  roots: readonly WalkRoot[];
   rules: IncludeRules;
   isRoot: boolean;
+  isListed: boolean;
 }
 
 export class Walker {
   readonly entry: WalkEntry;
   /** Of the events that have no entry. */
   key = "";
+  /** Of the event `emptyRoot`: the directory is from a list of files. */
+  isListed = false;
   /** Entries that are never saved, noted in the job's report. */
   sockets = 0;
   unknown = 0;
@@ -75,8 +41,7 @@ export class Walker {
   readonly #stack = new FrameStack();
   readonly #mounts = new MountTypes();
   readonly #stat = newStat();
-  #roots: readonly WalkRoot[];
-  #check: RootCheck | undefined;
+  readonly #roots: RootVisits;
   #prefix = "";
   #descent: Descent | undefined;
   /** Handle that only the current entry needs (a root's parent directory). */
@@ -85,7 +50,7 @@ export class Walker {
 
   constructor(options: WalkerOptions) {
     this.#options = options;
-    this.#roots = options.fileSet.roots;
+    this.#roots = new RootVisits(options, this.#mounts);
     // Everything else is set before an entry is ever seen.
     const rest = {
       dir: undefined as unknown as DirectoryHandle,
@@ -96,20 +61,17 @@ export class Walker {
 
   /** Finds the disk images and looks at every root before anything is saved. @throws BackupError ROOT_UNUSABLE */
   checkRoots(): void {
-    this.#roots = rootsOf(this.#options);
-    this.#check = new RootCheck(this.#roots, this.#options.allowedRoots, this.#mounts);
-    this.#check.before();
+    this.#roots.before();
   }
 
   /** After the walk: each root must still be the directory that it was. @throws BackupError ROOT_CHANGED */
   checkRootsAgain(): void {
-    this.#check?.after();
+    this.#roots.after();
   }
 
   /** Where the root with this key lies on the host, for messages. */
   rootPath(key: string): string {
-    const root = this.#roots.find((one) => one.key === key);
-    return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
+    return this.#roots.pathOf(key);
   }
 
   /** The next event. @throws BackupError ROOT_UNUSABLE when a root went away meanwhile. */
@@ -124,11 +86,12 @@ export class Walker {
       if (opened !== undefined) return opened;
       const frame = this.#stack.top;
       if (frame === undefined) return WalkEvent.done;
-      if (frame.next >= frame.names.length) {
+      const name = this.#nextName(frame);
+      if (name === undefined) {
         this.#leave();
         continue;
       }
-      const event = this.#visitName(frame, frame.names[frame.next++]!);
+      const event = this.#visitName(frame, name);
       if (event !== undefined) return event;
     }
   }
@@ -136,6 +99,7 @@ export class Walker {
   close(): void {
     this.#held?.close();
     this.#held = undefined;
+    this.#roots.close();
     this.#stack.closeAll();
   }
 
@@ -143,15 +107,19 @@ export class Walker {
   #start(): boolean {
     this.#started = true;
     this.key = "";
-    const saved = this.#roots[0]?.key === "";
+    const saved = this.#roots.cursor.head?.key === "";
     // A frame whose only name stands for the root itself, or one that leads to the roots.
-    this.#pushThrough(this.#roots, saved ? [""] : undefined);
+    this.#stack.push(throughFrame(0, saved ? [""] : []));
     return !saved;
   }
 
-  /** A frame that leads to roots only. */
-  #pushThrough(roots: readonly WalkRoot[], names?: readonly string[]): void {
-    this.#stack.push(throughFrame(roots, this.#prefix.length, names));
+  /** The next name of a directory: of those that it has, or one that leads to a root. */
+  #nextName(frame: Frame): string | undefined {
+    const listed = frame.names[frame.next];
+    const ahead = this.#roots.cursor.component(this.#prefix);
+    if (listed === undefined || (ahead !== undefined && ahead < listed)) return ahead;
+    frame.next++;
+    return listed;
   }
 
   #leave(): void {
@@ -161,15 +129,14 @@ export class Walker {
 
   #visitName(frame: Frame, name: string): WalkEvent | undefined {
     const key = this.#prefix + name;
+    const { cursor } = this.#roots;
     if (key.length > MAX_KEY_BYTES) {
       this.#notSaved(`Path too long, not saved: "${displayPath(keyToPath(key).slice(0, 200))}…"`);
       return undefined;
     }
-    const roots =
-      frame.roots.length === 0 ? frame.roots : frame.roots.filter((root) => isWithin(key, root.key));
-    const root = roots[0]?.key === key ? roots[0] : undefined;
-    if (root !== undefined) return this.#visitRoot(root, roots.slice(1));
-    if (!frame.saved) return this.#goThrough(key, roots, true);
+    const root = cursor.head?.key === key ? cursor.head : undefined;
+    if (root !== undefined) return this.#visitRoot(root);
+    if (!frame.saved) return this.#goThrough(key, true);
     let dir: DirectoryHandle;
     try {
       dir = this.#stack.topHandle();
@@ -177,10 +144,14 @@ export class Walker {
     } catch (error) {
       return this.#cannotLook(frame, key, error);
     }
-    return this.#visit({ key, dir, name, roots, rules: frame.rules!, frame, image: undefined });
+    return this.#visit({ key, dir, name, root, rules: frame.rules!, frame, image: undefined });
   }
 
   #cannotLook(frame: Frame, key: string, error: unknown): WalkEvent | undefined {
+    const leads = this.#roots.cursor.isBelow(key);
+    // It is only the way to roots of another Root directory, or they tell themselves that they are missing.
+    if (leads && codeOf(error) === "ENOENT") return this.#goThrough(key, true);
+    if (leads) this.#goThrough(key, false);
     this.key = key;
     const shown = displayPath(keyToPath(key));
     if (codeOf(error) === "ENOENT") {
@@ -192,63 +163,82 @@ export class Walker {
       // All further names of this directory fail alike: one event for each keeps them, one message is enough.
       frame.saved = false;
       frame.next = frame.names.length;
-      this.key = this.#prefix.slice(0, -1);
+      this.key = key.slice(0, Math.max(0, frame.prefixLength - 1));
       return WalkEvent.unreadBelow;
     }
     return WalkEvent.unread;
   }
 
-  #visitRoot(root: WalkRoot, below: readonly WalkRoot[]): WalkEvent | undefined {
-    const { parent, name, stat, image } = openRoot(root);
+  #visitRoot(root: WalkRoot): WalkEvent | undefined {
+    this.#roots.cursor.advance();
+    const opened = this.#roots.open(root);
+    if ("missing" in opened) {
+      if (this.#roots.cursor.isBelow(root.key)) this.#goThrough(root.key, false);
+      this.key = root.key;
+      return opened.missing === "unread" ? WalkEvent.unread : undefined;
+    }
+    const { parent, name, stat, image } = opened;
     this.#held = parent;
     Object.assign(this.#stat, stat);
-    return this.#visit({ ...root, dir: parent, name, roots: below, frame: undefined, image });
+    return this.#visit({ ...root, dir: parent, name, root, frame: undefined, image });
   }
 
   #visit(at: {
     key: string;
     dir: DirectoryHandle;
     name: string;
-    roots: readonly WalkRoot[];
+    root: WalkRoot | undefined;
     rules: IncludeRules;
     /** Directory that it was found in; undefined for a root. */
     frame: Frame | undefined;
     image: ImageEntry | undefined;
   }): WalkEvent | undefined {
-    const { key, dir, name, roots, rules, frame, image } = at;
+    const { key, dir, name, root, rules, frame, image } = at;
     const stat = this.#stat;
     if (stat.type === "socket" || stat.type === "unknown") {
       if (stat.type === "socket") this.sockets++;
       else this.unknown++;
+      this.#roots.refuseBelow(key);
       return undefined;
     }
     const isDirectory = stat.type === EntryType.directory;
+    const leads = this.#roots.cursor.isBelow(key);
     const options = rules.select(key, isDirectory);
-    if (options === undefined || (isDirectory && holdsMark(rules.excludeDirContaining, dir, name))) {
-      return roots.length > 0 ? this.#goThrough(key, roots, true) : undefined;
-    }
+    const isLeftOut =
+      options === undefined ||
+      this.#isNoDump(key, options) ||
+      (isDirectory && holdsMark(rules.excludeDirContaining, dir, name)) ||
+      (root !== undefined && isDirectory && !this.#roots.isOnAllowedType(root, stat, options));
+    if (isLeftOut) return leads ? this.#goThrough(key, true) : undefined;
     const { entry } = this;
     entry.key = key;
     entry.dir = dir;
     entry.name = name;
     entry.options = options;
     entry.image = image;
-    if (!isDirectory) checkNothingBelow(key, roots);
+    if (!isDirectory) this.#roots.refuseBelow(key);
     else {
       const isRoot = frame === undefined;
-      const enters = isRoot || this.#mayEnter(key, options, frame, roots.length > 0);
-      if (enters) this.#descent = { name, roots, rules, isRoot };
-      else if (roots.length > 0) this.#goThrough(key, roots, false);
+      const enters = isRoot || this.#mayEnter(key, options, frame, leads);
+      if (enters) this.#descent = { name, rules, isRoot, isListed: root?.isListed === true };
+      else if (leads) this.#goThrough(key, false);
     }
     return WalkEvent.entry;
   }
 
-  /** Pushes a frame that only leads to `roots`; the event when the directory itself is not saved. */
-  #goThrough(key: string, roots: readonly WalkRoot[], tell: boolean): WalkEvent | undefined {
+  /** Pushes a frame that only leads to roots below; the event when the directory itself is not saved. */
+  #goThrough(key: string, tell: boolean): WalkEvent | undefined {
     this.key = key;
     this.#prefix = key === "" ? "" : `${key}\0`;
-    this.#pushThrough(roots);
+    this.#stack.push(throughFrame(this.#prefix.length));
     return tell ? WalkEvent.through : undefined;
+  }
+
+  #isNoDump(key: string, options: EntryOptions): boolean {
+    if (!options.honorNoDump || !this.#stat.noDump) return false;
+    const shown = displayPath(keyToPath(key));
+    this.#options.report("info", `     NODUMP flag set - will not process ${shown}`);
+    return true;
   }
 
   #mayEnter(key: string, options: EntryOptions, parent: Frame, holdsRoots: boolean): boolean {
@@ -257,7 +247,7 @@ export class Walker {
   }
 
   /** Enters the directory that `entry` was. */
-  #descend({ name, roots, rules, isRoot }: Descent): WalkEvent | undefined {
+  #descend({ name, rules, isRoot, isListed }: Descent): WalkEvent | undefined {
     const { entry } = this;
     const { key } = entry;
     const { devMajor, devMinor, inode } = this.#stat;
@@ -268,23 +258,23 @@ export class Walker {
     } catch (error) {
       const shown = displayPath(keyToPath(key));
       this.#notSaved(`Could not open directory "${shown}": ERR=${describeError(error)}`);
-      if (roots.length > 0) this.#pushThrough(roots);
+      if (this.#roots.cursor.isBelow(key)) this.#stack.push(throughFrame(this.#prefix.length));
       else this.#restorePrefix();
       this.key = key;
       return WalkEvent.unreadBelow;
     }
     const empty = opened.names.length === 0;
     const prefixLength = this.#prefix.length;
-    const towards = components(roots, prefixLength);
-    const names = roots.length === 0 ? opened.names : [...new Set([...opened.names, ...towards])].sort();
     const identity = { devMajor, devMinor, inode };
-    const place = { name, names, next: 0, prefixLength, roots, rules, saved: true, anchor: isRoot };
+    const { names } = opened;
+    const place = { name, names, next: 0, prefixLength, rules, saved: true, anchor: isRoot };
     this.#stack.push({ handle: opened.handle, ...place, ...identity });
     if (!isRoot) return undefined;
     this.rootDirectories++;
     if (!empty) return undefined;
     this.emptyRoots++;
     this.key = key;
+    this.isListed = isListed;
     return WalkEvent.emptyRoot;
   }
 

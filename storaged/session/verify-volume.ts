@@ -259,7 +259,7 @@ function differencesOf(cat: Row, file: Row): string[] {
   if (
     ((cat.flags ^ file.flags) &
       ~RowFlag.damaged &
-      (RowFlag.parts | RowFlag.sparse | RowFlag.unstable | RowFlag.unverified)) !==
+      (RowFlag.parts | RowFlag.sparse | RowFlag.unstable | RowFlag.unverified | RowFlag.fifo)) !==
     0
   )
     lines.push("      flags differ");

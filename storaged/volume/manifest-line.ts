@@ -27,6 +27,7 @@ const FLAGS: ReadonlyMap<string, number> = new Map([
   ["u", RowFlag.unstable],
   ["k", RowFlag.unverified],
   ["d", RowFlag.damaged],
+  ["p", RowFlag.fifo],
 ]);
 
 /**

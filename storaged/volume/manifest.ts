@@ -106,6 +106,7 @@ function flagLetters(flags: number): string {
   if ((flags & RowFlag.unstable) !== 0) out += "u";
   if ((flags & RowFlag.unverified) !== 0) out += "k";
   if ((flags & RowFlag.damaged) !== 0) out += "d";
+  if ((flags & RowFlag.fifo) !== 0) out += "p";
   return out === "" ? "-" : out;
 }
 

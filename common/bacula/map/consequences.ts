@@ -115,7 +115,6 @@ const OF_KIND: Readonly<Record<string, Table>> = {
     hfsplussupport: "there are no macOS clients",
     reader: NO_PLUGINS,
     writer: NO_PLUGINS,
-    honornodumpflag: "files with the nodump flag are backed up: exclude them by name",
     autoexclude: "there are no Windows clients",
     shadowing: "a file named twice is stored once",
     size: "files are not chosen by size",
@@ -170,7 +169,6 @@ const OF_KIND: Readonly<Record<string, Table>> = {
 /** Directives that the loaders know to have no effect, and whose absence is felt. */
 const LOST: Readonly<Record<string, string>> = {
   filedaemon: "maximumbandwidthperjob",
-  options: "honornodumpflag honornodump",
   pool: "maximumvolumefiles",
 };
 

@@ -156,9 +156,8 @@ function uncompressed(node: MapNode): MapNode {
   return { ...node, entries: [{ key: "Compression", at: node.at, value }, ...node.entries] };
 }
 
-const ELSEWHERE =
-  "only lists that lie with the director (<file) are read: a job with this FileSet fails until the list is written " +
-  "to such a file, for instance by its RunBeforeJob";
+const ON_CLIENT =
+  "the client runs it only where its HookDirectories hold the program: else a job with this FileSet fails";
 
 /** A path, or a list: `<file`, `|command`, `\<file`, `\|command`; `catalogCopy` takes the place of Bacula's dump. */
 const fileRule =
@@ -175,7 +174,7 @@ const fileRule =
       return;
     }
     if (ignored !== "") sayIgnored(directive, block, ignored);
-    if (/^(\||\\[<|])/.test(path)) block.say("differs", directive, ELSEWHERE);
+    if (path.startsWith("\\|")) block.say("differs", directive, ON_CLIENT);
     if (catalogCopy !== undefined && /\/(bacula|bareos)\.sql$/.test(path)) {
       block.say(
         "differs",

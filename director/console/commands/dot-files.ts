@@ -28,7 +28,7 @@ export const dotLs: Command = {
       include: [{ files: [textOf(top)], options: [{ recurse: false, oneFs: false, hardLinks: true }] }],
       exclude: [],
     };
-    await streamEstimate(context, client, { fileSet, listing: true, sinceMs: 0 });
+    await streamEstimate(context, client, { fileSet, lists: [], listing: true, sinceMs: 0 });
   },
 };
 

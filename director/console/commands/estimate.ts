@@ -1,14 +1,17 @@
 /** `estimate`: what a job would look at, counted by its client. */
 
+import { randomUUID } from "node:crypto";
 import { displayPath } from "../../../common/format/path.js";
 import { parseYesNo, withCommas } from "../../../common/units.js";
 import type { EstimateEvent__Output } from "../../../proto/generated/basalt/v1/EstimateEvent.js";
-import type { FileSet } from "../../../proto/generated/basalt/v1/FileSet.js";
 import type { JobLevel } from "../../config/types.js";
-import { toSentFileSet } from "../../job/file-set.js";
+import { type CodeValues, hookWords } from "../../job/codes.js";
+import { type SentFileSet, toSentFileSet } from "../../job/file-set.js";
+import { type ListContext, sendLists } from "../../job/send-lists.js";
 import type { Command, CommandContext } from "../context.js";
 import { longLine } from "../format.js";
 import { fromWire } from "../names.js";
+import type { JobPlan } from "../port.js";
 import { RESOURCE, selectResource } from "../prompts.js";
 
 const LEVELS: readonly JobLevel[] = ["Full", "Incremental", "Differential", "Base"];
@@ -28,17 +31,48 @@ export const estimate: Command = {
     if (!context.acl.allowsClient(client, "backup")) context.require("client", client, "Client");
     context.require("fileSet", fileSetName, "FileSet");
     const level = await levelOf(context, job.level);
-    if (args.value("accurate") !== undefined) parseYesNo(args.value("accurate")!);
+    await checkAccurate(context);
     const sinceMs =
       level === "Full" || level === "Base" ? 0 : since(context, job.name, client, fileSetName, level);
     if (config.clients.get(client) === undefined)
       return void (await context.fail(`Client "${client}" not found`));
     const address = config.clients.get(client)!;
     await context.say(`Connecting to Client ${client} at ${address.address}:${address.port}`);
-    const fileSet: FileSet = toSentFileSet(config.fileSets.get(fileSetName)!);
-    await streamEstimate(context, client, { fileSet, listing: args.has("listing"), sinceMs });
+    const plan = context.director.plan({ job: job.name, client, fileSet: fileSetName, level });
+    const lists = listContext(context, plan);
+    const sent = await toSentFileSet(config.fileSets.get(fileSetName)!, lists);
+    await streamEstimate(context, client, {
+      ...sent,
+      listContext: lists,
+      listing: args.has("listing"),
+      sinceMs,
+    });
   },
 };
+
+/** Accurate or not, what has changed is counted by its times. */
+async function checkAccurate(context: CommandContext): Promise<void> {
+  try {
+    parseYesNo(context.args.value("accurate") ?? "yes");
+  } catch {
+    await context.fail("Invalid value for accurate. It must be yes or no.");
+  }
+}
+
+/** Commands that make lists are run as for a job, but that there is no run yet for %-codes to tell of. */
+function listContext(
+  { signal }: CommandContext,
+  { config, job, level, client, pool, storage }: JobPlan,
+): ListContext {
+  const values: CodeValues = {
+    ...{ bytes: 0, files: 0, readBytes: 0, errors: 0, jobId: 0, volumes: "", exitStatus: "Running" },
+    ...{ name: job.name, job: job.name, type: job.type, level, fileSet: job.fileSet, priority: job.priority },
+    ...{ client: client?.name ?? "", clientAddress: client?.address ?? "", director: config.director.name },
+    ...{ pool: pool?.name ?? "", storage: storage?.name ?? "", since: "1970-01-01 00:00:00" },
+    pid: process.pid,
+  };
+  return { words: (command) => hookWords(command, values), onLine: () => undefined, signal };
+}
 
 async function override(
   context: CommandContext,
@@ -77,16 +111,22 @@ function since(
   return Math.max(full.startMs, ...last.map((record) => record?.startMs ?? 0));
 }
 
-/** Prints what a file daemon finds, and the count. */
+/** Prints what a file daemon finds, and the count. Without `listContext` there are no lists to send. */
 export async function streamEstimate(
   context: CommandContext,
   client: string,
-  request: { fileSet: FileSet; listing: boolean; sinceMs: number },
+  estimate: SentFileSet & { listContext?: ListContext; listing: boolean; sinceMs: number },
 ): Promise<void> {
   const caller = await context.director.daemons.filed(client, { signal: context.signal });
-  const events = caller.stream<EstimateEvent__Output>("Filed", "Estimate", request, {
-    signal: context.signal,
-  });
+  const namesKey = randomUUID();
+  const { fileSet, lists, listContext, listing, sinceMs } = estimate;
+  if (listContext !== undefined) await sendLists(caller, namesKey, lists, listContext);
+  const events = caller.stream<EstimateEvent__Output>(
+    "Filed",
+    "Estimate",
+    { fileSet, listing, sinceMs, namesKey },
+    { signal: context.signal },
+  );
   for await (const event of events) {
     const lines = event.lines.map((line) => `${longLine({ ...line, name: nameOf(line) })}\n`);
     await context.print(lines.join(""));

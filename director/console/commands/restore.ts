@@ -1,5 +1,6 @@
 /** `restore`: choose runs and files, then run the restore job. */
 import { BackupError } from "../../../common/errors.js";
+import { relocationOf } from "../../../common/relocation.js";
 import { withCommas } from "../../../common/units.js";
 import type { ReplacePolicy } from "../../config/types.js";
 import { idsOf } from "../chain.js";
@@ -13,6 +14,7 @@ import { printBases, printVolumes } from "../restore/print.js";
 import { confirmRun } from "../run-dialog.js";
 import { treeDialog } from "../tree-dialog.js";
 import { TreeMarks } from "../tree-marks.js";
+import { startTime } from "./run.js";
 
 export const restore: Command = {
   name: "restore",
@@ -21,7 +23,8 @@ export const restore: Command = {
     "restore client=NAME [fileset=NAME] select [current | before=TIME] [copies] [all] [done] [where=DIR] [yes]",
     "restore jobid=N[,M] [all] [done] …",
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
-    "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    "    [pool=NAME] [when=TIME] [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    '    [regexwhere="!FROM!TO!FLAGS,…" | strip_prefix=PATH add_prefix=PATH add_suffix=TEXT]',
     "restore      (a menu)",
   ],
   keywords: [
@@ -36,7 +39,20 @@ export const restore: Command = {
       "replace=",
       "storage=",
     ],
-    ...["restorejob=", "before=", "copies", "select", "current", "all", "done", "yes", "comment="],
+    ...[
+      "restorejob=",
+      "before=",
+      "pool=",
+      "when=",
+      "copies",
+      "select",
+      "current",
+      "all",
+      "done",
+      "yes",
+      "comment=",
+    ],
+    ...["regexwhere=", "strip_prefix=", "add_prefix=", "add_suffix="],
   ],
   async run(context) {
     await context.useCatalog();
@@ -60,11 +76,17 @@ export const restore: Command = {
   },
 };
 
-/** Keywords of Bacula that would change what is restored must not be passed over. */
+/** A word that is not understood might have changed what is restored: it must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  const arg = context.args.find("bootstrap", "regexwhere", "strip_prefix", "add_prefix", "add_suffix");
-  if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
+  if (context.args.has("bootstrap"))
+    await context.fail("restore bootstrap: is not available in this version.");
+  const known = new Set([...restore.keywords, ...SILENT].map((each) => each.replace(/=$/, "")));
+  const unknown = context.args.list.find(({ key }) => !known.has(key));
+  if (unknown !== undefined) await context.fail(`Unknown keyword: ${unknown.key}`);
 }
+
+/** Other names of keywords, and those without a meaning here. */
+const SILENT = ["rwhere", "sd", "catalog", "pluginoptions", "fdcalled", "priority"];
 
 /** Files to restore as marks; undefined when nothing is to be done. */
 async function chooseFiles(context: CommandContext, choice: Choice): Promise<TreeMarks | undefined> {
@@ -101,25 +123,39 @@ async function finish(
   const job = await restoreJob(context, restoreJobs);
   const restoreClient = await restoreClientOf(context, choice.client);
   const where = context.args.value("where");
-  if (where !== undefined && where !== "" && !where.startsWith("/")) {
-    throw new BackupError("USAGE", `where="${where}": must be an absolute path`);
-  }
+  const regexWhere = relocationGiven(context);
   const replace = replaceOf(context.args.value("replace"));
   const comment = context.args.value("comment");
+  const when = context.args.value("when");
   const request: RunRequest = {
     job,
     storage: choice.storage,
     ...(comment === undefined ? {} : { comment }),
+    ...(when === undefined ? {} : { whenMs: startTime(when) }),
     restore: {
       selection: { jobIds: idsOf(choice.jobs), rules: marks.toWire() },
       client: choice.client,
       restoreClient,
       ...(where === undefined ? {} : { where }),
+      ...(regexWhere === undefined ? {} : { regexWhere }),
       ...(replace === undefined ? {} : { replace }),
       filesExpected: files,
     },
   };
   await confirmRun(context, request, context.args.has("yes"));
+}
+
+/**
+ * New names by keyword; prefixes and suffix outrank expressions. What is wrong with them, or with `where=`, is found by
+ * the job, as in Bacula.
+ */
+function relocationGiven({ args }: CommandContext): string | undefined {
+  const affixes = {
+    strip: args.value("strip_prefix"),
+    prefix: args.value("add_prefix"),
+    suffix: args.value("add_suffix"),
+  };
+  return relocationOf(affixes) || args.value("regexwhere", "rwhere");
 }
 
 async function restoreJob(context: CommandContext, names: readonly string[]): Promise<string> {

@@ -19,10 +19,11 @@ export async function chooseRuns(context: CommandContext): Promise<Choice | unde
   const names = namesGiven(context);
   const ids = args.value("jobid");
   if (ids !== undefined) return await byIds(context, ids, names);
-  const beforeMs = await momentGiven(context);
-  if (names !== undefined) return await newestOfClient(context, beforeMs, names);
-  if (args.has("select", "current", "before")) return await byClient(context, beforeMs);
-  return await menu(context);
+  const moment = await momentGiven(context);
+  if (names !== undefined) return await newestOfClient(context, moment ?? nowMs(), names);
+  if (args.has("select")) return await byClient(context, moment ?? nowMs());
+  // `current` and `before=` only answer the menu's question for the moment.
+  return await menu(context, moment);
 }
 
 function namesGiven(context: CommandContext): Names | undefined {
@@ -34,10 +35,10 @@ function namesGiven(context: CommandContext): Names | undefined {
   return names;
 }
 
-/** The moment of `before=`; now without one. */
-async function momentGiven(context: CommandContext): Promise<number> {
+/** The moment of `before=`, now for `current`; undefined without either. */
+async function momentGiven(context: CommandContext): Promise<number | undefined> {
   const text = context.args.value("before");
-  if (text === undefined) return nowMs();
+  if (text === undefined) return context.args.has("current") ? nowMs() : undefined;
   const moment = parseBaculaTime(text);
   return moment ?? (await context.fail("Improper date format."));
 }
@@ -54,13 +55,19 @@ export async function byIds(context: CommandContext, text: string, names?: Names
     if (!isRestorable(job))
       return await context.fail(`JobId=${id} did not end well (status ${job.status}): nothing to restore.`);
   }
-  await sayIds(context, jobs);
+  if (names === undefined) await sayIds(context, jobs);
   return { storage: await storageOf(context, jobs), client: jobs.at(-1)!.client, jobs, names };
 }
 
 /** Client and FileSet asked for, the newest state before the moment. */
-export async function byClient(context: CommandContext, beforeMs: number): Promise<Choice> {
-  const client = await clientName(context);
+export async function byClient(context: CommandContext, beforeMs: number, client?: string): Promise<Choice> {
+  const choice = await findRuns(context, beforeMs, client ?? (await clientName(context)));
+  await sayIds(context, choice.jobs);
+  return choice;
+}
+
+/** The runs that make up a client's state, which are shown. */
+export async function findRuns(context: CommandContext, beforeMs: number, client: string): Promise<Choice> {
   const jobs = await runsOf(context, client);
   const fileSet = await fileSetName(context, jobs);
   const chain = chainBefore(
@@ -72,9 +79,14 @@ export async function byClient(context: CommandContext, beforeMs: number): Promi
   return { storage: await storageOf(context, chain), client, jobs: chain, names: undefined };
 }
 
-/** Runs of a client that a state can be made of; with `copies` their copies. */
+/** Runs of a client that a state can be made of; with `copies` their copies, with `pool=` those of one pool. */
 async function runsOf(context: CommandContext, client: string): Promise<StoredJob[]> {
-  const jobs = (await catalogJobs(context, { client })).filter((job) => levelOf(job) !== "B");
+  const pool = context.args.value("pool");
+  if (pool !== undefined && !granted(context, RESOURCE.pool, context.config.pools.keys()).includes(pool))
+    return await context.fail(`Error: Pool resource "${pool}" does not exist.`);
+  const jobs = (await catalogJobs(context, { client })).filter(
+    (job) => levelOf(job) !== "B" && (pool === undefined || job.pool === pool),
+  );
   return withoutCopies(jobs, context.args.has("copies"));
 }
 
@@ -106,8 +118,9 @@ export async function newestOfClient(
   context: CommandContext,
   beforeMs: number,
   names: Names,
+  given?: string,
 ): Promise<Choice> {
-  const client = await clientName(context);
+  const client = given ?? (await clientName(context));
   const jobs = await runsOf(context, client);
   const wanted = context.args.value("fileset");
   const sets = new Set(

@@ -3,16 +3,17 @@ import { displayPath } from "../../../common/format/path.js";
 import { baculaTime, nowMs, parseBaculaTime } from "../../../common/time.js";
 import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
 import { callStorage, catalogJob, catalogJobs, isRestorable, levelOf, storageDaemons } from "../catalog.js";
-import { chainBefore, withoutCopies } from "../chain.js";
+import { chainBefore, idsOf, withoutCopies } from "../chain.js";
 import { visible } from "../commands/list-jobs.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
 import { fromWire } from "../names.js";
 import { choose } from "../prompts.js";
+import type { Row } from "../table.js";
 import { type Choice, type Names, storageOf } from "./choice.js";
-import { byClient, byIds, clientName, newestOfClient } from "./choose.js";
+import { byClient, byIds, clientName, findRuns, newestOfClient } from "./choose.js";
 import { addNames } from "./names.js";
-import { printRuns } from "./print.js";
+import { sayIds } from "./print.js";
 
 const ITEMS: readonly string[] = [
   "List last 20 Jobs run",
@@ -38,8 +39,18 @@ select which files from those JobIds are to be restored.
 
 To select the JobIds, you have the following choices:`;
 
-/** Shows the menu until runs are chosen; undefined after Cancel. */
-export async function menu(context: CommandContext): Promise<Choice | undefined> {
+/** What was answered on the way, and is not asked again. */
+interface Answered {
+  moment: number | undefined;
+  client: string | undefined;
+  /** JobIds that items 9 and 10 found. */
+  found: string | undefined;
+}
+
+/** Shows the menu until runs are chosen; undefined after Cancel. `moment`: the state of when is wanted, if that is known. */
+export async function menu(context: CommandContext, moment: number | undefined): Promise<Choice | undefined> {
+  const answered: Answered = { moment, client: undefined, found: undefined };
+  const now = (): number => moment ?? nowMs();
   for (let heading = INTRODUCTION; ; heading = "To select the JobIds, you have the following choices:") {
     const item = 1 + (await choose(context, { heading, items: ITEMS, question: "Select item: " }));
     switch (item) {
@@ -47,7 +58,7 @@ export async function menu(context: CommandContext): Promise<Choice | undefined>
         await lastJobs(context);
         break;
       case 2:
-        await jobsWithFile(context);
+        await jobsWithFile(context, await clientOf(context, answered));
         break;
       case 3:
         return await byIds(context, await context.ask("Enter JobId(s), comma separated, to restore: "));
@@ -56,31 +67,58 @@ export async function menu(context: CommandContext): Promise<Choice | undefined>
         await context.say("SQL is not available in this version.");
         break;
       case 5:
-        return await byClient(context, nowMs());
-      case 6:
-        return await byClient(context, await askMoment(context));
+        return await byClient(context, now(), await clientOf(context, answered));
+      case 6: {
+        const before = await momentOf(context, answered);
+        return await byClient(context, before, await clientOf(context, answered));
+      }
       case 7:
-        return await newestOfClient(context, nowMs(), await askNames(context, "file"));
+        return await namedFiles(context, now(), await clientOf(context, answered));
       case 8: {
-        const moment = await askMoment(context);
-        return await newestOfClient(context, moment, await askNames(context, "file"));
+        const before = await momentOf(context, answered);
+        return await namedFiles(context, before, await clientOf(context, answered));
       }
       case 9:
-        await byClient(context, nowMs());
+        await find(context, now(), answered);
         break;
       case 10:
-        await byClient(context, await askMoment(context));
+        await find(context, await momentOf(context, answered), answered);
         break;
-      case 11: {
-        const ids = await context.ask("Enter JobId(s), comma separated, to restore: ");
-        return await byIds(context, ids, await askNames(context, "directory"));
-      }
+      case 11:
+        return await namedDirectories(context, answered);
       case 12:
         return await toJob(context);
       default:
         return undefined;
     }
   }
+}
+
+async function clientOf(context: CommandContext, answered: Answered): Promise<string> {
+  answered.client ??= await clientName(context);
+  return answered.client;
+}
+
+async function momentOf(context: CommandContext, { moment }: Answered): Promise<number> {
+  return moment ?? (await askMoment(context));
+}
+
+async function find(context: CommandContext, beforeMs: number, answered: Answered): Promise<void> {
+  const { jobs } = await findRuns(context, beforeMs, await clientOf(context, answered));
+  answered.found = idsOf(jobs).join(",");
+}
+
+async function namedFiles(context: CommandContext, beforeMs: number, client: string): Promise<Choice> {
+  return await newestOfClient(context, beforeMs, await askNames(context, "file"), client);
+}
+
+async function namedDirectories(context: CommandContext, answered: Answered): Promise<Choice | undefined> {
+  const { found } = answered;
+  if (found !== undefined) await context.say(`You have already selected the following JobIds: ${found}`);
+  const ids = found ?? (await context.ask("Enter JobId(s), comma separated, to restore: "));
+  if (ids === "") return undefined;
+  await clientOf(context, answered);
+  return await byIds(context, ids, await askNames(context, "directory"));
 }
 
 async function askMoment(context: CommandContext): Promise<number> {
@@ -125,11 +163,10 @@ async function lastJobs(context: CommandContext): Promise<void> {
 
 const FOUND_LIMIT = 500;
 
-async function jobsWithFile(context: CommandContext): Promise<void> {
-  const client = await clientName(context);
+async function jobsWithFile(context: CommandContext, client: string): Promise<void> {
   const pattern = await context.ask("Enter Filename (no path):");
   const jobs = new Map((await catalogJobs(context, { client })).map((job) => [job.jobId, job]));
-  const rows: { JobId: number; Name: string; StartTime: string; JobType: string; JobStatus: string }[] = [];
+  const rows: Row[] = [];
   for (const storage of storageDaemons(context)) {
     const caller = await callStorage(context, storage);
     const request = { client, pattern, limit: FOUND_LIMIT };
@@ -146,11 +183,14 @@ async function jobsWithFile(context: CommandContext): Promise<void> {
           StartTime: listTime(job.startMs),
           JobType: "B",
           JobStatus: job.status,
+          JobFiles: job.files,
+          JobBytes: job.bytes,
         });
       }
     }
   }
-  await context.records("found", ["JobId", "Name", "StartTime", "JobType", "JobStatus"], rows);
+  const columns = ["JobId", "Name", "StartTime", "JobType", "JobStatus", "JobFiles", "JobBytes"];
+  await context.records("found", columns, rows);
 }
 
 /** The state that one run left: its Full and what came up to it. */
@@ -160,7 +200,7 @@ async function toJob(context: CommandContext): Promise<Choice> {
   const job = await catalogJob(context, Number(text));
   await context.say(`Selecting jobs to build the Full state at ${baculaTime(job.startMs)}`);
   if (levelOf(job) === "B" && isRestorable(job)) {
-    await printRuns(context, [job]);
+    await sayIds(context, [job]);
     return { storage: await storageOf(context, [job]), client: job.client, jobs: [job], names: undefined };
   }
   const same = (await catalogJobs(context, { client: job.client, fileSet: job.fileSet })).filter(
@@ -169,6 +209,6 @@ async function toJob(context: CommandContext): Promise<Choice> {
   const chain = chainBefore(withoutCopies(same, job.type === "C"), job.startMs);
   if (chain.length === 0)
     return await context.fail(`No Full backup before ${baculaTime(job.startMs)} found.`);
-  await printRuns(context, chain);
+  await sayIds(context, chain);
   return { storage: await storageOf(context, chain), client: job.client, jobs: chain, names: undefined };
 }

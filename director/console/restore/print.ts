@@ -6,7 +6,7 @@ import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
 import type { Choice } from "./choice.js";
 
-/** The table of runs used, then the line that names them. */
+/** The table of runs used. */
 export async function printRuns(context: CommandContext, jobs: readonly StoredJob[]): Promise<void> {
   const rows = jobs.flatMap((job) =>
     (job.volumes.length > 0 ? job.volumes : [""]).map((VolumeName) => ({
@@ -19,9 +19,9 @@ export async function printRuns(context: CommandContext, jobs: readonly StoredJo
     })),
   );
   await context.records("jobs", ["JobId", "Level", "JobFiles", "JobBytes", "StartTime", "VolumeName"], rows);
-  await sayIds(context, jobs);
 }
 
+/** The line that names the runs used. */
 export async function sayIds(context: CommandContext, jobs: readonly StoredJob[]): Promise<void> {
   const ids = idsOf(jobs);
   await context.say(`You have selected the following JobId${ids.length === 1 ? "" : "s"}: ${ids.join(",")}`);

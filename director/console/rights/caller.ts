@@ -10,6 +10,7 @@ import type { JobMediaPage__Output } from "../../../proto/generated/basalt/v1/Jo
 import type { PoolList__Output } from "../../../proto/generated/basalt/v1/PoolList.js";
 import type { VolumeList__Output } from "../../../proto/generated/basalt/v1/VolumeList.js";
 import type { VolumeListReply__Output } from "../../../proto/generated/basalt/v1/VolumeListReply.js";
+import type { DataStream } from "../../../proto/rpc.js";
 import type { DirectorConfig } from "../../config/types.js";
 import { toPoolList } from "../../daemons/pools.js";
 import type { Acl, AclKind } from "../acl.js";
@@ -73,6 +74,12 @@ export class RestrictedCaller implements DaemonCaller {
     if (rule === undefined) throw refused(method);
     if (service === "Storaged") this.need("catalog", this.rights.catalog, "Catalog");
     yield* rule(this, request, options) as AsyncIterable<Reply>;
+  }
+
+  /** A FileSet's lists on their way to an estimate, which needs the rights. @throws BackupError NOT_ALLOWED */
+  data(service: "FiledData", method: string, options?: CallOptions): DataStream {
+    if (method !== "Names") throw refused(method);
+    return this.raw.data(service, method, options);
   }
 
   /** @throws BackupError NOT_ALLOWED */

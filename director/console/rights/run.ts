@@ -2,6 +2,7 @@
 
 import { BackupError } from "../../../common/errors.js";
 import { nextPoolOf } from "../../job/plan.js";
+import { restoreTarget } from "../../job/restore-target.js";
 import type { Acl, AclKind } from "../acl.js";
 import type { ConsoleDirector, JobPlan, RunRequest } from "../port.js";
 import { GatedEntries } from "./entries.js";
@@ -21,7 +22,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...["restore", "verifyLevel", "verifyJobId", "verifyJob", "jobIds", "nextPool", "origins"],
 ]);
 const KNOWN_RESTORE: ReadonlySet<string> = new Set([
-  ...["selection", "client", "restoreClient", "where", "replace", "filesExpected"],
+  ...["selection", "client", "restoreClient", "where", "regexWhere", "replace", "filesExpected"],
 ]);
 
 /**
@@ -41,7 +42,7 @@ export async function grantedRun(request: RunRequest, plan: JobPlan, rights: Run
   return { ...request, restore: { ...restore, selection: { jobIds, rules } } };
 }
 
-/** Relocation, bootstrap files and whatever else may come: only to consoles for which places do not matter. */
+/** Bootstrap files and whatever else may come: only to consoles for which places do not matter. */
 function checkParts(request: RunRequest, acl: Acl): void {
   const free = (["where", "directory", "userId", "job", "client", "pool", "storage"] as const).every((kind) =>
     acl.grantsAll(kind),
@@ -68,7 +69,11 @@ export function checkPlan(plan: JobPlan, acl: Acl): void {
   if (!restores) need("fileSet", fileSet?.name, "FileSet");
   if (!restores) need("pool", pool?.name, "Pool");
   need("storage", storage?.name, "Storage");
-  if (restores) need("where", whereOf(plan), "Where");
+  // New names may lead anywhere.
+  const { where, regexWhere } = restoreTarget(plan);
+  if (restores && regexWhere !== "" && !acl.allows("where", "/"))
+    throw notAllowed(`RegexWhere "${regexWhere}"`);
+  if (restores && regexWhere === "") need("where", where || "/", "Where");
   if (job.type !== "Copy" && job.type !== "Migrate" && plan.level !== "VirtualFull") return;
   const next = nextPoolOf(plan)?.resource;
   need("pool", next?.name, "Pool");
@@ -90,12 +95,6 @@ function checkRuns({ restore, jobIds, verifyJobId, verifyJob }: RunRequest, { ac
       (record.fileSet === "" || acl.allows("fileSet", record.fileSet));
     if (!seen) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
   }
-}
-
-/** Directory that a restore writes below; `/` for the original places. */
-export function whereOf(plan: JobPlan): string {
-  const where = plan.request.restore?.where ?? plan.job.where ?? "";
-  return where === "" ? "/" : where;
 }
 
 function notAllowed(what: string): BackupError {

@@ -52,6 +52,10 @@ export class FakeStorage implements DaemonCaller {
     this.jobs = jobs;
   }
 
+  data(): never {
+    throw new Error("no list of files was expected");
+  }
+
   async unary<Reply>(_service: string, method: string, request: Request): Promise<Reply> {
     this.calls.push({ method, request });
     return this.#answer(method, request) as Reply;
