@@ -11,8 +11,9 @@ import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { VolumeRecord } from "./catalog/types.js";
-import type { DeviceResource } from "./config.js";
+import { type DeviceResource, isScripted } from "./device-config.js";
 import type { VolumeFiles } from "./session/volume-files.js";
+import { isUnlabelled } from "./session/volume-fit.js";
 import type { Store } from "./store/store.js";
 import { volumePath } from "./volume/label.js";
 import { DamagedVolume, VolumeReader } from "./volume/reader.js";
@@ -51,7 +52,9 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
 async function settle(options: RecoverOptions, volume: VolumeRecord, device: DeviceResource): Promise<void> {
   const { catalog, store, files, log } = options;
   // Nothing in these files counts: recycling and truncating take them whatever they hold.
-  if (volume.status === "Purged" || volume.status === "Recycle") return;
+  if (volume.status === "Purged" || volume.status === "Recycle" || isUnlabelled(volume)) return;
+  // Not every slot is loaded at every start: an opening for writing cuts off what does not count.
+  if (isScripted(device)) return;
   const path = volumePath(device.archiveDevice, volume.name);
   try {
     const stat = await store.stat(path);
@@ -126,6 +129,7 @@ async function isOlder({ catalog, store, devices }: RecoverOptions): Promise<boo
   for (const volume of await catalog.reader.listVolumes("", "")) {
     const device = devices.get(volume.device);
     if (device === undefined || volume.status === "Purged" || volume.status === "Recycle") continue;
+    if (isScripted(device) || isUnlabelled(volume)) continue;
     const path = volumePath(device.archiveDevice, volume.name);
     const stat = await store.stat(path);
     if (stat === undefined || stat.sizeBytes < volume.bytes) return true;

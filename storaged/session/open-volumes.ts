@@ -35,6 +35,11 @@ export class OpenVolumes {
     return writers;
   }
 
+  /** Is a drive of an autochanger taken by a volume that jobs write to? Other devices take any number. */
+  isTaken(device: DeviceResource): boolean {
+    return device.drive !== undefined && this.writers(device) > 0;
+  }
+
   /** Runs `work` when no other choice is being made. It must not ask for a turn itself. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
@@ -60,6 +65,7 @@ export class OpenVolumes {
       throw new BackupError("VOLUME_BROKEN", text);
     }
     // Until the first checkpoint only the writers know that the volume has been begun.
+    if (known.users.size === 0) known.device = device;
     known.record = { ...volume, firstWrittenMs: volume.firstWrittenMs || known.record.firstWrittenMs };
     return known;
   }

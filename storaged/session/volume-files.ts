@@ -10,6 +10,8 @@ import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { VolumeRecord } from "../catalog/types.js";
+import { changersOf } from "../changer/changer-store.js";
+import type { Say } from "../changer/drives.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { encodeLabel, newLabel, type VolumeLabel, volumePath } from "../volume/label.js";
@@ -22,6 +24,14 @@ export interface VolumeFilesOptions {
   log: Log;
   /** Name of this storage daemon. */
   storage: string;
+}
+
+/** Where a new volume is to be. */
+export interface NewPlace {
+  device: DeviceResource;
+  /** Slot of the device's autochanger; 0: none. */
+  slot: number;
+  say?: Say | undefined;
 }
 
 /** What an emptied volume becomes. */
@@ -52,11 +62,45 @@ export class VolumeFiles {
     try {
       const { volumeUuid: uuid, mediaType, createdMs: labelMs } = label;
       const { bytes } = writer;
-      const fields = { name, pool, mediaType, device: device.name, slot, bytes, labelMs, uuid };
+      const inChanger = slot > 0 && changersOf(store)?.drivesOf(device) !== undefined;
+      const fields = { name, pool, mediaType, device: device.name, slot, inChanger, bytes, labelMs, uuid };
       return { record: await catalog.writer.addVolume(fields), writer };
     } catch (error) {
       await writer.close();
       await store.unlink(path).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * As `create`; in an autochanger with a command the slot's volume is loaded first, and the record says that it is
+   * there. `drive` is the one that it is in then.
+   * @throws as `create`, VOLUME_NOT_LOADED
+   */
+  async createIn(name: string, pool: string, { device, slot, say }: NewPlace) {
+    const { store, catalog } = this.#options;
+    const changers = changersOf(store);
+    if (changers?.drivesOf(device) === undefined)
+      return { ...(await this.create(name, pool, device, slot)), drive: device };
+    return changers.assigning(name, slot, async () => {
+      const drive = await changers.load(device, name, say);
+      const { record, writer } = await this.create(name, pool, drive, slot);
+      await changers.leaveSlot(catalog, record, device);
+      return { record, writer, drive };
+    });
+  }
+
+  /** Makes the file of a volume that was added without a label. @throws STORE_EXISTS, VOLUME_NOT_LOADED, STORE_ codes */
+  async labelAdded(volume: VolumeRecord, device: DeviceResource) {
+    const { catalog, store } = this.#options;
+    const label = await this.#label(volume.name, volume.poolName, device.mediaType);
+    const writer = await VolumeWriter.create(store, volumePath(device.archiveDevice, volume.name), label);
+    try {
+      const { volumeUuid: uuid, createdMs: labelMs } = label;
+      const facts = { status: "Append", counted: false, uuid, labelMs, bytes: writer.bytes } as const;
+      return { record: await catalog.writer.endRecycle(volume.id, facts), writer };
+    } catch (error) {
+      await writer.close();
       throw error;
     }
   }
