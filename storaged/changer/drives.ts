@@ -4,7 +4,6 @@
  * can wait for a drive while holding one. The changer's command runs one at a time.
  */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError } from "../../common/errors.js";
 import { monotonicMs } from "../../common/time.js";
 import type { DeviceResource } from "../device-config.js";
@@ -32,6 +31,8 @@ interface DriveState {
   slot: number | undefined;
   /** Things being done with its volume now. */
   uses: number;
+  /** Its volume is being changed: nothing new is begun with it. */
+  moving: boolean;
   /** An operator has unmounted it: nothing is loaded until it is mounted. */
   unmounted: boolean;
   /** When its volume was last used, by a monotonic clock. */
@@ -59,7 +60,14 @@ export class Drives {
   #state(name: string): DriveState {
     let state = this.#states.get(name);
     if (state === undefined) {
-      state = { slot: undefined, uses: 0, unmounted: false, usedAtMs: 0, occupants: new Set() };
+      state = {
+        slot: undefined,
+        uses: 0,
+        moving: false,
+        unmounted: false,
+        usedAtMs: 0,
+        occupants: new Set(),
+      };
       this.#states.set(name, state);
     }
     return state;
@@ -104,21 +112,17 @@ export class Drives {
   /** A drive with the slot's volume in it, counted as used. */
   async #take(slot: number, options: UseOptions): Promise<DeviceResource> {
     for (;;) {
+      const ready = this.#taken(slot);
+      if (ready !== undefined) return ready;
       const changed = this.#change();
       const taken = await this.#inTurn(async () => {
         await this.#askAll(options.say);
-        const there = this.driveWith(slot);
-        if (there !== undefined) {
-          this.#state(there.name).uses++;
-          return there;
-        }
+        const there = this.#taken(slot);
+        if (there !== undefined) return there;
         const device = this.#choose(options.prefer);
         if (device === undefined) return undefined;
-        const state = this.#state(device.name);
-        await this.#empty(device, options);
-        await this.#run("load", device, slot, options);
-        state.slot = slot;
-        state.uses++;
+        await this.#moving(device, () => this.#exchange(device, slot, options));
+        this.#state(device.name).uses++;
         return device;
       });
       if (taken !== undefined) return taken;
@@ -130,10 +134,43 @@ export class Drives {
     }
   }
 
+  /** The drive that has the slot's volume, counted as used; undefined: none that stays as it is. */
+  #taken(slot: number): DeviceResource | undefined {
+    const there = this.driveWith(slot);
+    if (there === undefined || this.#state(there.name).moving) return undefined;
+    this.#state(there.name).uses++;
+    return there;
+  }
+
+  /** Keeps others from beginning anything in a drive meanwhile. */
+  async #moving<T>(device: DeviceResource, work: () => Promise<T>): Promise<T> {
+    const state = this.#state(device.name);
+    state.moving = true;
+    try {
+      return await work();
+    } finally {
+      state.moving = false;
+      this.#wake();
+    }
+  }
+
+  async #exchange(device: DeviceResource, slot: number, options: UseOptions): Promise<void> {
+    await this.#empty(device, options);
+    await this.#run("load", device, slot, options);
+    this.#state(device.name).slot = slot;
+  }
+
   /** Something may have become free: the end of a use, a mount, or of the time that a volume stays. */
   #change(): Promise<void> {
-    const late = sleep(STAY_MS, undefined, { ref: false });
-    return Promise.race([late, new Promise<void>((resolve) => void this.#waiters.add(resolve))]);
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, STAY_MS);
+      this.#waiters.add(wake);
+    });
   }
 
   /** A drive that nothing is being done in: the preferred one, an empty one, the one not used for longest. */
@@ -205,10 +242,9 @@ export class Drives {
       if (there?.name === device.name) return;
       for (const each of [device, ...(there === undefined ? [] : [there])]) {
         if (this.#state(each.name).uses > 0) throw busy(each);
-        await this.#empty(each, options);
       }
-      await this.#run("load", device, slot, options);
-      state.slot = slot;
+      if (there !== undefined) await this.#moving(there, () => this.#empty(there, options));
+      await this.#moving(device, () => this.#exchange(device, slot, options));
     });
   }
 
@@ -217,9 +253,9 @@ export class Drives {
     return this.#inTurn(async () => {
       const state = this.#state(device.name);
       if (state.unmounted) return false;
-      if (state.uses > 0) throw busy(device);
       await this.#askAll(options.say);
-      await this.#empty(device, options);
+      if (state.uses > 0) throw busy(device);
+      await this.#moving(device, () => this.#empty(device, options));
       state.unmounted = true;
       return true;
     });
@@ -232,7 +268,7 @@ export class Drives {
       await this.#askAll(options.say);
       if (state.slot === 0) return false;
       if (state.uses > 0) throw busy(device);
-      await this.#empty(device, options);
+      await this.#moving(device, () => this.#empty(device, options));
       return true;
     });
   }
@@ -256,9 +292,7 @@ export class Drives {
   }
 
   #wake(): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const wake of waiters) wake();
+    for (const wake of [...this.#waiters]) wake();
   }
 }
 
