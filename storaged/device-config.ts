@@ -4,7 +4,16 @@ import path from "node:path";
 import type { Diagnostics } from "../common/config/diagnostics.js";
 import { pathText } from "../common/config/parts.js";
 import { type ResourceOf, requireDirectives, resourceName } from "../common/config/resources.js";
-import { type BlockSpec, commaList, duration, integer, size, text, yesNo } from "../common/config/spec.js";
+import {
+  type BlockSpec,
+  commaList,
+  type Directive,
+  duration,
+  integer,
+  size,
+  text,
+  yesNo,
+} from "../common/config/spec.js";
 import { splitWords } from "../common/words.js";
 
 /** What makes a device a drive of an autochanger. */
@@ -43,8 +52,14 @@ export interface DeviceResource {
 /** Bacula's default of Maximum Changer Wait. */
 const CHANGER_WAIT_SEC = 300;
 
+/** As in Bacula's files an empty command says that there is none. */
+function commandText(): Directive<string> {
+  const given = text();
+  return (node, context) => (node.kind === "scalar" && node.text === "" ? "" : given(node, context));
+}
+
 const changerDirectives = {
-  changerCommand: text(),
+  changerCommand: commandText(),
   changerDevice: text(),
   maximumChangerWait: duration(),
 };

@@ -28,10 +28,11 @@ export class OpenVolumes {
     return this.#open.has(volume);
   }
 
-  /** Jobs that write to a device. */
+  /** Jobs that write to a device. One that has filled a volume keeps it to its end, and goes on elsewhere. */
   writers(device: DeviceResource): number {
     let writers = 0;
-    for (const open of this.#open.values()) if (open.device.name === device.name) writers += open.users.size;
+    for (const { record, device: own, users } of this.#open.values())
+      if (own.name === device.name && record.status === "Append") writers += users.size;
     return writers;
   }
 
