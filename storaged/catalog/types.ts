@@ -89,10 +89,8 @@ export interface NewVolume {
   mediaType: string;
   device: string;
   slot: number;
-  /** It is in that slot of the device's autochanger. (Default: no) */
   inChanger?: boolean;
   bytes: number;
-  /** 0, with an empty `uuid` and no bytes: it has no label yet. */
   labelMs: number;
   /** Of its label. */
   uuid: string;

@@ -40,10 +40,7 @@ interface DriveState {
   readonly occupants: Set<Occupant>;
 }
 
-/**
- * A volume with open files stays in its drive for so long after it was used: two jobs that take turns in one drive
- * then do so a few times a second at most.
- */
+/** A volume with open files stays in its drive so long after a use: jobs that take turns there do not do so all the time. */
 const STAY_MS = 400;
 
 export class Drives {
@@ -104,7 +101,7 @@ export class Drives {
     }
   }
 
-  /** Forgets what has closed its file by itself. */
+  /** It has closed its file by itself. */
   leave(occupant: Occupant): void {
     for (const { occupants } of this.#states.values()) occupants.delete(occupant);
   }

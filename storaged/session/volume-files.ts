@@ -5,7 +5,6 @@
 
 import { dirname } from "node:path";
 import { BackupError } from "../../common/errors.js";
-import { SKIPPABLE_MAGIC } from "../../common/format/frame.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
@@ -17,6 +16,7 @@ import type { Store } from "../store/store.js";
 import { encodeLabel, newLabel, type VolumeLabel, volumePath } from "../volume/label.js";
 import { DamagedVolume, VolumeReader } from "../volume/reader.js";
 import { VolumeWriter } from "../volume/writer.js";
+import { isTornLabel } from "./torn-label.js";
 
 export interface VolumeFilesOptions {
   catalog: Catalog;
@@ -289,19 +289,4 @@ export function checkLabel(label: VolumeLabel, volume: VolumeRecord, path: strin
   if (volume.uuid === "" || label.volumeUuid === volume.uuid) return;
   const text = `${path} is another Volume of the same name: its UUID is ${label.volumeUuid}, not ${volume.uuid}`;
   throw new BackupError("VOLUME_MISLABELED", text);
-}
-
-/** Empty, all zeros (a file system may keep the length and lose the bytes), or the beginning of a record. */
-async function isTornLabel(store: Store, path: string, sizeBytes: number): Promise<boolean> {
-  const file = await store.open(path, "read");
-  try {
-    const bytes = Buffer.alloc(sizeBytes);
-    const read = bytes.subarray(0, await file.readAt(bytes, 0));
-    const magic = Buffer.alloc(4);
-    magic.writeUInt32LE(SKIPPABLE_MAGIC, 0);
-    const head = read.subarray(0, 4);
-    return read.every((byte) => byte === 0) || head.equals(magic.subarray(0, head.length));
-  } finally {
-    await file.close();
-  }
 }

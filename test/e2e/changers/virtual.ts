@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { findReport } from "../../helpers/job-report.js";
 import { jobLog } from "../../helpers/running.js";
 import type { Scenario } from "../../helpers/scenario.js";
@@ -19,7 +18,7 @@ export function virtualTests(get: () => Scenario): void {
           { name: "left", pool: "Shelf", job: SLOW },
           { name: "right", pool: "Shelf", job: SLOW },
         ],
-        [{ name: "Shelf", Deduplicate: false }],
+        [{ name: "Shelf", Deduplicate: false, MaximumVolumeBytes: "6 mib" }],
       );
       const text = await scenario.installation.console([
         "label storage=Virtual volume=By-Hand pool=Shelf",
@@ -57,7 +56,7 @@ export function virtualTests(get: () => Scenario): void {
       assert.ok(statSync(`${scenario.installation.dir}/virtual/By-Hand`).size > 100);
     });
 
-    test("two jobs of one pool at the same time: a drive and a volume each", async () => {
+    test("two jobs of one pool at the same time: a drive each, and volume after volume", async () => {
       const scenario = get();
       for (const name of ["left", "right"]) await makeTree(scenario.path(name), 6, name);
       const text = await scenario.installation.console([
@@ -68,10 +67,14 @@ export function virtualTests(get: () => Scenario): void {
         "wait",
         "messages",
       ]);
-      await sleep(0);
       const ids = [...text.matchAll(/^Job queued\. JobId=(\d+)/gm)].map(([, id]) => Number(id));
-      const volumes = ids.map((id) => findReport(text, id)?.lines.get("Volume name(s)"));
-      assert.deepEqual(volumes.sort(), ["By-Hand", "Shelf-0002"], text);
+      const volumes = ids.map((id) => findReport(text, id)?.lines.get("Volume name(s)")?.split("|") ?? []);
+      assert.deepEqual(
+        volumes.map((names) => names.length),
+        [2, 2],
+        text,
+      );
+      assert.equal(new Set(volumes.flat()).size, 4);
       const drives = ids.map(
         (id) => /Using Device "(\S+)" to write\./.exec(jobLog(scenario.installation, id))?.[1],
       );
