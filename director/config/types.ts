@@ -142,6 +142,8 @@ export interface JobResource extends RetentionPolicy {
   readonly maxFullIntervalSec: number;
   readonly maxDiffIntervalSec: number;
   readonly allowMixedPriority: boolean;
+  /** No: of an autochanger a drive that no job writes in is taken, if there is one. (Default: yes) */
+  readonly preferMountedVolumes?: boolean;
   readonly allowDuplicateJobs: boolean;
   readonly cancelQueuedDuplicates: boolean;
   readonly cancelRunningDuplicates: boolean;

@@ -128,10 +128,13 @@ export class ChangerStore implements Store {
     for (const device of this.#options.devices().values()) {
       const drives = device.archiveDevice === directory ? this.drivesOf(device) : undefined;
       if (drives === undefined) continue;
+      // A file that is open stays in its slot: the catalog is asked once.
+      let known: number | undefined;
       const access: Access = {
         path,
         use: async (work) => {
-          const slot = await this.#slot(volume);
+          const slot = known ?? (await this.#slot(volume));
+          known = slot;
           return drives.use(slot, { prefer: device.name, volume }, async (drive, enter) =>
             work(await targetOf(drive.archiveDevice), enter),
           );

@@ -32,7 +32,7 @@ const pool = (name: string, more: Partial<PoolDefinition> = {}): PoolDefinition 
 });
 
 /** A run that holds its volume until `go` is called. */
-async function held(storage: TestStorage, jobName: string, poolName: string) {
+async function held(storage: TestStorage, jobName: string, poolName: string, spread = false) {
   let go = () => {};
   const gate = new Promise<void>((resolve) => {
     go = resolve;
@@ -42,7 +42,7 @@ async function held(storage: TestStorage, jobName: string, poolName: string) {
       await gate;
       await fake.tree({ [jobName]: `content of ${jobName}` });
     },
-    { jobName, pool: poolName },
+    { jobName, pool: poolName, spread },
   );
   return { run, ended: run.run(), go };
 }
@@ -105,6 +105,26 @@ test("beyond MaximumConcurrentJobs the same pool goes on in another drive, on an
       third.run.messages.join("\n"),
       /Volume "A-000\d" previously written, moving to end of data\./,
     );
+  }));
+
+test("Prefer Mounted Volumes = no: a drive of its own while there is one, then a shared one", () =>
+  withDrives([pool("A")], async (storage) => {
+    const runs: Awaited<ReturnType<typeof held>>[] = [];
+    const drives: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      const each = await held(storage, name, "A", true);
+      runs.push(each);
+      drives.push(await heard(each.run, USING));
+      await heard(each.run, /^(Wrote label to prelabeled|Ready to append)/);
+    }
+    assert.deepEqual(drives.slice(0, 2).sort(), ["Drive-0", "Drive-1"]);
+    for (const { go } of runs) go();
+    for (const { ended, run } of runs) {
+      await ended;
+      assert.equal(run.result.ok, true, run.result.reason);
+    }
+    const used = runs.slice(0, 2).flatMap(({ run }) => run.result.volumes ?? []);
+    assert.deepEqual(used.sort(), ["A-0001", "A-0002"]);
   }));
 
 test("a record without a label: labelled at its first use, or asked for", () =>

@@ -23,6 +23,8 @@ export class FrameSource {
   readonly #options: FrameSourceOptions;
   readonly #say: (text: string) => Promise<void>;
   readonly #open = new Map<number, Promise<VolumeReader>>();
+  /** The device that was named last. */
+  #told = "";
   #records: Map<number, VolumeRecord> | undefined;
 
   constructor(options: FrameSourceOptions, say: (text: string) => Promise<void>) {
@@ -76,6 +78,8 @@ export class FrameSource {
     }
     const drive = (await changersOf(store)?.load(device, record.name, this.#say)) ?? device;
     const reader = await VolumeReader.open(store, volumePath(drive.archiveDevice, record.name));
+    if (this.#told !== drive.name) await this.#say(`Using Device "${drive.name}" to read.`);
+    this.#told = drive.name;
     await this.#say(`Ready to read from volume "${record.name}" on ${placeOf(drive)}.`);
     return reader;
   }

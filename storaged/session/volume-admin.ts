@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import type { PoolRecord, VolumeRecord } from "../catalog/types.js";
 import type { VolumeChanges } from "../catalog/writer-volumes.js";
+import { changersOf } from "../changer/changer-store.js";
 import type { DeviceResource } from "../config.js";
 import { checkVolumeName, volumePath } from "../volume/label.js";
 import type { OpenVolumes } from "./open-volumes.js";
@@ -66,7 +67,13 @@ export class VolumeAdmin {
         this.#checkClosed(volume);
         volume = await writer.moveVolume(volume.id, pool);
       }
-      return this.#changed(await writer.updateVolume(volume.id, changes));
+      const changed = await writer.updateVolume(volume.id, changes);
+      const device = this.#options.devices().get(changed.device);
+      const moved = changes.slot !== undefined || changes.inChanger === true;
+      // A slot holds one volume.
+      if (moved && changed.inChanger && changed.slot > 0 && device !== undefined)
+        await changersOf(this.#options.store)?.leaveSlot(this.#options.catalog, changed, device);
+      return this.#changed(changed);
     });
   }
 

@@ -165,6 +165,10 @@ export class VolumeDesk {
     const [pool] = await this.#options.catalog.reader.listPools(request.pool.name);
     if (pool !== undefined) request.pool = pool;
     const existing = () => this.#choice.existing(request, this.#free(devices));
+    if (request.spread === true) {
+      const alone = await this.#open.inTurn(() => this.#elsewhere(request, devices));
+      if (alone !== undefined) return alone;
+    }
     const found = await this.#open.inTurn(existing);
     if (found !== undefined || this.#idle(devices).length === 0) return found;
     // Not at every wake: pruning wakes others, and they this one.
@@ -185,6 +189,15 @@ export class VolumeDesk {
       return open;
     }
     return this.#room.lastResort(request, devices, existing);
+  }
+
+  /** A volume in a drive that no job writes in, where others are in use: the next one to be used, or a new one. */
+  async #elsewhere(request: AcquireRequest, devices: readonly DeviceResource[]) {
+    const idle = this.#idle(devices).filter(({ drive }) => drive !== undefined);
+    if (idle.length === 0 || idle.length === devices.length) return undefined;
+    const found = await this.#choice.existing(request, idle);
+    if (found !== undefined) return found;
+    return (await this.#choice.scratch(request, idle)) ?? this.#choice.label(request, idle);
   }
 
   /** Marks a volume whose job count or time is up; true when it must not be begun any more. */

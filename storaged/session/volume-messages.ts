@@ -27,6 +27,8 @@ export interface AcquireRequest {
   pool: PoolRecord;
   /** "": any. */
   device: string;
+  /** Drives that no job writes in are tried first. (Default: no) */
+  spread?: boolean;
   reporter: Reporter;
   signal: AbortSignal;
   /** The job used another volume before: the message says so. */

@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { findReport } from "../../helpers/job-report.js";
 import { jobLog } from "../../helpers/running.js";
 import type { Scenario } from "../../helpers/scenario.js";
+import { runProgram } from "../../helpers/tree-ops.js";
 import { jobIdIn, makeTree } from "./limits.js";
 
 export function robotTests(get: () => Scenario): void {
@@ -112,6 +113,26 @@ export function robotTests(get: () => Scenario): void {
       assert.match(text, /^Catalog record for Volume "Box-2" updated to reference slot 2\.$/m);
       assert.match(text, /^ +Slot: 2$[\s\S]*^ +InChanger: 1$/m);
       await rm(at("barcodes"));
+    });
+
+    test("the catalog is lost: it is made again from the slots, and update slots scan finds the volumes", async () => {
+      const scenario = get();
+      const { installation } = scenario;
+      await installation.console([
+        "release storage=Robot drive=0 slot=0",
+        "release storage=Robot drive=1 slot=0",
+      ]);
+      await installation.kill("storaged", "SIGTERM");
+      const catalog = join(installation.dir, "var", "storaged", "catalog.db");
+      for (const end of ["", "-wal", "-shm"]) await rm(`${catalog}${end}`, { force: true });
+      const slots = [1, 2, 3, 4].map((slot) => at(`slot${slot}`));
+      const config = join(installation.dir, "storaged.yaml");
+      await runProgram(scenario.basalt, ["volume", "scan", ...slots, "-c", config]);
+      await installation.start("storaged");
+      await installation.waitReady();
+      const text = await installation.console(["update slots scan storage=Robot drive=1"]);
+      assert.match(text, /^Catalog record for Volume "Box-3" updated to reference slot 3\.$/m);
+      for (const name of ["boxed", "other"]) await scenario.restoresAs(name, scenario.path(name));
     });
   });
 }
