@@ -5,8 +5,6 @@
 
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { RecordKind } from "../common/format/frame.js";
-import { GarbledInput } from "../common/format/varint.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
@@ -14,10 +12,10 @@ import type { VolumeRecord } from "./catalog/types.js";
 import { type DeviceResource, isScripted } from "./device-config.js";
 import type { VolumeFiles } from "./session/volume-files.js";
 import { isUnlabelled } from "./session/volume-fit.js";
+import { looksBehind } from "./session/volume-tail.js";
 import type { Store } from "./store/store.js";
 import { volumePath } from "./volume/label.js";
 import { DamagedVolume, VolumeReader } from "./volume/reader.js";
-import { decodeChange, decodeJobEnd } from "./volume/records.js";
 
 export interface RecoverOptions {
   catalog: Catalog;
@@ -53,7 +51,7 @@ async function settle(options: RecoverOptions, volume: VolumeRecord, device: Dev
   const { catalog, store, files, log } = options;
   // Nothing in these files counts: recycling and truncating take them whatever they hold.
   if (volume.status === "Purged" || volume.status === "Recycle" || isUnlabelled(volume)) return;
-  // Not every slot is loaded at every start: an opening for writing cuts off what does not count.
+  // Not every slot is loaded at every start: its end is looked at before it is written to (VolumeFiles.open).
   if (isScripted(device)) return;
   const path = volumePath(device.archiveDevice, volume.name);
   try {
@@ -85,40 +83,6 @@ async function settle(options: RecoverOptions, volume: VolumeRecord, device: Dev
   } catch (error) {
     log.warn(`Volume "${volume.name}" could not be looked at`, { err: error });
   }
-}
-
-interface Behind {
-  /** JobIds of committed jobs that this catalog has never heard of, or not of their newest list. */
-  jobIds: number[];
-  /** A vacuum has moved content there. */
-  content: boolean;
-}
-
-/**
- * What lies behind `offset`. Every job is in the catalog before it writes, and so is the revision of every list: only
- * a catalog that is older than the volume (restored from a copy) meets what it does not know. Cutting that off would
- * lose it.
- */
-async function looksBehind(catalog: Catalog, store: Store, path: string, offset: number): Promise<Behind> {
-  const found = new Map<string, { uuid: string; revision: number; jobId: number }>();
-  let content = false;
-  const reader = await VolumeReader.open(store, path);
-  try {
-    for await (const item of reader.scan({ from: offset, frames: false })) {
-      if (item.type !== "record") continue;
-      if (item.kind === RecordKind.catalog) content ||= decodeChange(item.body)?.op === "content";
-      if (item.kind !== RecordKind.jobEnd) continue;
-      const { jobUuid: uuid, jobId, revision } = decodeJobEnd(item.body);
-      if (revision >= (found.get(uuid)?.revision ?? 0)) found.set(uuid, { uuid, revision, jobId });
-    }
-  } catch (error) {
-    // The torn end of what was written last; what lies before it was looked at.
-    if (!(error instanceof DamagedVolume) && !(error instanceof GarbledInput)) throw error;
-  } finally {
-    await reader.close();
-  }
-  const unknown = await catalog.reader.unknownJobs([...found.values()]);
-  return { jobIds: unknown.map((uuid) => found.get(uuid)!.jobId), content };
 }
 
 /**

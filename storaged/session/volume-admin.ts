@@ -214,8 +214,12 @@ export class VolumeAdmin {
       await this.#clear(volume.id);
       const device = this.#options.devices().get(volume.device);
       await this.#options.catalog.writer.removeVolume(volume.id);
-      if (removeFile && device !== undefined)
-        await this.#files.remove(volumePath(device.archiveDevice, name));
+      if (!removeFile || device === undefined) return;
+      const remove = () => this.#files.remove(volumePath(device.archiveDevice, name));
+      const changers = changersOf(this.#options.store);
+      // The catalog does not know any more in which slot it is.
+      if (changers === undefined || !volume.inChanger) await remove();
+      else await changers.assigning(name, volume.slot, remove);
     });
   }
 

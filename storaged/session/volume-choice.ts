@@ -23,6 +23,7 @@ const FOR_NOW: readonly string[] = [
   "STORE_DENIED",
   "STORE_FULL",
   "VOLUME_IN_USE",
+  "VOLUME_READ_ONLY",
   "VOLUME_UNKNOWN",
   "VOLUME_NOT_LOADED",
 ];

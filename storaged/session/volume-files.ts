@@ -17,6 +17,7 @@ import { encodeLabel, newLabel, type VolumeLabel, volumePath } from "../volume/l
 import { DamagedVolume, VolumeReader } from "../volume/reader.js";
 import { VolumeWriter } from "../volume/writer.js";
 import { isTornLabel } from "./torn-label.js";
+import { checkTail } from "./volume-tail.js";
 
 export interface VolumeFilesOptions {
   catalog: Catalog;
@@ -43,6 +44,8 @@ export interface EmptyAs {
 
 export class VolumeFiles {
   readonly #options: VolumeFilesOptions;
+  /** Volumes in changers whose end is known to hold nothing that counts. */
+  readonly #looked = new Set<number>();
 
   constructor(options: VolumeFilesOptions) {
     this.#options = options;
@@ -141,11 +144,15 @@ export class VolumeFiles {
   /**
    * Opens a volume behind its last committed byte, after a look at its label: a file that belongs to another volume
    * is left as it is.
-   * @throws VOLUME_MISLABELED, VOLUME_SHORT, VOLUME_DAMAGED, STORE_ codes
+   * @throws VOLUME_MISLABELED, VOLUME_SHORT, VOLUME_DAMAGED, VOLUME_READ_ONLY, STORE_ codes
    */
   async open(volume: VolumeRecord, device: DeviceResource): Promise<VolumeWriter> {
     const { catalog, store } = this.#options;
     const path = volumePath(device.archiveDevice, volume.name);
+    if (changersOf(store)?.drivesOf(device) !== undefined && !this.#looked.has(volume.id)) {
+      await checkTail(catalog, store, { volume, path });
+      this.#looked.add(volume.id);
+    }
     const writer = await VolumeWriter.open(store, path, volume.bytes, (label) =>
       checkLabel(label, volume, path),
     );
