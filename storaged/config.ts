@@ -12,25 +12,11 @@ import {
   single,
 } from "../common/config/resources.js";
 import type { ConfigSource } from "../common/config/source.js";
-import { type BlockSpec, commaList, integer, port, size, text, yesNo } from "../common/config/spec.js";
+import { type BlockSpec, commaList, integer, port, yesNo } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
+import { AUTOCHANGER_SPEC, DEVICE_SPEC, type DeviceResource, toDevices } from "./device-config.js";
 
-export interface DeviceResource {
-  readonly name: string;
-  /** (Default: File) */
-  readonly mediaType: string;
-  /** Directory of the volumes. */
-  readonly archiveDevice: string;
-  /** Volumes may be labelled automatically. (Default: yes) */
-  readonly labelMedia: boolean;
-  /** Bytes after which a volume is full; 0 = as the pool says. */
-  readonly maximumVolumeSize: number;
-  /** (Default: 10) */
-  readonly maximumConcurrentJobs: number;
-  readonly enabled: boolean;
-  /** Volumes are read and never written. */
-  readonly readOnly: boolean;
-}
+export type { DeviceResource } from "./device-config.js";
 
 export interface StoragedConfig extends Loaded {
   readonly name: string;
@@ -79,38 +65,12 @@ const DIRECTOR_SPEC: BlockSpec<typeof directorDirectives> = {
   noEffect: { ...DAEMON_NO_EFFECT, Address: "the director calls", Port: "the director calls" },
 };
 
-const deviceDirectives = {
-  name: resourceName(),
-  mediaType: text(),
-  archiveDevice: pathText(),
-  labelMedia: yesNo(),
-  maximumVolumeSize: size(),
-  maximumConcurrentJobs: integer(1, 10000),
-  enabled: yesNo(),
-  readOnly: yesNo(),
+const KINDS = {
+  Storage: DAEMON_SPEC,
+  Director: DIRECTOR_SPEC,
+  Device: DEVICE_SPEC,
+  Autochanger: AUTOCHANGER_SPEC,
 };
-
-const DIRECTORY = "volumes are files in a directory";
-
-const DEVICE_SPEC: BlockSpec<typeof deviceDirectives> = {
-  directives: deviceDirectives,
-  aliases: { Directory: "archiveDevice" },
-  noEffect: {
-    DeviceType: DIRECTORY,
-    RandomAccess: DIRECTORY,
-    AutomaticMount: DIRECTORY,
-    RemovableMedia: DIRECTORY,
-    AlwaysOpen: DIRECTORY,
-    MaximumOpenWait: DIRECTORY,
-    VolumePollInterval: DIRECTORY,
-    MaximumFileSize: DIRECTORY,
-    BlockChecksum: "every frame is verified before it counts",
-    MaximumSpoolSize: "nothing is spooled",
-    SpoolDirectory: "nothing is spooled",
-  },
-};
-
-const KINDS = { Storage: DAEMON_SPEC, Director: DIRECTOR_SPEC, Device: DEVICE_SPEC };
 const IGNORED = { Messages: "messages of jobs go to the director, all else to the log" };
 
 /** Loads storaged.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
@@ -137,7 +97,11 @@ export function buildStoragedConfig(
       `${daemon.place} has no Device; add Device: {Name: …, ArchiveDevice: /directory}`,
     );
   }
-  return { ...toDaemon(daemon, diagnostics), directors, devices: toDevices(raw.Device, diagnostics) };
+  return {
+    ...toDaemon(daemon, diagnostics),
+    directors,
+    devices: toDevices(raw.Device, raw.Autochanger, diagnostics),
+  };
 }
 
 function toDaemon(raw: ResourceOf<typeof DAEMON_SPEC>, diagnostics: Diagnostics) {
@@ -156,27 +120,4 @@ function toDaemon(raw: ResourceOf<typeof DAEMON_SPEC>, diagnostics: Diagnostics)
     revokedFile: file(values.revokedFile ?? "pki/revoked.yaml"),
     catalogFile: file(values.catalogFile ?? path.join(workingDirectory, "catalog.db")),
   };
-}
-
-function toDevices(
-  raw: ReadonlyMap<string, ResourceOf<typeof DEVICE_SPEC>>,
-  diagnostics: Diagnostics,
-): Map<string, DeviceResource> {
-  const devices = new Map<string, DeviceResource>();
-  for (const device of raw.values()) {
-    const { values, name } = device;
-    requireDirectives(device, ["archiveDevice"], diagnostics);
-    const archiveDevice = path.resolve(device.directory, values.archiveDevice ?? ".");
-    devices.set(name, {
-      name,
-      mediaType: values.mediaType ?? "File",
-      archiveDevice,
-      labelMedia: values.labelMedia ?? true,
-      maximumVolumeSize: values.maximumVolumeSize ?? 0,
-      maximumConcurrentJobs: values.maximumConcurrentJobs ?? 10,
-      enabled: values.enabled ?? true,
-      readOnly: values.readOnly ?? false,
-    });
-  }
-  return devices;
 }

@@ -1,6 +1,7 @@
 /** The storage daemon as a process: start, signals, end. */
 
 import { accessSync, constants, statSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   type Closer,
   type DaemonOptions,
@@ -20,7 +21,9 @@ import { lockWorkingDirectory } from "../common/working-directory.js";
 import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import { RpcChannel, RpcServer } from "../proto/rpc.js";
 import { Catalog } from "./catalog/catalog.js";
-import { type DeviceResource, loadStoragedConfig, type StoragedConfig } from "./config.js";
+import { ChangerStore, slotsOf } from "./changer/changer-store.js";
+import { loadStoragedConfig, type StoragedConfig } from "./config.js";
+import { type DeviceResource, isScripted } from "./device-config.js";
 import { recoverStorage } from "./recover.js";
 import { JobDeleter } from "./retention/delete.js";
 import { ListKeeper } from "./retention/list-keeper.js";
@@ -74,10 +77,10 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   checkDevices(live.config.devices);
   const catalog = await Catalog.open(catalogFile, (error) => live.fatal(error));
   closers.push(() => catalog.close());
-  const store = new FileStore();
+  const devices = () => live.config.devices;
+  const store = new ChangerStore({ below: new FileStore(), devices, catalog: slotsOf(() => catalog) });
   const verifier = new FrameVerifier();
   closers.push(() => verifier.close());
-  const devices = () => live.config.devices;
   catalog.keeper = new ListKeeper({ catalog, store, devices, log });
   const desk = new VolumeDesk({ catalog, store, log, storage: name, devices });
   const files = new VolumeFiles({ catalog, store, log, storage: name });
@@ -136,11 +139,14 @@ async function dialStoraged(
 
 /** @throws BackupError DEVICE_UNUSABLE: a directory that is missing now would be missed by every job. */
 function checkDevices(devices: ReadonlyMap<string, DeviceResource>): void {
-  for (const { name, archiveDevice, enabled, readOnly } of devices.values()) {
+  for (const device of devices.values()) {
+    const { name, enabled, readOnly } = device;
     if (!enabled) continue;
+    // A drive's link is made by the changer's command, in a directory that must be there.
+    const directory = isScripted(device) ? dirname(device.archiveDevice) : device.archiveDevice;
     try {
-      if (!statSync(archiveDevice).isDirectory()) throw new Error(`${archiveDevice} is not a directory`);
-      accessSync(archiveDevice, constants.R_OK | constants.X_OK | (readOnly ? 0 : constants.W_OK));
+      if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a directory`);
+      accessSync(directory, constants.R_OK | constants.X_OK | (readOnly ? 0 : constants.W_OK));
     } catch (cause) {
       throw new BackupError("DEVICE_UNUSABLE", `Device "${name}" cannot be used: ${describeError(cause)}`);
     }

@@ -5,18 +5,17 @@
 
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { RecordKind } from "../common/format/frame.js";
-import { GarbledInput } from "../common/format/varint.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { VolumeRecord } from "./catalog/types.js";
-import type { DeviceResource } from "./config.js";
+import { type DeviceResource, isScripted } from "./device-config.js";
 import type { VolumeFiles } from "./session/volume-files.js";
+import { isUnlabelled } from "./session/volume-fit.js";
+import { looksBehind } from "./session/volume-tail.js";
 import type { Store } from "./store/store.js";
 import { volumePath } from "./volume/label.js";
 import { DamagedVolume, VolumeReader } from "./volume/reader.js";
-import { decodeChange, decodeJobEnd } from "./volume/records.js";
 
 export interface RecoverOptions {
   catalog: Catalog;
@@ -51,7 +50,9 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
 async function settle(options: RecoverOptions, volume: VolumeRecord, device: DeviceResource): Promise<void> {
   const { catalog, store, files, log } = options;
   // Nothing in these files counts: recycling and truncating take them whatever they hold.
-  if (volume.status === "Purged" || volume.status === "Recycle") return;
+  if (volume.status === "Purged" || volume.status === "Recycle" || isUnlabelled(volume)) return;
+  // Not every slot is loaded at every start: its end is looked at before it is written to (VolumeFiles.open).
+  if (isScripted(device)) return;
   const path = volumePath(device.archiveDevice, volume.name);
   try {
     const stat = await store.stat(path);
@@ -84,40 +85,6 @@ async function settle(options: RecoverOptions, volume: VolumeRecord, device: Dev
   }
 }
 
-interface Behind {
-  /** JobIds of committed jobs that this catalog has never heard of, or not of their newest list. */
-  jobIds: number[];
-  /** A vacuum has moved content there. */
-  content: boolean;
-}
-
-/**
- * What lies behind `offset`. Every job is in the catalog before it writes, and so is the revision of every list: only
- * a catalog that is older than the volume (restored from a copy) meets what it does not know. Cutting that off would
- * lose it.
- */
-async function looksBehind(catalog: Catalog, store: Store, path: string, offset: number): Promise<Behind> {
-  const found = new Map<string, { uuid: string; revision: number; jobId: number }>();
-  let content = false;
-  const reader = await VolumeReader.open(store, path);
-  try {
-    for await (const item of reader.scan({ from: offset, frames: false })) {
-      if (item.type !== "record") continue;
-      if (item.kind === RecordKind.catalog) content ||= decodeChange(item.body)?.op === "content";
-      if (item.kind !== RecordKind.jobEnd) continue;
-      const { jobUuid: uuid, jobId, revision } = decodeJobEnd(item.body);
-      if (revision >= (found.get(uuid)?.revision ?? 0)) found.set(uuid, { uuid, revision, jobId });
-    }
-  } catch (error) {
-    // The torn end of what was written last; what lies before it was looked at.
-    if (!(error instanceof DamagedVolume) && !(error instanceof GarbledInput)) throw error;
-  } finally {
-    await reader.close();
-  }
-  const unknown = await catalog.reader.unknownJobs([...found.values()]);
-  return { jobIds: unknown.map((uuid) => found.get(uuid)!.jobId), content };
-}
-
 /**
  * Is a volume not what the catalog says of it? After a crash all are; a catalog from a copy knows volumes as they were
  * before they were emptied and used again. What was moved away from them has its only copy where it was moved to.
@@ -126,6 +93,7 @@ async function isOlder({ catalog, store, devices }: RecoverOptions): Promise<boo
   for (const volume of await catalog.reader.listVolumes("", "")) {
     const device = devices.get(volume.device);
     if (device === undefined || volume.status === "Purged" || volume.status === "Recycle") continue;
+    if (isScripted(device) || isUnlabelled(volume)) continue;
     const path = volumePath(device.archiveDevice, volume.name);
     const stat = await store.stat(path);
     if (stat === undefined || stat.sizeBytes < volume.bytes) return true;

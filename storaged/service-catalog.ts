@@ -14,7 +14,16 @@ import type { Selection__Output } from "../proto/generated/basalt/v1/Selection.j
 import type { Handlers } from "../proto/rpc.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { ListedEntry } from "./catalog/listing-types.js";
-import { fromPool, keyOf, toEntry, toJob, toPool, toRules, toVolume } from "./service-convert.js";
+import {
+  fromCounter,
+  fromPool,
+  keyOf,
+  toEntry,
+  toJob,
+  toPool,
+  toRules,
+  toVolume,
+} from "./service-convert.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import { isVolumeName } from "./volume/label.js";
 
@@ -45,6 +54,7 @@ export function catalogHandlers(
     },
     SyncPools: async (list: PoolList__Output) => {
       const all = await writer.syncPools(list.pools.map(fromPool));
+      await writer.syncCounters(list.counters.map(fromCounter));
       onRules(list);
       desk.changed();
       return { pools: all.map(toPool) };
@@ -132,14 +142,20 @@ async function count(
 }
 
 async function label(desk: VolumeDesk, request: LabelRequest__Output): Promise<object> {
-  const { volume, pool, device, slot } = request;
+  const { volume, recordOnly, inChanger } = request;
   if (!isVolumeName(volume)) return { ok: false, error: `Volume name "${volume}" is not valid` };
+  const messages: string[] = [];
+  const order = { ...request, say: (text: string) => void messages.push(text) };
   try {
-    const { record, path } = await desk.label(volume, pool, device, slot);
-    return { ok: true, volumeBytes: record.bytes, device: record.device, path };
+    if (recordOnly) {
+      const record = await desk.orders.add(order, inChanger);
+      return { ok: true, device: record.device };
+    }
+    const { record, path } = await desk.orders.label(order);
+    return { ok: true, volumeBytes: record.bytes, device: record.device, path, messages };
   } catch (error) {
     const code = codeOf(error);
     const exists = code === "VOLUME_EXISTS" || code === "STORE_EXISTS";
-    return { ok: false, error: describeError(error), exists };
+    return { ok: false, error: describeError(error), exists, messages };
   }
 }

@@ -3,6 +3,7 @@
 import { keyToPath, pathToKey } from "../common/format/path.js";
 import { EntryType } from "../common/format/row.js";
 import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
+import type { Counter__Output } from "../proto/generated/basalt/v1/Counter.js";
 import type { Entry } from "../proto/generated/basalt/v1/Entry.js";
 import type { Pool, Pool__Output } from "../proto/generated/basalt/v1/Pool.js";
 import type { SelectionRule__Output } from "../proto/generated/basalt/v1/SelectionRule.js";
@@ -10,6 +11,7 @@ import type { Volume } from "../proto/generated/basalt/v1/Volume.js";
 import type { ListedEntry, SelectionRule } from "./catalog/listing-types.js";
 import type { JobListing, PoolRecord, VolumeRecord } from "./catalog/types.js";
 import { asBuffer } from "./catalog/worker-rpc.js";
+import type { CounterDefinition } from "./catalog/writer-counters.js";
 import type { PoolDefinition } from "./catalog/writer-pools.js";
 
 const TYPE_NAMES: Readonly<Record<number, string>> = {
@@ -116,6 +118,11 @@ export function toVolume(volume: VolumeRecord): Volume {
 export function toPool(pool: PoolRecord): Pool {
   const { id, ...rest } = pool;
   return { ...rest, poolId: id };
+}
+
+/** A counter as the director sent it. */
+export function fromCounter({ name, minimum, maximum, wrapCounter }: Counter__Output): CounterDefinition {
+  return { name: name.toLowerCase(), minimum, maximum, wrapCounter: wrapCounter.toLowerCase() };
 }
 
 /** A pool as the director sent it. */

@@ -91,7 +91,8 @@ async function truncate(
   if (volume !== "" && all.length === 0)
     throw new BackupError("VOLUME_UNKNOWN", `Volume "${volume}" is not in the catalog`);
   const wanted = all.filter(
-    (one) => one.status === "Purged" && one.truncateOnPurge && (device === "" || one.device === device),
+    (one) =>
+      one.status === "Purged" && one.truncateOnPurge && (device === "" || desk.orders.reaches(device, one)),
   );
   const volumes: object[] = [];
   const messages: string[] = [];

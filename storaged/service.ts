@@ -24,11 +24,13 @@ import {
   type RpcServer,
 } from "../proto/rpc.js";
 import type { Catalog } from "./catalog/catalog.js";
+import { changersOf } from "./changer/changer-store.js";
 import type { StoragedConfig } from "./config.js";
 import type { JobDeleter } from "./retention/delete.js";
 import { catalogHandlers } from "./service-catalog.js";
 import { toRules } from "./service-convert.js";
 import { type CopyHost, copyHandlers, serveCopyCall } from "./service-copies.js";
+import { deviceHandlers, deviceStates } from "./service-devices.js";
 import { makeRetention, retentionHandlers, takeRules } from "./service-retention.js";
 import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
@@ -92,6 +94,7 @@ export class StoragedService {
     return {
       ...catalogHandlers(this.#options, (list) => takeRules(retention, list)),
       ...volumeHandlers(this.#options),
+      ...deviceHandlers(this.#options),
       ...retentionHandlers(retention),
       ...copyHandlers(this.#copyHost(), (work) => retention.retention.exclusively(work)),
       ...verifyHandlers({
@@ -230,20 +233,8 @@ export class StoragedService {
   #status(): object {
     const { config, desk, version } = this.#options;
     const { name, devices } = config();
-    const open = [...desk.openVolumes];
     const running = [...this.#sessions.values()].map(({ session }) => session.status());
-    const states = [...devices.values()].flatMap((device) => {
-      const mine = open.filter((volume) => volume.device.name === device.name);
-      const facts = { name: device.name, mediaType: device.mediaType, path: device.archiveDevice };
-      if (mine.length === 0) return [facts];
-      return mine.map(({ record, users, writer }) => ({
-        ...facts,
-        volume: record.name,
-        pool: record.poolName,
-        writers: users.size,
-        volumeBytes: writer.bytes,
-      }));
-    });
+    const states = deviceStates(devices.values(), desk, changersOf(this.#options.store));
     const rssBytes = process.memoryUsage.rss();
     return { name, version, startedMs: this.#startedMs, rssBytes, running, devices: states };
   }

@@ -134,6 +134,7 @@ const storageDirectives = {
   port: port(),
   device: text(),
   mediaType: text(),
+  autochanger: text(),
   maximumConcurrentJobs: integer(1, 10000),
   enabled: yesNo(),
   fingerprint: fingerprint(),
@@ -159,6 +160,8 @@ export function toStorage(raw: ResourceOf<typeof STORAGE_SPEC>, diagnostics: Dia
     port: values.port ?? 9103,
     device: values.device ?? "",
     mediaType: values.mediaType ?? "File",
+    // Yes, or in newer versions of Bacula the name of the Storage that stands for the changer.
+    autochanger: !/^(no|false|off|0|)$/i.test((values.autochanger ?? "").trim()),
     maximumConcurrentJobs: values.maximumConcurrentJobs ?? 10,
     enabled: values.enabled ?? true,
     fingerprint: values.fingerprint,

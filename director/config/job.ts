@@ -185,6 +185,7 @@ function behaviour(values: RawJob["values"]) {
     enabled: values.enabled ?? true,
     accurate: values.accurate ?? true,
     allowMixedPriority: values.allowMixedPriority ?? false,
+    preferMountedVolumes: values.preferMountedVolumes ?? true,
     allowDuplicateJobs: values.allowDuplicateJobs ?? true,
     cancelQueuedDuplicates: values.cancelQueuedDuplicates ?? false,
     cancelRunningDuplicates: values.cancelRunningDuplicates ?? false,

@@ -4,6 +4,7 @@ import type { Diagnostics } from "../../common/config/diagnostics.js";
 import { loadConfig } from "../../common/config/load.js";
 import { readResources, single } from "../../common/config/resources.js";
 import type { ConfigSource } from "../../common/config/source.js";
+import { COUNTER_SPEC, toCounter } from "./counter.js";
 import {
   CLIENT_SPEC,
   DIRECTOR_SPEC,
@@ -32,11 +33,11 @@ const KINDS = {
   Pool: POOL_SPEC,
   Messages: MESSAGES_SPEC,
   Console: CONSOLE_SPEC,
+  Counter: COUNTER_SPEC,
 };
 
 const IGNORED = {
   Catalog: "the catalog lives in the storage daemon, which needs no description of it here",
-  Counter: "LabelFormat numbers volumes by itself",
   Statistics: "statistics are not sent anywhere",
 };
 
@@ -62,6 +63,7 @@ export function buildDirectorConfig(source: ConfigSource, diagnostics: Diagnosti
   const clients = mapValues(raw.Client, (each) => toClient(each, diagnostics));
   const fileSets = mapValues(raw.FileSet, (each) => toFileSet(each, diagnostics));
   const consoles = mapValues(raw.Console, (each) => toConsole(each));
+  const counters = mapValues(raw.Counter, (each) => toCounter(each, raw.Counter, diagnostics));
   const known = { jobs: raw.Job, clients, fileSets, schedules, storages, pools, messages };
   const jobs = mapValues(raw.Job, (each) => toJob(each, { jobDefs: raw.JobDefs, known, diagnostics }));
   const director = single("Director", raw.Director, { file: source.file, diagnostics });
@@ -76,6 +78,7 @@ export function buildDirectorConfig(source: ConfigSource, diagnostics: Diagnosti
     pools,
     messages,
     consoles,
+    counters,
   };
 }
 

@@ -33,6 +33,18 @@ export interface DirectorConfig {
   readonly pools: ReadonlyMap<string, PoolResource>;
   readonly messages: ReadonlyMap<string, MessagesResource>;
   readonly consoles: ReadonlyMap<string, ConsoleResource>;
+  /** Numbers for label formats. (Default: none) */
+  readonly counters?: ReadonlyMap<string, CounterResource>;
+}
+
+/** A number that label formats count on. */
+export interface CounterResource {
+  readonly name: string;
+  readonly minimum: number;
+  /** Behind it the counter begins anew. */
+  readonly maximum: number;
+  /** Counter that counts on when this one begins anew. */
+  readonly wrapCounter?: string | undefined;
 }
 
 export interface DirectorResource {
@@ -133,6 +145,8 @@ export interface JobResource extends RetentionPolicy {
   readonly maxFullIntervalSec: number;
   readonly maxDiffIntervalSec: number;
   readonly allowMixedPriority: boolean;
+  /** No: of an autochanger a drive that no job writes in is taken, if there is one. (Default: yes) */
+  readonly preferMountedVolumes?: boolean;
   readonly allowDuplicateJobs: boolean;
   readonly cancelQueuedDuplicates: boolean;
   readonly cancelRunningDuplicates: boolean;
@@ -238,6 +252,8 @@ export interface StorageResource {
   /** Name of the Device in the storage daemon's configuration. */
   readonly device: string;
   readonly mediaType: string;
+  /** Its Device is an autochanger: `label` and the like ask for slot and drive. (Default: no) */
+  readonly autochanger?: boolean;
   /** (Default: 10) */
   readonly maximumConcurrentJobs: number;
   readonly enabled: boolean;

@@ -1,4 +1,5 @@
 /** The tables of commands. Their order decides what an abbreviation means. */
+import { add } from "./commands/add.js";
 import { autodisplay } from "./commands/autodisplay.js";
 import { cancel } from "./commands/cancel.js";
 import { check } from "./commands/check.js";
@@ -11,7 +12,7 @@ import { label } from "./commands/label.js";
 import { list, llist } from "./commands/list.js";
 import { memory } from "./commands/memory.js";
 import { messages } from "./commands/messages.js";
-import { mount, release, umount, unmount } from "./commands/mount.js";
+import { automount, mount, release, umount, unmount } from "./commands/mount.js";
 import { prune } from "./commands/prune.js";
 import { purge } from "./commands/purge.js";
 import { query } from "./commands/query.js";
@@ -47,9 +48,9 @@ function absent(name: string, summary: string): Command {
 }
 
 export const COMMANDS: readonly Command[] = [
-  absent("add", "Add volumes to a pool"),
+  add,
   autodisplay,
-  absent("automount", "Switch automatic mounting"),
+  automount,
   cancel,
   absent("create", "Create a pool from its resource"),
   remove,

@@ -20,6 +20,8 @@ export type Data = Cell | Data[] | { [key: string]: Data };
 export interface SessionState {
   catalogShown: boolean;
   autodisplay: boolean;
+  /** What `label` has labelled is mounted. (Default: yes) */
+  automount?: boolean;
   /** Answers are one JSON object per command. */
   json: boolean;
   /** `.status` prints `key=value` lines, as for Bacula's `.api 1` and `.api 2`. (Default: false) */

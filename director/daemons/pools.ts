@@ -36,6 +36,10 @@ export function toSentPool(pool: PoolResource): Pool {
 export function toPoolList(config: DirectorConfig): PoolList {
   return {
     pools: [...config.pools.values()].map(toSentPool),
+    counters: [...(config.counters?.values() ?? [])].map(({ name, minimum, maximum, wrapCounter }) => ({
+      ...{ name, minimum, maximum },
+      wrapCounter: wrapCounter ?? "",
+    })),
     rules: pruneRules(config),
     ...timeZone(),
   };

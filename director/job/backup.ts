@@ -161,6 +161,7 @@ function storageRequest(run: JobRun, ticket: string): StorageBackup {
     scheduledMs: plan.whenMs,
     device: need(plan.storage, "Storage").device,
     comment: plan.comment,
+    spread: plan.job.preferMountedVolumes === false,
   };
 }
 

@@ -7,6 +7,7 @@ import { InitLists } from "./verify-lists.js";
 import { serveMade } from "./worker-rpc.js";
 import { ContentStore } from "./writer-content.js";
 import { Contexts } from "./writer-context.js";
+import { CounterStore } from "./writer-counters.js";
 import { FailedStore } from "./writer-failed.js";
 import { GoneStore } from "./writer-gone.js";
 import { JobStore } from "./writer-jobs.js";
@@ -37,6 +38,7 @@ export function writerMethods(db: Db) {
   const rows = new RowStore(db, contexts, contents);
   const pools = new PoolStore(db, contexts);
   const volumes = new VolumeStore(db, contexts);
+  const counters = new CounterStore(db);
   const vacuum = new VacuumStore(db, contexts, needs);
   const inits = new InitLists(db);
   const repairs = new RepairStore(db, needs);
@@ -85,6 +87,8 @@ export function writerMethods(db: Db) {
     takePlace: migrate.takePlace.bind(migrate),
     migratedAway: migrate.migratedAway.bind(migrate),
     syncPools: pools.sync.bind(pools),
+    syncCounters: counters.sync.bind(counters),
+    useCounters: counters.use.bind(counters),
     addVolume: pools.addVolume.bind(pools),
     setVolumeStatus: pools.setStatus.bind(pools),
     countVolumeError: pools.countError.bind(pools),

@@ -89,6 +89,7 @@ export interface NewVolume {
   mediaType: string;
   device: string;
   slot: number;
+  inChanger?: boolean;
   bytes: number;
   labelMs: number;
   /** Of its label. */

@@ -61,10 +61,11 @@ export class PoolStore {
         .prepare(`INSERT INTO volume(name, pool, media_type, device, status, enabled, bytes, frames, jobs, errors,
           label_ms, first_written_ms, last_written_ms, retention, recycle, max_bytes, max_jobs, use_duration, slot,
           in_changer, uuid, recycle_pool, truncate_on_purge) VALUES (@name, @poolId, @mediaType, @device, 'Append', 1,
-          @bytes, 0, 0, 0, @labelMs, 0, 0, @retention, @recycle, @maxBytes, @maxJobs, @useDuration, @slot, 0, @uuid,
+          @bytes, 0, 0, 0, @labelMs, 0, 0, @retention, @recycle, @maxBytes, @maxJobs, @useDuration, @slot, @inChanger, @uuid,
           @recyclePool, @truncateOnPurge)`)
         .run({
           ...volume,
+          inChanger: volume.inChanger === true ? 1 : 0,
           poolId: pool.id,
           retention: pool.volumeRetention,
           recycle: pool.recycle ? 1 : 0,

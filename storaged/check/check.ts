@@ -12,6 +12,7 @@ import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob, VolumeRecord } from "../catalog/types.js";
 import { type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
+import { isUnlabelled } from "../session/volume-fit.js";
 import type { Store } from "../store/store.js";
 import { volumePath } from "../volume/label.js";
 import type { FrameVerifier } from "../volume/verify.js";
@@ -151,7 +152,7 @@ export class CheckRun {
 
   /** True when the volume was looked at. What is purged holds nothing that anybody needs. */
   async #volumeOf(record: VolumeRecord): Promise<boolean> {
-    if (record.status === "Purged" || record.status === "Recycle") return false;
+    if (record.status === "Purged" || record.status === "Recycle" || isUnlabelled(record)) return false;
     const { catalog } = this.deps;
     const device = this.deps.devices().get(record.device);
     const jobIds = () => this.thread.jobsNeeding(record.id);
@@ -184,10 +185,15 @@ export class CheckRun {
   /** Files in the devices' directories that no volume of the catalog explains. */
   async #strangers(volumes: readonly VolumeRecord[]): Promise<void> {
     const { store, devices } = this.deps;
-    for (const { name, archiveDevice } of devices().values()) {
+    const all = devices();
+    const seen = new Set<string>();
+    for (const { archiveDevice } of all.values()) {
+      // Several devices may stand for one directory.
+      if (seen.has(archiveDevice)) continue;
+      seen.add(archiveDevice);
       const known = new Set(
         volumes
-          .filter(({ device }) => device === name)
+          .filter(({ device }) => all.get(device)?.archiveDevice === archiveDevice)
           .map((volume) => basename(volumePath(archiveDevice, volume.name))),
       );
       const files = await store.list(archiveDevice).catch(() => []);

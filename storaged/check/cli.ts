@@ -6,6 +6,7 @@
 import { BackupError, codeOf, EXIT } from "../../common/errors.js";
 import { lockWorkingDirectory } from "../../common/working-directory.js";
 import { Catalog } from "../catalog/catalog.js";
+import { ChangerStore, slotsOf } from "../changer/changer-store.js";
 import { loadStoragedConfig } from "../config.js";
 import { FileStore } from "../store/file-store.js";
 import { FrameVerifier } from "../volume/verify.js";
@@ -32,7 +33,9 @@ export async function runCheckCommand(
   try {
     catalog = await Catalog.open(config.catalogFile, (error) => abort.abort(error));
     const devices = () => config.devices;
-    const deps = { catalog, store: new FileStore(), devices, verifier, inUse: () => false };
+    const opened = catalog;
+    const store = new ChangerStore({ below: new FileStore(), devices, catalog: slotsOf(() => opened) });
+    const deps = { catalog, store, devices, verifier, inUse: () => false };
     const telling = {
       finding: async (finding: Parameters<typeof findingText>[0]) => print(findingText(finding)),
       progress: async () => undefined,

@@ -8,7 +8,7 @@ import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
 import { BackupError, describeError } from "../../common/errors.js";
 import { type Db, openForWriting } from "../catalog/schema.js";
-import type { DeviceResource } from "../config.js";
+import { type DeviceResource, isScripted } from "../device-config.js";
 import type { Store } from "../store/store.js";
 import type { VolumeLabel } from "../volume/label.js";
 import { VolumeReader } from "../volume/reader.js";
@@ -199,7 +199,12 @@ async function deviceOf(
 ): Promise<string> {
   const here = await real(dirname(path));
   let other = "";
-  for (const { name, archiveDevice, mediaType } of devices) {
+  for (const device of devices) {
+    const { name, archiveDevice, mediaType, drive } = device;
+    // Files in the slots of a changer lie beside its drives, or where its command says, under names of its own.
+    const places = isScripted(device) ? [dirname(archiveDevice), dirname(drive?.changerDevice ?? "")] : [];
+    const isSlot = (await Promise.all(places.map(real))).includes(here);
+    if (isSlot && mediaType === label.mediaType) return name;
     if ((await real(archiveDevice)) !== here) continue;
     other = `Device "${name}" has MediaType "${mediaType}", the volume "${label.mediaType}"`;
     if (mediaType !== label.mediaType) continue;

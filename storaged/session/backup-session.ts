@@ -195,7 +195,7 @@ export class BackupSession {
   }
 
   #acquire(job: BegunJob) {
-    const { jobId, job: name, jobName, client, device } = this.#request;
+    const { jobId, job: name, jobName, client, device, spread } = this.#request;
     const { storage } = this.#deps;
     const facts = { job: name, jobName, jobId, level: this.level, client, storage };
     return {
@@ -203,6 +203,7 @@ export class BackupSession {
       facts,
       pool: job.pool,
       device,
+      spread,
       reporter: this.#reporter,
       signal: this.#abort.signal,
     };

@@ -3,10 +3,12 @@
 import { BackupError } from "../../common/errors.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { VolumeRecord } from "../catalog/types.js";
+import { changersOf } from "../changer/changer-store.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { volumePath } from "../volume/label.js";
 import { type VolumeFrame, type VolumeItem, VolumeReader } from "../volume/reader.js";
+import { placeOf } from "./volume-messages.js";
 
 export interface FrameSourceOptions {
   catalog: Catalog;
@@ -21,6 +23,8 @@ export class FrameSource {
   readonly #options: FrameSourceOptions;
   readonly #say: (text: string) => Promise<void>;
   readonly #open = new Map<number, Promise<VolumeReader>>();
+  /** The device that was named last. */
+  #told = "";
   #records: Map<number, VolumeRecord> | undefined;
 
   constructor(options: FrameSourceOptions, say: (text: string) => Promise<void>) {
@@ -72,10 +76,11 @@ export class FrameSource {
       const text = `Volume "${record.name}" lies on Device "${record.device}", which this storage does not have`;
       throw new BackupError("DEVICE_UNKNOWN", text);
     }
-    const reader = await VolumeReader.open(store, volumePath(device.archiveDevice, record.name));
-    await this.#say(
-      `Ready to read from volume "${record.name}" on File device "${device.name}" (${device.archiveDevice}).`,
-    );
+    const drive = (await changersOf(store)?.load(device, record.name, this.#say)) ?? device;
+    const reader = await VolumeReader.open(store, volumePath(drive.archiveDevice, record.name));
+    if (this.#told !== drive.name) await this.#say(`Using Device "${drive.name}" to read.`);
+    this.#told = drive.name;
+    await this.#say(`Ready to read from volume "${record.name}" on ${placeOf(drive)}.`);
     return reader;
   }
 

@@ -49,6 +49,6 @@ export function originRequest(
     ...{ level, upgraded: "", unresolvedBases: [], ownNewest: 0, sinceMs: 0 },
     ...parents,
   };
-  const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0 };
+  const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0, spread: false };
   return { ...facts, ...wire, parents: resolved };
 }

@@ -12,8 +12,8 @@ import type { JobExtent, LocalJob, VolumeProgress } from "../catalog/types.js";
 import { uuidBytes } from "../volume/json.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { Appended } from "../volume/writer.js";
-import { isTimeUp } from "./volume-choice.js";
 import type { VolumeDesk } from "./volume-desk.js";
+import { isTimeUp } from "./volume-fit.js";
 import type { AcquireRequest, OpenVolume } from "./volume-messages.js";
 
 /** A frame to append; its number within the job is given here. */

@@ -13,6 +13,16 @@ export interface LabelFacts {
   /** Volumes in the pool now. */
   numVols: number;
   timeMs: number;
+  /** Values of the counters that the format names, by their names in lower case. (Default: none) */
+  counters?: Readonly<Record<string, number>>;
+}
+
+/** A counter that a format names. */
+export interface UsedCounter {
+  /** In lower case. */
+  name: string;
+  /** `${Name+}`: it counts on. */
+  increments: boolean;
 }
 
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -29,9 +39,24 @@ export function* labelNames(format: string, facts: LabelFacts): Generator<string
   for (let number = facts.numVols + 1; ; number++) yield `${format}${String(number).padStart(4, "0")}`;
 }
 
+/** `${Name}`, `${Name+}` for counters, both with `:` and what is to be done with the value; `$Name`. */
+const VARIABLE = /\$\{([A-Za-z][A-Za-z0-9_-]*)(\+?)((?::[^}]*)?)\}|\$([A-Za-z]+)/g;
+
+/** What a format names that is no variable of every job: counters, if anything. */
+export function countersIn(format: string): UsedCounter[] {
+  const found = new Map<string, UsedCounter>();
+  for (const [, braced, plus, , bare] of format.matchAll(VARIABLE)) {
+    const name = String(braced ?? bare).toLowerCase();
+    if (KNOWN.has(name)) continue;
+    const increments = plus === "+" || found.get(name)?.increments === true;
+    found.set(name, { name, increments });
+  }
+  return [...found.values()];
+}
+
 function expand(format: string, facts: LabelFacts): string {
   const values = variables(facts);
-  return format.replace(/\$\{([A-Za-z]+)((?::[^}]*)?)\}|\$([A-Za-z]+)/g, (whole, braced, options, bare) => {
+  return format.replace(VARIABLE, (whole, braced, _plus, options, bare) => {
     const value = values.get(String(braced ?? bare).toLowerCase());
     // What is not known stays as it is: the name is then refused with the variable in it.
     return value === undefined ? whole : applied(value, String(options ?? ""));
@@ -53,26 +78,39 @@ function applied(value: string, options: string): string {
 }
 
 function variables(facts: LabelFacts): Map<string, string> {
-  const date = new Date(facts.timeMs);
-  return new Map(
-    Object.entries({
-      year: date.getFullYear(),
-      month: date.getMonth() + 1,
-      day: date.getDate(),
-      hour: date.getHours(),
-      minute: date.getMinutes(),
-      second: date.getSeconds(),
-      weekday: WEEKDAYS[date.getDay()],
-      job: facts.job,
-      jobname: facts.jobName,
-      jobid: facts.jobId,
-      level: facts.level,
-      type: "Backup",
-      client: facts.client,
-      pool: facts.pool,
-      storage: facts.storage,
-      mediatype: facts.mediaType,
-      numvols: facts.numVols,
-    }).map(([name, value]) => [name, String(value)]),
-  );
+  const values = Object.entries({ ...facts.counters, ...ownVariables(facts) });
+  return new Map(values.map(([name, value]) => [name, String(value)]));
 }
+
+/** By lower-case name. */
+function ownVariables(facts: LabelFacts) {
+  const date = new Date(facts.timeMs);
+  return {
+    year: date.getFullYear(),
+    month: date.getMonth() + 1,
+    day: date.getDate(),
+    hour: date.getHours(),
+    minute: date.getMinutes(),
+    second: date.getSeconds(),
+    weekday: WEEKDAYS[date.getDay()],
+    job: facts.job,
+    jobname: facts.jobName,
+    jobid: facts.jobId,
+    level: facts.level,
+    type: "Backup",
+    client: facts.client,
+    pool: facts.pool,
+    storage: facts.storage,
+    mediatype: facts.mediaType,
+    numvols: facts.numVols,
+  };
+}
+
+const KNOWN = new Set(
+  Object.keys(
+    ownVariables({
+      ...{ job: "", jobName: "", jobId: 0, level: "", client: "", pool: "", storage: "", mediaType: "" },
+      ...{ numVols: 0, timeMs: 0 },
+    }),
+  ),
+);

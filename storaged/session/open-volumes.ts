@@ -28,11 +28,17 @@ export class OpenVolumes {
     return this.#open.has(volume);
   }
 
-  /** Jobs that write to a device. */
+  /** Jobs that write to a device. One that has filled a volume keeps it to its end, and goes on elsewhere. */
   writers(device: DeviceResource): number {
     let writers = 0;
-    for (const open of this.#open.values()) if (open.device.name === device.name) writers += open.users.size;
+    for (const { record, device: own, users } of this.#open.values())
+      if (own.name === device.name && record.status === "Append") writers += users.size;
     return writers;
+  }
+
+  /** Is a drive of an autochanger taken by a volume that jobs write to? Other devices take any number. */
+  isTaken(device: DeviceResource): boolean {
+    return device.drive !== undefined && this.writers(device) > 0;
   }
 
   /** Runs `work` when no other choice is being made. It must not ask for a turn itself. */
@@ -60,6 +66,7 @@ export class OpenVolumes {
       throw new BackupError("VOLUME_BROKEN", text);
     }
     // Until the first checkpoint only the writers know that the volume has been begun.
+    if (known.users.size === 0) known.device = device;
     known.record = { ...volume, firstWrittenMs: volume.firstWrittenMs || known.record.firstWrittenMs };
     return known;
   }

@@ -7,8 +7,8 @@ import { monotonicMs, nowMs } from "../../common/time.js";
 import type { VolumeRecord } from "../catalog/types.js";
 import type { DeviceResource } from "../config.js";
 import type { OpenVolumes } from "./open-volumes.js";
-import { deviceOf } from "./volume-choice.js";
-import type { VolumeFilesOptions } from "./volume-files.js";
+import type { ChoiceOptions } from "./volume-choice.js";
+import { reaches } from "./volume-fit.js";
 import type { AcquireRequest, OpenVolume } from "./volume-messages.js";
 
 /** What the desk asks of retention when a job finds no volume. Never called in turn: it may use the desk. */
@@ -26,7 +26,7 @@ export interface VolumeRetention {
 const WRITTEN: readonly string[] = ["Append", "Full", "Used"];
 
 export class RoomMaker {
-  readonly #options: VolumeFilesOptions;
+  readonly #options: ChoiceOptions;
   readonly #open: OpenVolumes;
   readonly #againMs: number;
   /** Who prunes and purges; undefined: nobody does. */
@@ -35,7 +35,7 @@ export class RoomMaker {
   changes = 0;
 
   /** `againMs`: after how long retention is asked again for the same job. */
-  constructor(options: VolumeFilesOptions, open: OpenVolumes, againMs: number) {
+  constructor(options: ChoiceOptions, open: OpenVolumes, againMs: number) {
     this.#options = options;
     this.#open = open;
     this.#againMs = againMs;
@@ -56,7 +56,9 @@ export class RoomMaker {
     const volumes = await this.#options.catalog.reader.listVolumes(pool.name, "");
     const mine = (volume: VolumeRecord) =>
       WRITTEN.includes(volume.status) && volume.recycle && volume.enabled && !this.#open.has(volume.id);
-    const within = (volume: VolumeRecord) => deviceOf(volume, devices) !== undefined;
+    const homes = this.#options.devices();
+    const within = (volume: VolumeRecord) =>
+      devices.some((device) => reaches(device, volume, homes.get(volume.device)));
     return volumes
       .filter((volume) => mine(volume) && within(volume))
       .sort((a, b) => a.lastWrittenMs - b.lastWrittenMs || a.id - b.id);

@@ -96,7 +96,14 @@ export class TestStorage {
   }
 
   async session(filed: (fake: FakeFiled) => Promise<void>, wanted: Partial<Wanted> = {}): Promise<BackupRun> {
-    const { level = "Full", jobName = "vm", client = "vm-fd", base = [], pool = "Full-Pool" } = wanted;
+    const {
+      level = "Full",
+      jobName = "vm",
+      client = "vm-fd",
+      base = [],
+      pool = "Full-Pool",
+      spread = false,
+    } = wanted;
     const facts = { jobName, client, fileSet: "All", fileSetDigest: "d" };
     const parents = await this.catalog.reader.resolve({ ...facts, level, base, ignoreFileSetChanges: false });
     const request: StorageBackup__Output = {
@@ -109,6 +116,7 @@ export class TestStorage {
         scheduledMs: 0,
         device: "",
         comment: "",
+        spread,
       },
     };
     return new BackupRun(this, request, parents, filed);
@@ -121,6 +129,7 @@ interface Wanted {
   client: string;
   base: string[];
   pool: string;
+  spread: boolean;
 }
 
 /** One run with everything it reported. */

@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import type { PoolRecord, VolumeRecord } from "../catalog/types.js";
 import type { VolumeChanges } from "../catalog/writer-volumes.js";
+import { changersOf } from "../changer/changer-store.js";
 import type { DeviceResource } from "../config.js";
 import { checkVolumeName, volumePath } from "../volume/label.js";
 import type { OpenVolumes } from "./open-volumes.js";
@@ -66,7 +67,13 @@ export class VolumeAdmin {
         this.#checkClosed(volume);
         volume = await writer.moveVolume(volume.id, pool);
       }
-      return this.#changed(await writer.updateVolume(volume.id, changes));
+      const changed = await writer.updateVolume(volume.id, changes);
+      const device = this.#options.devices().get(changed.device);
+      const moved = changes.slot !== undefined || changes.inChanger === true;
+      // A slot holds one volume.
+      if (moved && changed.inChanger && changed.slot > 0 && device !== undefined)
+        await changersOf(this.#options.store)?.leaveSlot(this.#options.catalog, changed, device);
+      return this.#changed(changed);
     });
   }
 
@@ -207,8 +214,12 @@ export class VolumeAdmin {
       await this.#clear(volume.id);
       const device = this.#options.devices().get(volume.device);
       await this.#options.catalog.writer.removeVolume(volume.id);
-      if (removeFile && device !== undefined)
-        await this.#files.remove(volumePath(device.archiveDevice, name));
+      if (!removeFile || device === undefined) return;
+      const remove = () => this.#files.remove(volumePath(device.archiveDevice, name));
+      const changers = changersOf(this.#options.store);
+      // The catalog does not know any more in which slot it is.
+      if (changers === undefined || !volume.inChanger) await remove();
+      else await changers.assigning(name, volume.slot, remove);
     });
   }
 

@@ -5,38 +5,51 @@
  */
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { nowMs } from "../../common/time.js";
 import type { VolumeRecord } from "../catalog/types.js";
+import { changersOf } from "../changer/changer-store.js";
 import type { DeviceResource } from "../config.js";
-import { isVolumeName } from "../volume/label.js";
-import { labelNames } from "./label-format.js";
+import { AutoLabel } from "./auto-label.js";
 import type { OpenVolumes } from "./open-volumes.js";
 import type { Reporter } from "./reporter.js";
 import type { VolumeFiles, VolumeFilesOptions } from "./volume-files.js";
-import {
-  type AcquireRequest,
-  type MountedAs,
-  type OpenVolume,
-  placeOf,
-  tellDevice,
-  tellMounted,
-} from "./volume-messages.js";
+import { canRecycle, deviceFor, isTimeUp, isUnlabelled } from "./volume-fit.js";
+import { type AcquireRequest, give, type OpenVolume, tellDevice } from "./volume-messages.js";
 
 /** The pool that empty volumes are taken from when a pool names none. */
 const SCRATCH = "Scratch";
 
 /** Failures that may be gone the next time, and say nothing about the volume itself. */
-const FOR_NOW: readonly string[] = ["STORE_DENIED", "STORE_FULL", "VOLUME_IN_USE", "VOLUME_UNKNOWN"];
+const FOR_NOW: readonly string[] = [
+  "STORE_DENIED",
+  "STORE_FULL",
+  "VOLUME_IN_USE",
+  "VOLUME_READ_ONLY",
+  "VOLUME_UNKNOWN",
+  "VOLUME_NOT_LOADED",
+];
+
+export interface ChoiceOptions extends VolumeFilesOptions {
+  devices: () => ReadonlyMap<string, DeviceResource>;
+}
 
 export class VolumeChoice {
-  readonly #options: VolumeFilesOptions;
+  readonly #options: ChoiceOptions;
   readonly #open: OpenVolumes;
   readonly #files: VolumeFiles;
+  readonly #labels: AutoLabel;
 
-  constructor(options: VolumeFilesOptions, open: OpenVolumes, files: VolumeFiles) {
+  constructor(options: ChoiceOptions, open: OpenVolumes, files: VolumeFiles) {
     this.#options = options;
     this.#open = open;
     this.#files = files;
+    this.#labels = new AutoLabel(options, open, files);
+  }
+
+  /** The device among `free` that a volume is to be used in. */
+  deviceFor(volume: VolumeRecord, free: readonly DeviceResource[]): DeviceResource | undefined {
+    const { devices, store } = this.#options;
+    const changers = changersOf(store);
+    return deviceFor(volume, free, { open: this.#open, devices, changers });
   }
 
   #volumes(pool: string): Promise<VolumeRecord[]> {
@@ -62,7 +75,7 @@ export class VolumeChoice {
     const candidates = volumes.filter((volume) => volume.status === "Append" && volume.enabled);
     candidates.sort((a, b) => order(b) - order(a) || a.id - b.id);
     for (const volume of candidates) {
-      const device = deviceOf(volume, free);
+      const device = this.deviceFor(volume, free);
       if (device === undefined) continue;
       const users = this.#open.get(volume.id)?.users.size ?? 0;
       if (await this.expireIfDue(volume, users, request.reporter)) continue;
@@ -94,30 +107,38 @@ export class VolumeChoice {
     await tellDevice(device, request);
     try {
       const fresh = volume.firstWrittenMs === 0;
-      const open = await this.#open.mount(volume, device);
+      const drive = await this.#loaded(volume, device, request);
+      if (isUnlabelled(volume)) return await this.#added(volume, drive, request);
+      const open = await this.#open.mount(volume, drive);
       // A volume that came from another pool says so on its label before anything is written to it.
       if (fresh && open.writer.label.pool !== volume.poolName && open.users.size + open.holds === 0) {
         await this.#open.unmount(open);
-        return await this.#emptied(volume, device, request, false);
+        return await this.#emptied(volume, drive, request, false);
       }
-      return await this.#given(open, request, fresh ? "prelabeled" : "previously written");
+      return await give(open, request, fresh ? "prelabeled" : "previously written");
     } catch (error) {
       await this.#setAside(volume, device, error, request);
       return undefined;
     }
   }
 
-  async #given(open: OpenVolume, request: AcquireRequest, how: MountedAs): Promise<OpenVolume> {
-    open.users.add(request.job);
-    request.refused?.delete(open.record.name);
-    await tellMounted(open, request, how);
-    return open;
+  /** In an autochanger: loads the volume, and tells what is done for that; the drive that it is in. */
+  async #loaded(volume: VolumeRecord, device: DeviceResource, request: AcquireRequest) {
+    const changers = changersOf(this.#options.store);
+    if (changers === undefined) return device;
+    return changers.load(device, volume.name, (text) => request.reporter.message("info", text));
+  }
+
+  async #added(volume: VolumeRecord, device: DeviceResource, request: AcquireRequest) {
+    if (device.labelMedia) return this.#labels.added(volume, device, request);
+    const text = `it has no label, and Device "${device.name}" does not label by itself (LabelMedia)`;
+    throw new BackupError("VOLUME_NOT_LOADED", `Volume "${volume.name}": ${text}`, { retry: "later" });
   }
 
   async #emptied(volume: VolumeRecord, device: DeviceResource, request: AcquireRequest, counted: boolean) {
     const { record, writer } = await this.#files.empty(volume, device, { status: "Append", counted });
     const open = this.#open.add(record, device, writer);
-    return this.#given(open, request, counted ? "recycled" : "prelabeled");
+    return give(open, request, counted ? "recycled" : "prelabeled");
   }
 
   /** Purged volumes that may be used again, the oldest first; those whose recycling a crash ended before them. */
@@ -130,7 +151,7 @@ export class VolumeChoice {
     const candidates = volumes.filter((volume) => canRecycle(volume) && !this.#open.has(volume.id));
     candidates.sort((a, b) => begun(a) - begun(b) || a.lastWrittenMs - b.lastWrittenMs || a.id - b.id);
     for (const volume of candidates) {
-      const device = deviceOf(volume, free);
+      const device = this.deviceFor(volume, free);
       const open = device === undefined ? undefined : await this.#recycle(volume, device, request);
       if (open !== undefined) return open;
     }
@@ -141,7 +162,7 @@ export class VolumeChoice {
     try {
       await tellDevice(device, request);
       while (!(await this.#options.catalog.writer.purgeStep(volume.id))) request.signal.throwIfAborted();
-      return await this.#emptied(volume, device, request, true);
+      return await this.#emptied(volume, await this.#loaded(volume, device, request), request, true);
     } catch (error) {
       request.signal.throwIfAborted();
       // Still needed: it was marked as Purged too early, and simply stays.
@@ -191,7 +212,9 @@ export class VolumeChoice {
     const { catalog, store } = this.#options;
     const all = await catalog.reader.listVolumes("", "");
     const known = new Set(
-      all.filter(({ device, status }) => device === name && status !== "Error").map((v) => v.name),
+      all
+        .filter((one) => one.device === name && one.status !== "Error" && !isUnlabelled(one))
+        .map((volume) => volume.name),
     );
     const there = await store.list(archiveDevice).catch((error: unknown) => {
       if (codeOf(error) === "STORE_NOT_FOUND") return [];
@@ -217,7 +240,7 @@ export class VolumeChoice {
     const taken = (await this.#volumes(name)).length;
     if (candidates.length === 0 || (maximumVolumes > 0 && taken >= maximumVolumes)) return undefined;
     for (const volume of candidates) {
-      const device = deviceOf(volume, free);
+      const device = this.deviceFor(volume, free);
       if (device === undefined) continue;
       try {
         while (!(await catalog.writer.purgeStep(volume.id))) request.signal.throwIfAborted();
@@ -225,7 +248,9 @@ export class VolumeChoice {
         const text = `Using Volume "${volume.name}" from 'Scratch' pool.`;
         await request.reporter.message("info", from === SCRATCH ? text : text.replace("Scratch", from));
         await tellDevice(device, request);
-        return await this.#emptied(moved, device, request, volume.status !== "Append");
+        const drive = await this.#loaded(moved, device, request);
+        if (isUnlabelled(moved)) return await this.#added(moved, drive, request);
+        return await this.#emptied(moved, drive, request, volume.status !== "Append");
       } catch (error) {
         request.signal.throwIfAborted();
         if (codeOf(error) === "POOL_FULL") return undefined;
@@ -246,7 +271,7 @@ export class VolumeChoice {
       if (!device.labelMedia) continue;
       await this.checkDevice(device);
       try {
-        const open = await this.#labelOn(device, numVols, request);
+        const open = await this.#labels.newVolume(device, numVols, request);
         if (open !== undefined) return open;
       } catch (error) {
         if (codeOf(error) !== "STORE_FULL") throw error;
@@ -256,42 +281,4 @@ export class VolumeChoice {
     if (full !== undefined) throw full;
     return undefined;
   }
-
-  async #labelOn(device: DeviceResource, numVols: number, request: AcquireRequest) {
-    const { pool, facts } = request;
-    const { mediaType } = device;
-    const all = { ...facts, pool: pool.name, mediaType, numVols, timeMs: nowMs() };
-    for (const name of labelNames(pool.labelFormat, all)) {
-      if (!isVolumeName(name)) {
-        const text = `LabelFormat "${pool.labelFormat}" of Pool "${pool.name}" gives "${name}", which is no valid Volume name`;
-        throw new BackupError("VOLUME_NAME_INVALID", text);
-      }
-      try {
-        await tellDevice(device, request);
-        const { record, writer } = await this.#files.create(name, pool.name, device, 0);
-        const open = this.#open.add(record, device, writer);
-        await request.reporter.message("info", `Labeled new Volume "${name}" on ${placeOf(device)}.`);
-        return await this.#given(open, request, "prelabeled");
-      } catch (error) {
-        const code = codeOf(error);
-        if (code === "POOL_FULL") return undefined;
-        if (code !== "VOLUME_EXISTS" && code !== "STORE_EXISTS") throw error;
-      }
-    }
-    return undefined;
-  }
-}
-
-/** Has the volume been written to for as long as it may be? */
-export function isTimeUp({ useDuration, firstWrittenMs }: VolumeRecord): boolean {
-  return useDuration > 0 && firstWrittenMs > 0 && firstWrittenMs + useDuration * 1000 <= nowMs();
-}
-
-function canRecycle({ status, recycle, enabled }: VolumeRecord): boolean {
-  return enabled && (status === "Recycle" || (status === "Purged" && recycle));
-}
-
-/** The device among `free` that the volume lies on, if its media type is right. */
-export function deviceOf(volume: VolumeRecord, free: readonly DeviceResource[]): DeviceResource | undefined {
-  return free.find(({ name, mediaType }) => name === volume.device && mediaType === volume.mediaType);
 }

@@ -6,19 +6,26 @@
 
 import { BackupError, codeOf } from "../../common/errors.js";
 import type { LocalJob, VolumeRecord } from "../catalog/types.js";
-import type { DeviceResource } from "../config.js";
-import { volumePath } from "../volume/label.js";
+import { changersOf } from "../changer/changer-store.js";
+import { type DeviceResource, devicesNamed } from "../device-config.js";
 import type { VolumeWriter } from "../volume/writer.js";
 import { OpenVolumes } from "./open-volumes.js";
 import type { Reporter } from "./reporter.js";
 import { RoomMaker, type VolumeRetention } from "./room-maker.js";
 import { VolumeAdmin } from "./volume-admin.js";
-import { VolumeChoice } from "./volume-choice.js";
-import { VolumeFiles, type VolumeFilesOptions } from "./volume-files.js";
-import { type AcquireRequest, type OpenVolume, tellBusy, tellWaiting } from "./volume-messages.js";
+import { type ChoiceOptions, VolumeChoice } from "./volume-choice.js";
+import { VolumeFiles } from "./volume-files.js";
+import { isUnmounted } from "./volume-fit.js";
+import {
+  type AcquireRequest,
+  type OpenVolume,
+  tellBusy,
+  tellUnmounted,
+  tellWaiting,
+} from "./volume-messages.js";
+import { VolumeOrders } from "./volume-orders.js";
 
-export interface DeskOptions extends VolumeFilesOptions {
-  devices: () => ReadonlyMap<string, DeviceResource>;
+export interface DeskOptions extends ChoiceOptions {
   /** After how long a waiting job looks again although nothing was heard of. (Default: 60,000) */
   recheckMs?: number;
 }
@@ -32,6 +39,8 @@ export class VolumeDesk {
   readonly #room: RoomMaker;
   /** Changes of volumes that operators and retention ask for. */
   readonly admin: VolumeAdmin;
+  /** What operators have done with devices and new volumes. */
+  readonly orders: VolumeOrders;
 
   constructor(options: DeskOptions) {
     const files = new VolumeFiles(options);
@@ -43,6 +52,7 @@ export class VolumeDesk {
       if (byOperator) this.changed();
       else this.wake();
     });
+    this.orders = new VolumeOrders(options, this.#open, files, () => this.changed());
   }
 
   get openVolumes(): Iterable<OpenVolume> {
@@ -81,8 +91,9 @@ export class VolumeDesk {
           if (told !== "") await request.reporter.setState("running");
           return found;
         }
-        const why = this.#free(devices).length === 0 ? "busy" : "volume";
+        const why = this.#whyNot(devices);
         if (told !== why && why === "busy") await tellBusy(request);
+        else if (told !== why && why === "unmounted") await tellUnmounted(request, devices);
         else if (told !== why) await tellWaiting(request, this.#options.storage, devices);
         told = why;
         await changed.happened;
@@ -90,6 +101,12 @@ export class VolumeDesk {
         changed.forget();
       }
     }
+  }
+
+  #whyNot(devices: readonly DeviceResource[]): "busy" | "unmounted" | "volume" {
+    const changers = changersOf(this.#options.store);
+    if (devices.every((device) => isUnmounted(device, changers))) return "unmounted";
+    return this.#idle(devices).length === 0 ? "busy" : "volume";
   }
 
   /** As `acquire`, but does not wait: undefined when there is no volume now. */
@@ -122,8 +139,8 @@ export class VolumeDesk {
 
   /** @throws BackupError DEVICE_UNKNOWN, DEVICE_UNUSABLE */
   #devicesFor({ device, avoid }: Pick<AcquireRequest, "device" | "avoid">): DeviceResource[] {
-    const all = [...this.#options.devices().values()];
-    const named = device === "" ? all : all.filter(({ name }) => name === device);
+    const all = this.#options.devices();
+    const named = device === "" ? [...all.values()] : devicesNamed(all, device);
     if (named.length === 0) throw new BackupError("DEVICE_UNKNOWN", `this storage has no Device "${device}"`);
     const usable = named.filter((one) => one.enabled && !one.readOnly && avoid?.has(one.name) !== true);
     if (usable.length > 0) return usable;
@@ -132,7 +149,15 @@ export class VolumeDesk {
   }
 
   #free(devices: readonly DeviceResource[]): DeviceResource[] {
-    return devices.filter((device) => this.#open.writers(device) < device.maximumConcurrentJobs);
+    const changers = changersOf(this.#options.store);
+    return devices.filter(
+      (device) => this.#open.writers(device) < device.maximumConcurrentJobs && !isUnmounted(device, changers),
+    );
+  }
+
+  /** Those that may take a volume which nobody writes to yet. */
+  #idle(devices: readonly DeviceResource[]): DeviceResource[] {
+    return this.#free(devices).filter((device) => !this.#open.isTaken(device));
   }
 
   /** One search through everything that may give the job a volume. */
@@ -140,16 +165,20 @@ export class VolumeDesk {
     const [pool] = await this.#options.catalog.reader.listPools(request.pool.name);
     if (pool !== undefined) request.pool = pool;
     const existing = () => this.#choice.existing(request, this.#free(devices));
+    if (request.spread === true) {
+      const alone = await this.#open.inTurn(() => this.#elsewhere(request, devices));
+      if (alone !== undefined) return alone;
+    }
     const found = await this.#open.inTurn(existing);
-    if (found !== undefined || this.#free(devices).length === 0) return found;
+    if (found !== undefined || this.#idle(devices).length === 0) return found;
     // Not at every wake: pruning wakes others, and they this one.
     const asks = this.#room.mayAsk(request);
     if (asks && request.pool.autoPrune) await this.#room.prune(request, devices);
     try {
       const next = await this.#open.inTurn(async () => {
-        const free = this.#free(devices);
-        const spare = (await existing()) ?? (await this.#choice.scratch(request, free));
-        return spare ?? this.#choice.label(request, free);
+        const idle = this.#idle(devices);
+        const spare = (await existing()) ?? (await this.#choice.scratch(request, idle));
+        return spare ?? this.#choice.label(request, idle);
       });
       if (next !== undefined || !asks) return next;
     } catch (error) {
@@ -160,6 +189,15 @@ export class VolumeDesk {
       return open;
     }
     return this.#room.lastResort(request, devices, existing);
+  }
+
+  /** A volume in a drive that no job writes in, where others are in use: the next one to be used, or a new one. */
+  async #elsewhere(request: AcquireRequest, devices: readonly DeviceResource[]) {
+    const idle = this.#idle(devices).filter(({ drive }) => drive !== undefined);
+    if (idle.length === 0 || idle.length === devices.length) return undefined;
+    const found = await this.#choice.existing(request, idle);
+    if (found !== undefined) return found;
+    return (await this.#choice.scratch(request, idle)) ?? this.#choice.label(request, idle);
   }
 
   /** Marks a volume whose job count or time is up; true when it must not be begun any more. */
@@ -201,16 +239,9 @@ export class VolumeDesk {
     return { volume, device };
   }
 
-  /** The `label` command. @throws as VolumeFiles.create, DEVICE_UNKNOWN, DEVICE_UNUSABLE */
-  async label(
-    name: string,
-    pool: string,
-    deviceName: string,
-    slot: number,
-  ): Promise<{ record: VolumeRecord; path: string }> {
-    const [device] = this.#devicesFor({ device: deviceName });
-    const record = await this.admin.create(name, pool, device!, slot);
-    return { record, path: volumePath(device!.archiveDevice, name) };
+  /** The `label` command. @throws as VolumeOrders.label */
+  label(volume: string, pool: string, device: string, slot: number) {
+    return this.orders.label({ volume, pool, device, slot });
   }
 
   /** Runs `work` while no volume is opened, closed or chosen; it must not call the desk. */

@@ -5,16 +5,19 @@
 
 import { dirname } from "node:path";
 import { BackupError } from "../../common/errors.js";
-import { SKIPPABLE_MAGIC } from "../../common/format/frame.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { VolumeRecord } from "../catalog/types.js";
+import { changersOf } from "../changer/changer-store.js";
+import type { Say } from "../changer/drives.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { encodeLabel, newLabel, type VolumeLabel, volumePath } from "../volume/label.js";
 import { DamagedVolume, VolumeReader } from "../volume/reader.js";
 import { VolumeWriter } from "../volume/writer.js";
+import { isTornLabel } from "./torn-label.js";
+import { checkTail } from "./volume-tail.js";
 
 export interface VolumeFilesOptions {
   catalog: Catalog;
@@ -22,6 +25,14 @@ export interface VolumeFilesOptions {
   log: Log;
   /** Name of this storage daemon. */
   storage: string;
+}
+
+/** Where a new volume is to be. */
+export interface NewPlace {
+  device: DeviceResource;
+  /** Slot of the device's autochanger; 0: none. */
+  slot: number;
+  say?: Say | undefined;
 }
 
 /** What an emptied volume becomes. */
@@ -33,6 +44,8 @@ export interface EmptyAs {
 
 export class VolumeFiles {
   readonly #options: VolumeFilesOptions;
+  /** Volumes in changers whose end is known to hold nothing that counts. */
+  readonly #looked = new Set<number>();
 
   constructor(options: VolumeFilesOptions) {
     this.#options = options;
@@ -52,11 +65,45 @@ export class VolumeFiles {
     try {
       const { volumeUuid: uuid, mediaType, createdMs: labelMs } = label;
       const { bytes } = writer;
-      const fields = { name, pool, mediaType, device: device.name, slot, bytes, labelMs, uuid };
+      const inChanger = slot > 0 && changersOf(store)?.drivesOf(device) !== undefined;
+      const fields = { name, pool, mediaType, device: device.name, slot, inChanger, bytes, labelMs, uuid };
       return { record: await catalog.writer.addVolume(fields), writer };
     } catch (error) {
       await writer.close();
       await store.unlink(path).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * As `create`; in an autochanger with a command the slot's volume is loaded first, and the record says that it is
+   * there. `drive` is the one that it is in then.
+   * @throws as `create`, VOLUME_NOT_LOADED
+   */
+  async createIn(name: string, pool: string, { device, slot, say }: NewPlace) {
+    const { store, catalog } = this.#options;
+    const changers = changersOf(store);
+    if (changers?.drivesOf(device) === undefined)
+      return { ...(await this.create(name, pool, device, slot)), drive: device };
+    return changers.assigning(name, slot, async () => {
+      const drive = await changers.load(device, name, say);
+      const { record, writer } = await this.create(name, pool, drive, slot);
+      await changers.leaveSlot(catalog, record, device);
+      return { record, writer, drive };
+    });
+  }
+
+  /** Makes the file of a volume that was added without a label. @throws STORE_EXISTS, VOLUME_NOT_LOADED, STORE_ codes */
+  async labelAdded(volume: VolumeRecord, device: DeviceResource) {
+    const { catalog, store } = this.#options;
+    const label = await this.#label(volume.name, volume.poolName, device.mediaType);
+    const writer = await VolumeWriter.create(store, volumePath(device.archiveDevice, volume.name), label);
+    try {
+      const { volumeUuid: uuid, createdMs: labelMs } = label;
+      const facts = { status: "Append", counted: false, uuid, labelMs, bytes: writer.bytes } as const;
+      return { record: await catalog.writer.endRecycle(volume.id, facts), writer };
+    } catch (error) {
+      await writer.close();
       throw error;
     }
   }
@@ -97,11 +144,15 @@ export class VolumeFiles {
   /**
    * Opens a volume behind its last committed byte, after a look at its label: a file that belongs to another volume
    * is left as it is.
-   * @throws VOLUME_MISLABELED, VOLUME_SHORT, VOLUME_DAMAGED, STORE_ codes
+   * @throws VOLUME_MISLABELED, VOLUME_SHORT, VOLUME_DAMAGED, VOLUME_READ_ONLY, STORE_ codes
    */
   async open(volume: VolumeRecord, device: DeviceResource): Promise<VolumeWriter> {
     const { catalog, store } = this.#options;
     const path = volumePath(device.archiveDevice, volume.name);
+    if (changersOf(store)?.drivesOf(device) !== undefined && !this.#looked.has(volume.id)) {
+      await checkTail(catalog, store, { volume, path });
+      this.#looked.add(volume.id);
+    }
     const writer = await VolumeWriter.open(store, path, volume.bytes, (label) =>
       checkLabel(label, volume, path),
     );
@@ -245,19 +296,4 @@ export function checkLabel(label: VolumeLabel, volume: VolumeRecord, path: strin
   if (volume.uuid === "" || label.volumeUuid === volume.uuid) return;
   const text = `${path} is another Volume of the same name: its UUID is ${label.volumeUuid}, not ${volume.uuid}`;
   throw new BackupError("VOLUME_MISLABELED", text);
-}
-
-/** Empty, all zeros (a file system may keep the length and lose the bytes), or the beginning of a record. */
-async function isTornLabel(store: Store, path: string, sizeBytes: number): Promise<boolean> {
-  const file = await store.open(path, "read");
-  try {
-    const bytes = Buffer.alloc(sizeBytes);
-    const read = bytes.subarray(0, await file.readAt(bytes, 0));
-    const magic = Buffer.alloc(4);
-    magic.writeUInt32LE(SKIPPABLE_MAGIC, 0);
-    const head = read.subarray(0, 4);
-    return read.every((byte) => byte === 0) || head.equals(magic.subarray(0, head.length));
-  } finally {
-    await file.close();
-  }
 }

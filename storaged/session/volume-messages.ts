@@ -27,6 +27,8 @@ export interface AcquireRequest {
   pool: PoolRecord;
   /** "": any. */
   device: string;
+  /** Drives that no job writes in are tried first. (Default: no) */
+  spread?: boolean;
   reporter: Reporter;
   signal: AbortSignal;
   /** The job used another volume before: the message says so. */
@@ -77,6 +79,16 @@ export async function tellBusy({ reporter }: AcquireRequest): Promise<void> {
   await reporter.setState("waiting", "is waiting: all Devices are in use by as many jobs as they take");
 }
 
+export async function tellUnmounted(
+  { facts, reporter }: AcquireRequest,
+  devices: readonly DeviceResource[],
+): Promise<void> {
+  const names = devices.map(({ name, archiveDevice }) => `"${name}" (${archiveDevice})`).join(", ");
+  const text = `Job ${facts.job} is waiting. Please use the "mount" command for Device ${names}.`;
+  await reporter.message("mount", text);
+  await reporter.setState("waiting", "is waiting for a mount request");
+}
+
 export async function tellDevice(device: DeviceResource, request: AcquireRequest): Promise<void> {
   if (request.next || request.toldDevice === device.name) return;
   request.toldDevice = device.name;
@@ -98,4 +110,12 @@ export async function tellMounted(open: OpenVolume, request: AcquireRequest, how
   if (how === "recycled")
     await say(`Recycled volume "${record.name}" on ${placeOf(device)}, all previous data lost.`);
   if (next) await say(`New volume "${record.name}" mounted on ${placeOf(device)} at ${reportTime(nowMs())}.`);
+}
+
+/** Hands an open volume to a job, and says so. */
+export async function give(open: OpenVolume, request: AcquireRequest, how: MountedAs): Promise<OpenVolume> {
+  open.users.add(request.job);
+  request.refused?.delete(open.record.name);
+  await tellMounted(open, request, how);
+  return open;
 }

@@ -110,7 +110,7 @@ test("clients, storages, pools, schedules and messages", () => {
   assert.deepEqual(
     [...config.storages.values()].map(({ name, device }) => [name, device]),
     [
-      ["Disk", "Changer"],
+      ["Disk", "Drive-1"],
       ["Disk2", "Changer"],
       ["Tapes", "LTO"],
     ],
@@ -185,10 +185,13 @@ test("file and storage daemon, console, and the bundles for other machines", () 
       each.labelMedia,
     ]),
     [
-      ["Changer", "/srv/backup", 8, true],
+      ["Drive-1", "/srv/backup", 5, true],
+      ["Drive-2", "/srv/backup", 3, true],
       ["Plain", "/srv/plain", 10, false],
     ],
   );
+  const drives = [...storaged.devices.values()].map(({ drive }) => drive && [drive.changer, drive.index]);
+  assert.deepEqual(drives, [["Changer", 0], ["Changer", 1], undefined]);
   const [only] = loadConsoleConfig(at(directory, "console.yaml")).directors;
   assert.deepEqual([only!.name, only!.address, only!.port], ["hard-dir", "backup.example.com", 9101]);
   const bundle = loadFiledConfig(at(directory, "clients/buro-fd/filed.yaml"));

@@ -5,6 +5,7 @@ import type { Component } from "../layout.js";
 import type { BaculaConfig, BaculaResource } from "../syntax.js";
 import {
   mapAllowedDirector,
+  mapChanger,
   mapConsoleDirector,
   mapConsoleProgram,
   mapDevice,
@@ -12,7 +13,7 @@ import {
   mapStoraged,
   planDevices,
 } from "./daemons.js";
-import { leaveOutKnown, mapClient, mapDirector, mapPool, mapStorage } from "./director.js";
+import { leaveOutKnown, mapClient, mapCounter, mapDirector, mapPool, mapStorage } from "./director.js";
 import { fileSetRules } from "./file-set.js";
 import { type CatalogCopy, jobRules } from "./job.js";
 import type { Mapper } from "./mapper.js";
@@ -52,7 +53,8 @@ export function mapDirectorConfig(
     fileset: (to, each) => void to.resource(each, "FileSet", rules.fileSet),
     schedule: (to, each) => void to.resource(each, "Schedule", SCHEDULE_RULES),
     storage: (to, each) => mapStorage(to, each, devices),
-    autochanger: (to, each) => mapStorage(to, each, devices),
+    counter: mapCounter,
+    autochanger: (to, each) => mapStorage(to, each, devices, true),
     pool: (to, each) => mapPool(to, each, deduplicate),
     messages: (to, each) => void to.resource(each, "Messages", MESSAGES_RULES),
     console: (to, each) => mapConsole(to, each, profiles),
@@ -72,8 +74,11 @@ export function mapStoragedConfig(mapper: Mapper, resources: readonly BaculaReso
     if (found !== undefined) mapDevice(to, found);
     else to.leaveOut(each, "replaced", `the Device "${merged.get(each) ?? ""}" stands for it`);
   };
-  const changer: MapOne = (to, each) =>
-    to.leaveOut(each, "replaced", "one Device of its name stands for its drives; no changer command is run");
+  const changer: MapOne = (to, each) => {
+    const drives = plan.changers.get(each);
+    if (drives !== undefined) mapChanger(to, each, drives);
+    else to.leaveOut(each, "replaced", "one Device of its name stands for its drives");
+  };
   mapByKind(mapper, resources, {
     storage: mapStoraged,
     director: mapAllowedDirector,

@@ -159,7 +159,6 @@ const OF_KIND: Readonly<Record<string, Table>> = {
     minimumfeespace: FREE_SPACE,
     minimumfreespace: FREE_SPACE,
     wormcommand: "there are no tapes",
-    changercommand: "no changer script is run: volumes are files in the directory",
     cloud: "volumes are not copied to a cloud: they stay in the directory",
     maximumpartsize: "volumes are not copied to a cloud: they stay in the directory",
     freespacecommand: "a volume ends when the disk is full",
@@ -188,12 +187,12 @@ const IDLE: Readonly<Record<string, string>> = {
     "alertcommand backwardspacerecord backwardspacefile blockpositioning blocksize bsfateom closeonpoll " +
     "drivecryptoenabled querycryptostatus drivetapealertenabled eofonerroriseot fastforwardspacefile " +
     "forwardspacerecord forwardspacefile hardwareendofmedium hardwareendoffile labelblocksize labeltype " +
-    "maximumblocksize minimumblocksize maximumchangerwait maximumnetworkbuffersize maximumrewindwait mountcommand " +
+    "maximumblocksize minimumblocksize maximumnetworkbuffersize maximumrewindwait mountcommand " +
     "mountpoint mtcommand nospaceonfatal offlineonunmount paddingsize requiresmount controldevice twoeof " +
     "unmountcommand usemtiocget writepartcommand autoselect autoinflate autodeflate autodeflatealgorithm " +
     "autodeflatelevel diagnosticdevice devicelocktimeout syncuponclose maximumjobspoolsize collectstatistics " +
     "norewindonclose aligneddevice checklabels wormcommand filealignment minimumalignedsize maximumjobspoolsize " +
-    "synconclose volumecapacity eomoneof logicalblockprotection changerdevice",
+    "synconclose volumecapacity eomoneof logicalblockprotection",
 };
 
 const FILES = "it has no meaning for volumes that are files";

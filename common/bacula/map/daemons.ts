@@ -112,6 +112,14 @@ const archiveDevice: Rule = (directive, block) => {
   block.set("ArchiveDevice", value, directive);
 };
 
+/** An empty one says in Bacula that the drives need no command. */
+const changerCommand: Rule = (directive, block) => {
+  const { text: value } = textOf(directive);
+  if (value.trim() === "")
+    block.say("without effect", directive, "every drive reaches every volume by itself");
+  else block.set("ChangerCommand", value, directive);
+};
+
 const DEVICE_RULES: Rules = {
   name: name("Device", "Name"),
   mediatype: text("MediaType"),
@@ -119,15 +127,18 @@ const DEVICE_RULES: Rules = {
   devicetype: deviceType,
   maximumvolumesize: line("MaximumVolumeSize"),
   maximumfilesize: withoutEffect("volumes have no file marks"),
-  driveindex: withoutEffect("several jobs write at the same time without drives"),
-  autochanger: withoutEffect("several jobs write at the same time without drives"),
+  driveindex: text("DriveIndex"),
+  autochanger: text("Autochanger"),
+  changercommand: changerCommand,
+  changerdevice: text("ChangerDevice"),
+  maximumchangerwait: time("MaximumChangerWait"),
   count: withoutEffect("one Device takes several jobs at the same time: MaximumConcurrentJobs"),
   labelmedia: text("LabelMedia"),
   maximumconcurrentjobs: text("MaximumConcurrentJobs"),
   readonly: text("ReadOnly"),
 };
 
-/** Devices of the storage daemon's file as they are here. */
+/** Devices and autochangers of the storage daemon's file as they are here. */
 export interface DevicePlan {
   /** Resources to be mapped, with the name each gets and the jobs that its changer's drives would take. */
   readonly devices: readonly {
@@ -139,11 +150,13 @@ export interface DevicePlan {
   readonly names: ReadonlyMap<string, string>;
   /** Drives that another Device stands for, and where. */
   readonly merged: readonly { readonly resource: BaculaResource; readonly into: string }[];
+  /** Autochangers that stay, with the names of their drives here. */
+  readonly changers: ReadonlyMap<BaculaResource, readonly string[]>;
 }
 
 /**
- * The drives of an autochanger over one directory become one Device with the changer's name: several jobs write at the
- * same time without drives. A drive with a directory of its own stays a Device.
+ * An autochanger stays one, with its drives. Where `Count` (Bareos) makes many of a Device, those that lie over one
+ * directory become a single Device with the changer's name instead: it takes all those jobs without drives.
  */
 export function planDevices(resources: readonly BaculaResource[], mapper: Mapper): DevicePlan {
   const ofKind = (kind: string) => resources.filter((each) => foldName(each.kind) === kind);
@@ -156,10 +169,16 @@ export function planDevices(resources: readonly BaculaResource[], mapper: Mapper
   const plan: { resource: BaculaResource; name: string; jobs: number }[] = [];
   const merged: { resource: BaculaResource; into: string }[] = [];
   const done = new Set<BaculaResource>();
+  const changers = new Map<BaculaResource, readonly string[]>();
   for (const changer of ofKind("autochanger")) {
     const drives = named(changer.directives, "Device")
       .flatMap((directive) => listOf(directive.words))
       .flatMap((each) => devices.get(mapper.names.of("Device", each)) ?? []);
+    if (!drives.some((each) => countOf(each) > 1)) {
+      changers.set(changer, drives.filter((each) => !isTape(each)).map(nameOf));
+      names.set(nameOf(changer), nameOf(changer));
+      continue;
+    }
     const first = drives.find((each) => !done.has(each));
     if (first === undefined) continue;
     const directory = directoryOf(first);
@@ -178,17 +197,20 @@ export function planDevices(resources: readonly BaculaResource[], mapper: Mapper
     if (!done.has(resource)) plan.push({ resource, name, jobs: 0 });
     if (!names.has(name) && !isTape(resource)) names.set(name, name);
   }
-  return { devices: plan, names, merged };
+  return { devices: plan, names, merged, changers };
 }
 
 function directoryOf(resource: BaculaResource): string {
   return path.normalize(givenText(resource.directives, "ArchiveDevice") ?? "").replace(/\/+$/, "");
 }
 
+function countOf(resource: BaculaResource): number {
+  return Number(givenText(resource.directives, "Count") ?? "1") || 1;
+}
+
 /** Several jobs a drive are usual where nothing is said. */
 function jobsOf(resource: BaculaResource): number {
-  const count = Number(givenText(resource.directives, "Count") ?? "1") || 1;
-  return count * (Number(givenText(resource.directives, "MaximumConcurrentJobs") ?? "5") || 5);
+  return countOf(resource) * (Number(givenText(resource.directives, "MaximumConcurrentJobs") ?? "5") || 5);
 }
 
 /** One Device; Bacula does not label volumes by itself unless it is told to. */
@@ -211,5 +233,21 @@ export function mapDevice(
   mapper.resource(resource, "Device", rules, (block) => {
     if (!block.has("LabelMedia")) block.put("LabelMedia", "no", "Bacula's default");
     if (jobs > 0 && !block.has("MaximumConcurrentJobs")) block.put("MaximumConcurrentJobs", String(jobs));
+  });
+}
+
+/** An Autochanger with its drives; one without any that can be used is left out. */
+export function mapChanger(mapper: Mapper, resource: BaculaResource, drives: readonly string[]): void {
+  if (drives.length === 0) {
+    mapper.leaveOut(resource, "unsupported", TAPES.replace("Device", "Autochanger"));
+    return;
+  }
+  const device: Rule = (directive, block) => block.add("Device", drives, directive);
+  mapper.resource(resource, "Autochanger", {
+    name: name("Device", "Name"),
+    device,
+    changercommand: changerCommand,
+    changerdevice: text("ChangerDevice"),
+    maximumchangerwait: time("MaximumChangerWait"),
   });
 }

@@ -9,7 +9,6 @@ import {
   line,
   name,
   PASSWORD,
-  replaced,
   text,
   textValue,
   time,
@@ -137,6 +136,14 @@ export function mapClient(mapper: Mapper, resource: BaculaResource): void {
 
 const ONE_DEVICE = "one Device of the storage daemon takes all jobs here";
 
+/** Yes, or the name of the Storage that stands for the whole changer. */
+const autochanger: Rule = (directive, block) => {
+  const value = textValue(directive, block);
+  if (value !== undefined) block.set("Autochanger", isNo(value) ? "no" : "yes", directive);
+};
+
+const isNo = (value: string): boolean => /^(no|false|0)$/i.test(value.trim());
+
 /** `devices`: names of the storage daemon's devices here, by their name in Bacula's file. */
 function storageRules(devices: ReadonlyMap<string, string>): Rules {
   const device: Rule = (directive, block) => {
@@ -160,7 +167,7 @@ function storageRules(devices: ReadonlyMap<string, string>): Rules {
     heartbeatinterval: withoutEffect(
       "the director keeps connections alive: HeartbeatInterval of the Director",
     ),
-    autochanger: replaced("the Device in the storage daemon's file stands for the drives of the autochanger"),
+    autochanger,
   };
 }
 
@@ -168,8 +175,21 @@ export function mapStorage(
   mapper: Mapper,
   resource: BaculaResource,
   devices: ReadonlyMap<string, string>,
+  isChanger = false,
 ): void {
-  mapper.resource(resource, "Storage", storageRules(devices));
+  mapper.resource(resource, "Storage", storageRules(devices), (block) => {
+    if (isChanger && !block.has("Autochanger")) block.put("Autochanger", "yes");
+  });
+}
+
+export function mapCounter(mapper: Mapper, resource: BaculaResource): void {
+  mapper.resource(resource, "Counter", {
+    name: text("Name"),
+    minimum: line("Minimum"),
+    maximum: line("Maximum"),
+    wrapcounter: text("WrapCounter"),
+    catalog: withoutEffect("the storage daemon counts"),
+  });
 }
 
 const poolType: Rule = (directive, block) => {
@@ -222,7 +242,6 @@ const KEPT_APART = "as in Bacula every job stores all it saves; yes stores equal
 const GONE: Readonly<Record<string, string>> = {
   catalog:
     "the catalog lies with the storage daemon and needs no database server; no name or password is needed",
-  counter: "LabelFormat numbers volumes by itself",
   statistics: 'statistics are not sent anywhere; "list jobs" and "status" show them',
   statistic: 'statistics are not sent anywhere; "list jobs" and "status" show them',
   consolefont: "there is no graphical console",
@@ -234,7 +253,7 @@ const GONE: Readonly<Record<string, string>> = {
 export function leaveOutKnown(mapper: Mapper, resource: BaculaResource): boolean {
   const folded = foldName(resource.kind);
   if (!Object.hasOwn(GONE, folded)) return false;
-  const harmless = ["catalog", "counter", "consolefont"].includes(folded);
+  const harmless = ["catalog", "consolefont"].includes(folded);
   mapper.leaveOut(resource, harmless ? "replaced" : "unsupported", GONE[folded]!);
   return true;
 }

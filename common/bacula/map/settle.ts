@@ -116,11 +116,13 @@ function originsOf(resources: readonly BaculaResource[]): Map<string, Origin> {
   return origins;
 }
 
-/** JobDefs are jobs, autochangers are storages, and a Client that is a daemon is a FileDaemon. */
+/** JobDefs are jobs, autochangers of the director are storages, and a Client that is a daemon is a FileDaemon. */
 function kindName({ kind, directives }: BaculaResource): string {
   const folded = kind.toLowerCase().replace(/\s/g, "");
   if (folded === "jobdefs") return "Job";
-  if (folded === "autochanger") return "Storage";
+  if (folded === "autochanger") {
+    return directives.some((each) => /^(sd)?address$/i.test(each.name)) ? "Storage" : "Autochanger";
+  }
   const isDaemon = folded === "client" && !directives.some((each) => /^(fd)?address$/i.test(each.name));
   return isDaemon ? "FileDaemon" : kind;
 }

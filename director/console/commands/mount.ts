@@ -1,49 +1,65 @@
-/** `mount`, `unmount`, `release`: a directory is always mounted; the answers are Bacula's for that. */
+/** `mount`, `unmount`, `release`: drives of autochangers; a directory is always mounted. The answers are Bacula's. */
 import { toPoolList } from "../../daemons/pools.js";
 import { callStorage } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
+import { operateDevice, sayConnecting, selectDrive, selectSlot } from "../drives.js";
 import { RESOURCE, selectResource } from "../prompts.js";
-import { deviceText } from "../retention/volumes.js";
 
-function command(name: string, summary: string, answer: (device: string) => string): Command {
+type Operation = "mount" | "unmount" | "release";
+
+function command(name: string, summary: string, operation: Operation): Command {
   return {
     name,
     summary,
     usage: [`${name} [storage=NAME] [slot=N] [drive=N]`],
     keywords: ["storage=", "slot=", "drive="],
-    run: async (context) => void (await tell(context, answer)),
+    run: async (context) => void (await tell(context, operation)),
   };
 }
 
-/** Answers for the device of a storage, and gives the storage's name. */
-async function tell(context: CommandContext, answer: (device: string) => string): Promise<string> {
+/** Does it with the device of a storage, prints the answers, and gives the storage's name. */
+async function tell(context: CommandContext, operation: Operation): Promise<string> {
   await context.useCatalog();
   const { storages } = context.config;
   const storage = await selectResource(context, RESOURCE.storage, storages.keys());
-  const { device } = storages.get(storage)!;
-  const text = await deviceText(context, storage, device);
+  const { device, autochanger } = storages.get(storage)!;
+  const drive = await selectDrive(context, storage);
+  const slot = operation === "unmount" ? 0 : await selectSlot(context, storage, "Enter autochanger slot: ");
   context.data.storage = storage;
   context.data.device = device;
-  await context.say(answer(text));
+  if (autochanger === true) await sayConnecting(context, storage);
+  const reply = await operateDevice(context, storage, { operation, drive, slot });
+  for (const line of reply.messages) await context.say(line);
+  if (!reply.ok) await context.fail(reply.error);
   return storage;
 }
 
-const mounted = (device: string) => `3906 File device ${device} is always mounted.`;
-
 /** Jobs that wait for a volume look for one again: that is what a mount is for. */
 export const mount: Command = {
-  ...command("mount", "Let jobs that wait for a volume look again (directories are always mounted)", mounted),
+  ...command("mount", "Load a drive; jobs that wait for a volume look again", "mount"),
   async run(context) {
-    const storage = await tell(context, mounted);
+    const storage = await tell(context, "mount");
     const caller = await callStorage(context, storage);
     await caller.unary("Storaged", "SyncPools", toPoolList(context.whole.config));
   },
 };
-const unmounted = (device: string) => `3901 Device ${device} is already unmounted.`;
-export const unmount = command("unmount", "Unmount a volume (directories never are)", unmounted);
-export const umount = command("umount", "The same as unmount", unmounted);
-export const release = command(
-  "release",
-  "Release a device (nothing holds one)",
-  (device) => `3921 Device ${device} already released.`,
-);
+export const unmount = command("unmount", "Take a drive out of use until it is mounted", "unmount");
+export const umount = command("umount", "The same as unmount", "unmount");
+export const release = command("release", "Empty a drive", "release");
+
+/** `automount on|off`: whether `label` asks for a mount of what it labelled. */
+export const automount: Command = {
+  name: "automount",
+  summary: "Mount what label has labelled: on, off",
+  usage: ["automount on", "automount off"],
+  keywords: ["on", "off"],
+  async run(context) {
+    const words = "on/off";
+    const given =
+      context.args.list[0]?.key ?? (await context.ask(`Turn on or off? (${words}): `)).toLowerCase();
+    if (given !== "on" && given !== "off")
+      return void (await context.fail('automount takes one of these: "on", "off"'));
+    context.state.automount = given === "on";
+    context.data.automount = context.state.automount;
+  },
+};

@@ -3,6 +3,7 @@ import { nowMs } from "../../../common/time.js";
 import { toPoolList } from "../../daemons/pools.js";
 import { callStorage, storageDaemons } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
+import { operateDevice, sayConnecting, selectDrive } from "../drives.js";
 import { parseIdList } from "../grammar.js";
 import { choose, RESOURCE, selectResource } from "../prompts.js";
 import { visible } from "./list-jobs.js";
@@ -22,7 +23,7 @@ export const update: Command = {
     "update volume=NAME   (a menu)",
     "update volume allfrompool=NAME | fromallpools",
     "update pool=NAME",
-    "update slots [storage=NAME] [scan]",
+    "update slots [storage=NAME] [drive=N] [scan]",
     "update stats [days=N]",
     "update jobid=N comment=TEXT",
   ],
@@ -66,15 +67,22 @@ async function updatePool(context: CommandContext): Promise<void> {
   await context.say("Pool DB record updated from resource.");
 }
 
-/** Volumes are files in a directory: there is no changer whose slots could be read. */
+/** Which volume is in which slot of a changer, by barcodes or (scan) by the labels. */
 async function updateSlots(context: CommandContext): Promise<void> {
-  const { config } = context;
+  const { config, args } = context;
   const storage = await selectResource(context, RESOURCE.storage, config.storages.keys());
-  const { address, port, device } = config.storages.get(storage)!;
-  await context.say(`Connecting to Storage daemon ${storage} at ${address}:${port} ...`);
-  context.data.slots = 0;
-  await context.say(`Device "${device}" has 0 slots.`);
-  await context.say("No slots in changer to scan.");
+  const { device } = config.storages.get(storage)!;
+  const drive = await selectDrive(context, storage);
+  await sayConnecting(context, storage);
+  const operation = args.has("scan") ? "update-scan" : "update";
+  const reply = await operateDevice(context, storage, { operation, drive });
+  const [first, ...lines] = reply.messages;
+  if (first !== undefined) await context.say(first);
+  context.data.slots = reply.slots;
+  if (reply.ok) await context.say(`Device "${device}" has ${reply.slots} slots.`);
+  for (const line of lines) await context.say(line);
+  if (!reply.ok) return void (await context.fail(reply.error));
+  if (reply.slots === 0) await context.say("No slots in changer to scan.");
 }
 
 /** Copies the figures of ended runs to where they outlive the runs. */

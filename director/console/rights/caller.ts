@@ -140,6 +140,9 @@ export class RestrictedCaller implements DaemonCaller {
   }
 }
 
+/** What is done with a device and tells of no volume but, perhaps, the one that is mounted. */
+const OWN_DEVICE: readonly string[] = ["info", "mount", "unmount", "release"];
+
 const UNARY: Readonly<Record<string, Unary>> = {
   ListJobs: async (caller, request, options) => ({ jobs: await caller.jobs(request, options) }),
   ListVolumes: async (caller, request, options) => {
@@ -170,6 +173,11 @@ const UNARY: Readonly<Record<string, Unary>> = {
   Label: (caller, request, options) => {
     caller.need("pool", request.pool ?? "", "Pool");
     return caller.pass("Label", request, options);
+  },
+  // Answers name what is in the slots, whatever its pool.
+  OperateDevice: (caller, request, options) => {
+    if (!OWN_DEVICE.includes(request.operation)) caller.needAll("pool");
+    return caller.pass("OperateDevice", request, options);
   },
   UpdateVolume: async (caller, request, options) => {
     await caller.needVolume(request.volume);

@@ -67,16 +67,19 @@ function runningText(job: StorageJobStatus__Output): string {
 
 async function devices(context: CommandContext, list: readonly DeviceStatus__Output[]): Promise<void> {
   await context.print("\nDevice status:\n");
+  await changers(context, list);
   for (const device of list) {
     const title = `Device File: "${device.name}" (${device.path})`;
+    const drive = driveText(device);
     if (device.volume === "") {
-      await context.print(`\n${title} is not open.\n`);
+      const how = device.unmounted ? "is not open.\n    Device is BLOCKED. User unmounted." : "is not open.";
+      await context.print(`\n${title} ${how}\n${drive}`);
       continue;
     }
     await context.print(
       `\n${title} is mounted with:\n` +
         `    Volume:      ${device.volume}\n    Pool:        ${device.pool || "*unknown*"}\n` +
-        `    Media type:  ${device.mediaType}\n    Total Bytes=${withCommas(device.volumeBytes)} Writers=${device.writers}\n`,
+        `    Media type:  ${device.mediaType}\n${drive}    Total Bytes=${withCommas(device.volumeBytes)} Writers=${device.writers}\n`,
     );
   }
   await context.print("==\n====\n\nUsed Volume status:\n");
@@ -85,4 +88,21 @@ async function devices(context: CommandContext, list: readonly DeviceStatus__Out
     await context.say(`Reserved volume: ${device.volume} on File device "${device.name}" (${device.path})`);
   }
   await context.print("====\n\n====\n");
+}
+
+/** Autochangers with their drives. */
+async function changers(context: CommandContext, list: readonly DeviceStatus__Output[]): Promise<void> {
+  const drives = new Map(list.filter(({ changer }) => changer !== "").map((each) => [each.name, each]));
+  for (const changer of new Set([...drives.values()].map((each) => each.changer))) {
+    const mine = [...drives.values()].filter((each) => each.changer === changer);
+    const lines = mine.map(({ name, path }) => `   "${name}" (${path})\n`);
+    await context.print(`\nAutochanger "${changer}" with devices:\n${lines.join("")}`);
+  }
+}
+
+/** Which slot's volume a drive has; nothing for devices that are no drives. */
+function driveText({ scripted, slot, drive }: DeviceStatus__Output): string {
+  if (!scripted) return "";
+  if (slot > 0) return `    Slot ${slot} is loaded in drive ${drive}.\n`;
+  return slot === 0 ? `    Drive ${drive} is not loaded.\n` : `    Drive ${drive} status unknown.\n`;
 }

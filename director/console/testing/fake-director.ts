@@ -115,6 +115,7 @@ export class FakeDirector implements ConsoleDirector {
           pool: "",
           writers: 0,
           volumeBytes: 0,
+          ...{ changer: "", drive: 0, slot: 0, unmounted: false, scripted: false },
         },
       ],
     }),

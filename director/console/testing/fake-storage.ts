@@ -87,6 +87,8 @@ export class FakeStorage implements DaemonCaller {
         return { volumes: this.#volumes(request) };
       case "Label":
         return this.#label(request);
+      case "OperateDevice":
+        return { ok: true, drives: 0, slots: 0, list: [], messages: deviceLines(request) };
       default:
         throw new Error(`no answer for ${method}`);
     }
@@ -161,6 +163,14 @@ export class FakeStorage implements DaemonCaller {
       total: all.length,
     };
   }
+}
+
+/** What a device that is a directory answers. */
+function deviceLines({ device, operation }: Request): string[] {
+  const place = `"${device}" (/srv/volumes)`;
+  if (operation === "mount") return [`3906 File device ${place} is always mounted.`];
+  if (operation === "unmount") return [`3901 Device ${place} is already unmounted.`];
+  return operation === "release" ? [`3921 Device ${place} already released.`] : [];
 }
 
 /** Entries directly in a directory; what is only on the way to an entry appears as a directory. */

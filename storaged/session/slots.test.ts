@@ -1,0 +1,120 @@
+/** Volumes in the slots of a changer: what operators and a pool do to them, and a file that holds more than is known. */
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import Database from "better-sqlite3";
+import { packageRoot } from "../../common/package.js";
+import { ChangerStore, slotsOf } from "../changer/changer-store.js";
+import { FileStore } from "../store/file-store.js";
+import { POOL, TestStorage } from "./testing.js";
+
+const RECYCLED = { ...POOL, recycle: true, deduplicate: false, maximumVolumeJobs: 1, labelFormat: "Auto-" };
+
+/** One drive and three slots below the test's directory. */
+async function withRobot(work: (storage: TestStorage, slot: (n: number) => string) => Promise<void>) {
+  const parts: { storage?: TestStorage } = {};
+  const store = new ChangerStore({
+    below: new FileStore(),
+    devices: () => parts.storage!.devices,
+    catalog: slotsOf(() => parts.storage!.catalog),
+  });
+  const storage = new TestStorage(store);
+  parts.storage = storage;
+  const room = join(storage.directory, "robot");
+  mkdirSync(room);
+  writeFileSync(join(room, "conf"), "maxslot=3\nmaxdrive=1\n");
+  const plain = storage.devices.get("FileDevice")!;
+  storage.devices.clear();
+  const command = `${join(packageRoot(), "conf", "disk-changer")} %c %o %S %a %d`;
+  storage.devices.set("Drive", {
+    ...{ ...plain, name: "Drive", archiveDevice: join(room, "drive0") },
+    drive: { changer: "Robot", index: 0, command, changerDevice: join(room, "conf"), maximumWaitSec: 20 },
+  });
+  await storage.open([RECYCLED]);
+  try {
+    await work(storage, (slot) => join(room, `slot${slot}`));
+  } finally {
+    await storage.close();
+  }
+}
+
+async function backup(storage: TestStorage, name: string): Promise<string[]> {
+  const run = await storage.backup((fake) => fake.tree({ [name]: name }), { jobName: name });
+  assert.equal(run.result.ok, true, run.result.reason);
+  return run.result.volumes ?? [];
+}
+
+const named = async (storage: TestStorage, name: string) =>
+  (await storage.catalog.reader.listVolumes("", name))[0];
+
+test("labelled, written, emptied, renamed, removed: always the file of its slot", () =>
+  withRobot(async (storage, slot) => {
+    const { desk } = storage;
+    await desk.orders.label({ volume: "One", pool: "Full-Pool", device: "Robot", slot: 2 });
+    assert.match(readFileSync(slot(2), "latin1"), /"volume":"One"/);
+    await assert.rejects(
+      desk.orders.label({ volume: "Two", pool: "Full-Pool", device: "Robot", slot: 2 }),
+      /already labeled: "One"/,
+    );
+    assert.deepEqual(await backup(storage, "a"), ["One"]);
+    const full = statSync(slot(2)).size;
+    // Its one job is over: the next one gets a blank slot by the pool's LabelFormat.
+    assert.deepEqual(await backup(storage, "b"), ["Auto-0002"]);
+    const auto = await named(storage, "Auto-0002");
+    assert.deepEqual([auto?.slot, auto?.inChanger], [1, true]);
+    await storage.deleter.delete([1]);
+    await desk.admin.purge((await named(storage, "One"))!);
+    await desk.admin.truncate("One");
+    assert.ok(statSync(slot(2)).size < full);
+    await desk.admin.relabel("One", "Uno", "");
+    assert.match(readFileSync(slot(2), "latin1"), /"volume":"Uno"/);
+    assert.deepEqual([(await named(storage, "Uno"))?.slot, await named(storage, "One")], [2, undefined]);
+    await desk.admin.remove("Uno", true);
+    assert.equal(statSync(slot(2)).size, 0);
+    await desk.orders.label({ volume: "Again", pool: "Full-Pool", device: "Drive", slot: 2 });
+    assert.equal((await named(storage, "Again"))?.slot, 2);
+  }));
+
+test("a slot has one volume; one that is taken out is passed over", () =>
+  withRobot(async (storage) => {
+    const { desk } = storage;
+    for (const [index, volume] of ["One", "Two"].entries())
+      await desk.orders.label({ volume, pool: "Full-Pool", device: "Robot", slot: index + 1 });
+    await desk.admin.update("Two", { slot: 1 });
+    assert.equal((await named(storage, "One"))?.inChanger, false);
+    await desk.admin.update("Two", { inChanger: false });
+    await desk.admin.update("One", { inChanger: true });
+    assert.deepEqual(await backup(storage, "a"), ["One"]);
+    const lines: string[] = [];
+    const order = { device: "Robot", say: (text: string) => void lines.push(text) };
+    assert.equal(await desk.orders.updateSlots(order, true), 3);
+    assert.ok(lines.includes('Catalog record for Volume "One" is up to date.'));
+    assert.ok(lines.includes('Catalog record for Volume "Two" updated to reference slot 2.'));
+    assert.ok(lines.includes("No VolName for Slot=3 InChanger set to zero."));
+  }));
+
+test("a volume that holds jobs which the catalog has never heard of becomes Read-Only and is not cut", () =>
+  withRobot(async (storage, slot) => {
+    const { desk, catalog } = storage;
+    const made = await desk.orders.label({ volume: "One", pool: "Full-Pool", device: "Robot", slot: 1 });
+    assert.deepEqual(await backup(storage, "a"), ["One"]);
+    const { size } = statSync(slot(1));
+    // As in a catalog of an earlier time: the volume ends behind its label, and the job is not there.
+    const db = new Database(catalog.file);
+    db.pragma("foreign_keys = OFF");
+    for (const table of ["frame", "job_volume", "job_need", "job_record"]) db.exec(`DELETE FROM ${table}`);
+    db.exec("UPDATE job SET uuid = '00000000-0000-4000-8000-000000000000'");
+    db.prepare("UPDATE volume SET bytes = ?, jobs = 0, status = 'Append', record_end = 0").run(
+      made.record.bytes,
+    );
+    db.close();
+    storage.reopenDesk();
+    const run = await storage.backup((fake) => fake.tree({ b: "b" }), { jobName: "b" });
+    assert.deepEqual(run.result.volumes, ["Auto-0002"], run.result.reason);
+    assert.match(
+      run.messages.join("\n"),
+      /Volume "One" holds jobs \(JobIds 1\) that the catalog does not know/,
+    );
+    assert.deepEqual([(await named(storage, "One"))?.status, statSync(slot(1)).size], ["Read-Only", size]);
+  }));
