@@ -1,7 +1,8 @@
 /** The console's configuration: which director to talk to, and as whom. */
 
+import { loadDaemonConfig } from "../common/bacula/load.js";
 import type { Diagnostics } from "../common/config/diagnostics.js";
-import { type Loaded, loadConfig } from "../common/config/load.js";
+import type { Loaded } from "../common/config/load.js";
 import { address, DAEMON_NO_EFFECT, tls, toTlsFiles } from "../common/config/parts.js";
 import { readResources, requireDirectives, resourceName } from "../common/config/resources.js";
 import type { ConfigSource } from "../common/config/source.js";
@@ -49,7 +50,7 @@ const KINDS = { Director: DIRECTOR_SPEC, Console: CONSOLE_SPEC };
 
 /** Loads console.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadConsoleConfig(file: string): ConsoleConfig {
-  return loadConfig(file, buildConsoleConfig);
+  return loadDaemonConfig("console", file, buildConsoleConfig);
 }
 
 /** The configuration of entries from wherever; what is wrong is reported. */

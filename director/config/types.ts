@@ -5,6 +5,7 @@
  * (Above 300 lines: declarations only, kept in one place because everything in the director reads them.)
  */
 
+import type { BaculaOrigin } from "../../common/bacula/origin.js";
 import type { Diagnostic } from "../../common/config/diagnostics.js";
 import type { TlsFiles } from "../../common/tls/load.js";
 
@@ -23,6 +24,8 @@ export interface DirectorConfig {
   readonly files: readonly string[];
   /** Findings that do not stop the daemon, such as directives that have no effect here. */
   readonly warnings: readonly Diagnostic[];
+  /** Only of a configuration in Bacula's own syntax. */
+  readonly bacula?: BaculaOrigin | undefined;
   readonly director: DirectorResource;
   readonly jobs: ReadonlyMap<string, JobResource>;
   readonly clients: ReadonlyMap<string, ClientResource>;

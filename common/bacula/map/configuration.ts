@@ -119,9 +119,17 @@ function mapByKind(
     const map = Object.hasOwn(kinds, folded) ? kinds[folded] : undefined;
     if (map !== undefined) map(mapper, resource);
     else if (!leaveOutKnown(mapper, resource)) {
-      mapper.leaveOut(resource, "unsupported", "resources of this kind are not known here");
+      mapper.leaveOut(resource, "unsupported", UNKNOWN_RESOURCE);
     }
   }
+}
+
+/** Said about a resource that neither Bacula nor Bareos is known to have. */
+export const UNKNOWN_RESOURCE = "resources of this kind are not known here";
+
+/** Resources that only Bareos has. */
+export function hasBareosWords({ resources }: BaculaConfig): boolean {
+  return resources.some(({ kind }) => ["profile", "user"].includes(foldName(kind)));
 }
 
 /** Tells by the resources in it; undefined when nothing is in it that tells. */
