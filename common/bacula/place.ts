@@ -11,7 +11,7 @@ import { givenText } from "./values.js";
 /** What the daemon's own resource says. */
 export interface Own {
   readonly name: string;
-  /** `WORKINGDIRECTORY/basalt/ROLE-NAME`: Bacula's daemons share one working directory. "" for a console. */
+  /** `WORKINGDIRECTORY/basalt-ROLE-NAME`: daemons of several users may share one working directory. "" for a console. */
   readonly stateDirectory: string;
   readonly pidDirectory: string | undefined;
 }
@@ -36,7 +36,7 @@ export function ownResource(
   const kind = component === "director" ? "Director" : component === "filed" ? "Client" : "Storage";
   const name = names.of(kind, given);
   const working = text("WorkingDirectory") ?? (isBareos ? "/var/lib/bareos" : "/var/lib/bacula");
-  const stateDirectory = path.join(path.resolve(working), "basalt", `${component}-${name}`);
+  const stateDirectory = path.join(path.resolve(working), `basalt-${component}-${name}`);
   return { name, stateDirectory, pidDirectory: text("PidDirectory") };
 }
 
