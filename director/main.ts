@@ -1,6 +1,7 @@
 /** The director as a process: start, signals, end. */
 
 import path from "node:path";
+import { formatDiagnostic } from "../common/config/diagnostics.js";
 import {
   type Closer,
   type DaemonOptions,
@@ -89,7 +90,11 @@ async function open(
   const pins = byPassword?.pins;
   const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());
-  const load = (): DirectorConfig => loadDirectorConfig(options.configFile);
+  const load = (): DirectorConfig => {
+    const loaded = loadDirectorConfig(options.configFile);
+    for (const warning of loaded.warnings) log.warn(formatDiagnostic(warning));
+    return loaded;
+  };
   director = new Director({ config, load, db, messages, daemons, ticketKey, version, log });
   const door = byPassword?.door;
   const server = new RpcServer({ tls, isRevoked, frontDoor: door });

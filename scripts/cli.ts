@@ -272,6 +272,12 @@ function buildProgram(): Command {
 
 /** Runs the command line; usage errors end with status 2. */
 async function main(): Promise<void> {
+  const [first, name = "", ...args] = process.argv.slice(2);
+  if (first === "bacula") {
+    // These read their options themselves, as Bacula's programs do.
+    const { runNamedProgram } = await import("./bacula/programs.js");
+    return finish(() => runNamedProgram(name, args));
+  }
   try {
     await buildProgram().parseAsync();
   } catch (error) {
