@@ -26,7 +26,7 @@ import { UNKNOWN_DIRECTIVE } from "./map/consequences.js";
 import type { CatalogCopy } from "./map/job.js";
 import type { Mapper } from "./map/mapper.js";
 import { Names } from "./map/names.js";
-import { settle, toSource } from "./map/settle.js";
+import { settle } from "./map/settle.js";
 import type { Finding } from "./map/types.js";
 import type { BaculaOrigin } from "./origin.js";
 import { readBaculaConfig } from "./parser.js";
@@ -90,8 +90,7 @@ function loadBacula<T extends object>(component: Component, file: string, build:
   for (const found of missingPasswords(component, resources, settled.resources)) {
     diagnostics.error(found.at, found.message);
   }
-  const built =
-    diagnostics.errors.length > 0 ? undefined : build(toSource(settled.resources, file), diagnostics);
+  const built = settled.built as T | undefined;
   if (built === undefined || diagnostics.errors.length > 0) throw new ConfigError(file, diagnostics.all);
   const origin: BaculaOrigin = {
     passwords: passwordsOf(component, resources, names),

@@ -4,7 +4,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
 import type { Loaded } from "../../common/config/load.js";
@@ -12,7 +12,7 @@ import { makeWorkingDirectory } from "../../common/daemon.js";
 import { BackupError, describeError, EXIT } from "../../common/errors.js";
 import { type ParsedOptions, parseOptions, setDebugLevel } from "./options.js";
 import { checkPidFile, removePidFile, writePidFile } from "./pid-file.js";
-import { becomeUser } from "./user.js";
+import { becomeUser, giveTo } from "./user.js";
 
 export type DaemonName = "bacula-dir" | "bacula-sd" | "bacula-fd";
 
@@ -74,7 +74,7 @@ export async function runNamedDaemon(name: DaemonName, args: readonly string[]):
     if (options.values.has("r")) throw new BackupError("USAGE", "-r is not supported: say run on a console");
     const pidFile = pidFileOf(name, config, options);
     if (options.flags.has("f")) return await serve(name, { configFile, pidFile, options });
-    return await goToBackground(name, { args, config, pidFile });
+    return await goToBackground(name, { args, config, pidFile, user: options.values.get("u") });
   } catch (error) {
     complain(error instanceof ConfigError ? error.message : `${name}: ${describeError(error)}`);
     return EXIT.error;
@@ -134,14 +134,20 @@ interface Background {
   readonly args: readonly string[];
   readonly config: Facts;
   readonly pidFile: string | undefined;
+  readonly user: string | undefined;
 }
 
 /** Starts the daemon apart from this process; returns when it serves, or with status 1 when it ended before. */
-async function goToBackground(name: DaemonName, { args, config, pidFile }: Background): Promise<number> {
+async function goToBackground(
+  name: DaemonName,
+  { args, config, pidFile, user }: Background,
+): Promise<number> {
   if (pidFile !== undefined) checkPidFile(pidFile, name);
+  const isNew = !existsSync(config.workingDirectory);
   makeWorkingDirectory(config.workingDirectory);
   const logFile = path.join(config.workingDirectory, "daemon.log");
   const log = openSync(logFile, "a", 0o640);
+  giveTo(user, isNew ? [config.workingDirectory, logFile] : [logFile]);
   const start = fstatSync(log).size;
   const child = spawn(
     process.execPath,
@@ -166,6 +172,8 @@ async function goToBackground(name: DaemonName, { args, config, pidFile }: Backg
   if (child.connected) child.disconnect();
   child.unref();
   if (ready) return EXIT.ok;
+  // The daemon may have lost the right to do it.
+  if (pidFile !== undefined && child.pid !== undefined) removePidFile(pidFile, child.pid);
   process.stderr.write(readFileSync(logFile).subarray(start));
   complain(`${name}: did not start; see ${logFile}`);
   return EXIT.error;

@@ -20,10 +20,10 @@ export function checkPidFile(file: string, program: string): void {
   throw new BackupError("ALREADY_RUNNING", `${program} is already running. pid=${pid}\nCheck file ${file}`);
 }
 
-/** Removes it when it is still the own one. */
-export function removePidFile(file: string): void {
+/** Removes it when it is still that of the process. */
+export function removePidFile(file: string, pid: number | undefined = process.pid): void {
   try {
-    if (Number.parseInt(readFileSync(file, "utf8"), 10) === process.pid) rmSync(file);
+    if (Number.parseInt(readFileSync(file, "utf8"), 10) === pid) rmSync(file);
   } catch {
     // Gone already, or in a directory that belongs to root: the next start looks whether the process is there.
   }

@@ -36,6 +36,8 @@ export interface Settled {
   readonly total: number;
   /** What is wrong although nothing is left to leave out: the configuration cannot be used. */
   readonly errors: readonly Diagnostic[];
+  /** What the loader made of it; not to be used with errors. */
+  readonly built: unknown;
 }
 
 const MAX_ROUNDS = 100;
@@ -56,16 +58,27 @@ export function settle(options: SettleOptions): Settled {
     const mapper = new Mapper(names, removed, isBareos, places);
     map(mapper, resources);
     const diagnostics = new Diagnostics();
-    build(toSource(mapper.resources, file), diagnostics);
+    const built = build(toSource(mapper.resources, file), diagnostics);
     const found = diagnostics.all.filter((each) => isRemoval(each));
     // What stands inside comes first: it may be why the outer one is of no use.
     const fresh = found.toReversed().flatMap((each) => takeOut(each, origins, removed) ?? []);
-    if (fresh.length === 0 || round === MAX_ROUNDS) {
-      const { resources: mapped, carried, total } = mapper;
-      const findings = [...mapper.findings, ...remarksOf(diagnostics.warnings)];
-      return { resources: mapped, findings, carried, total, errors: diagnostics.errors };
-    }
+    const { errors, warnings } = diagnostics;
+    const isLast = fresh.length === 0 || round === MAX_ROUNDS;
+    const remarks = remarksOf(isLast ? warnings : warnings.filter((each) => !isRemoval(each)));
+    if (isLast) return settled(mapper, { errors, remarks, built });
+    if (errors.length > 0) continue;
+    // Without entries that do nothing the configuration is the same: they only have to be said of the originals.
+    const said = new Mapper(names, removed, isBareos, places);
+    map(said, resources);
+    return settled(said, { errors, remarks, built });
   }
+}
+
+function settled(
+  { resources, findings, carried, total }: Mapper,
+  { errors, remarks, built }: { errors: readonly Diagnostic[]; remarks: readonly Finding[]; built: unknown },
+): Settled {
+  return { resources, findings: [...findings, ...remarks], carried, total, errors, built };
 }
 
 /** Errors, and warnings that an entry does nothing. */
