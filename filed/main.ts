@@ -64,6 +64,9 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
     protocol: options.protocol,
     onRevoked: learn,
   });
+  if (enrolment !== undefined && live.config.hookDirectories.includes("/")) {
+    log.warn("as in Bacula, jobs may run any command here; Allowed Script Dir names directories for them");
+  }
   const server = new RpcServer({ ...identity.server, isRevoked });
   service.register(server);
   const bound = await server.listen(address, port);

@@ -141,8 +141,12 @@ export class PinnedDaemons {
     }
   }
 
-  /** @throws BackupError TLS_PIN_CHANGED before anything is proved to the other side */
+  /** @throws BackupError TLS_PIN_CHANGED, CERTIFICATE_REVOKED before anything is proved to the other side */
   #checkPin(target: PinTarget, pin: Pin | undefined, shown: Buffer): void {
+    if (this.#options.isRevoked(fingerprintOf(shown)) || this.#options.isRevoked(pin?.Fingerprint ?? "")) {
+      const text = `the certificate of ${target.label} was revoked. To admit it again, take it out of the list and remove`;
+      throw new BackupError("CERTIFICATE_REVOKED", `${text} ${this.#file(target)}`);
+    }
     if (pin === undefined || fingerprintOf(shown) === pin.Fingerprint) return;
     const text =
       `${target.label} shows another certificate than at the first contact (${pin.Since}): it may be somebody else. ` +

@@ -39,12 +39,15 @@ export interface AnsweredCall {
 /** Conversations at the same time; each failed one takes FAILURE_MS, which bounds how fast anybody can guess. */
 const MAX_OPEN = 16;
 const FAILURE_MS = 1000;
+/** Connections that wait for their turn, nothing of them being read. */
+const MAX_WAITING = 500;
 
 /** Said for a wrong password and for a name that is not known, so that nobody learns which. */
 const WRONG = "the names or passwords are not the same here and there";
 
 export class PasswordDesk {
   readonly #options: AnswerOptions;
+  readonly #waiting: (() => void)[] = [];
   #open = 0;
 
   constructor(options: AnswerOptions) {
@@ -53,16 +56,23 @@ export class PasswordDesk {
 
   /** Takes over a connection whose preface was read. */
   answer(socket: Socket): void {
-    if (this.#open >= MAX_OPEN) {
-      socket.destroy();
+    const timer = setTimeout(() => socket.destroy(), CONVERSATION_MS);
+    socket.once("close", () => clearTimeout(timer));
+    if (this.#open < MAX_OPEN) this.#begin(socket);
+    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(() => this.#begin(socket));
+    else socket.destroy();
+  }
+
+  #begin(socket: Socket): void {
+    if (socket.destroyed) {
+      this.#waiting.shift()?.();
       return;
     }
     this.#open += 1;
     const from = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
-    const timer = setTimeout(() => socket.destroy(), CONVERSATION_MS);
     socket.once("close", () => {
-      clearTimeout(timer);
       this.#open -= 1;
+      this.#waiting.shift()?.();
     });
     const { cert, key } = this.#options.own();
     const server = createServer({

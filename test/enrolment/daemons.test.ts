@@ -8,8 +8,9 @@ import { after, test } from "node:test";
 import { Passwords } from "../../common/bacula/origin.js";
 import { identityOfCertificate } from "../../common/tls/identity.js";
 import { readPin } from "../../common/tls/pins.js";
+import { PinnedDaemons } from "../../director/enrolment/pinned.js";
 import { RpcChannel } from "../../proto/rpc.js";
-import { type Daemon, type DirectorParty, startDaemon, startDirector } from "./parties.js";
+import { type Daemon, type DirectorParty, log, startDaemon, startDirector } from "./parties.js";
 
 const root = mkdtempSync(path.join(tmpdir(), "basalt-enrolment-"));
 const closers: (() => unknown)[] = [];
@@ -156,6 +157,45 @@ test("a daemon goes by the name that the director gives it, and has one", async 
     }),
     { message: /this is the filed "web-fd", no storaged/ },
   );
+});
+
+test("a revoked certificate is not made good again by the password", async () => {
+  const daemon = await daemonWith("secret");
+  const director = await directorWith("secret");
+  const shown = await director.call(daemon.port);
+  const tls = daemon.enrolment.need();
+  const config = () =>
+    ({ director: { name: "test-dir" }, bacula: { passwords: director.passwords } }) as never;
+  const isRevoked = (fingerprint: string): boolean => fingerprint === shown;
+  const pins = new PinnedDaemons({ config, tls, isRevoked, pki: director.pki, log });
+  const target = {
+    role: "filed",
+    name: "web-fd",
+    address: "127.0.0.1",
+    port: daemon.port,
+    label: "web",
+  } as const;
+  await assert.rejects(pins.fingerprint(target, true), { code: "CERTIFICATE_REVOKED" });
+});
+
+test("many first contacts at once have their turn", async () => {
+  const daemon = await daemonWith("secret");
+  const director = await directorWith("secret");
+  await director.call(daemon.port);
+  const more = Array.from({ length: 40 }, () =>
+    directorWith("secret", { directory: path.dirname(director.pki) }),
+  );
+  const targets = {
+    role: "filed",
+    name: "web-fd",
+    address: "127.0.0.1",
+    port: daemon.port,
+    label: "web",
+  } as const;
+  const shown = await Promise.all(
+    (await Promise.all(more)).map(({ pins }) => pins.fingerprint(targets, true)),
+  );
+  assert.equal(new Set(shown).size, 1);
 });
 
 test("behind the first contact only certificates of this CA come in", async () => {

@@ -68,7 +68,7 @@ test("label, run, wait, messages and restore from a pipe", async () => {
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^Connecting to Director localhost:\d+\n1000 OK: 103 names-dir Version: /);
   const session = await readFile(join(site.root, "session"), "utf8");
-  assert.match(session, /3000 OK label\. VolBytes=\d+ Volume="TestVolume001" Device="FileChgr1"/);
+  assert.match(session, /3000 OK label\. VolBytes=\d+ Volume="TestVolume001" Device="FileChgr1(-Dev1)?"/);
   assert.deepEqual(terminations(session), ["Backup OK", "Restore OK"], session);
   for (const name of ["hello", "large", "before"]) {
     const original = await readFile(join(site.root, "src", name));
