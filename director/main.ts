@@ -16,7 +16,7 @@ import { nowMs } from "../common/time.js";
 import { loadTls, readPrivateKey } from "../common/tls/load.js";
 import { openRevocations, readRevoked } from "../common/tls/revoked.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
-import { RpcServer } from "../proto/rpc.js";
+import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
@@ -81,22 +81,18 @@ async function open(
     messages.daemon("warning", text);
   };
   const certificates = new CertificateWatch(tls.certificate, warn);
-  const onPeer = certificates.met.bind(certificates);
   const version = packageVersion();
   const revoked = (): string[] =>
     readRevoked(current().director.revokedFile).map((entry) => entry.fingerprint);
   const known = { config: current, tls, isRevoked };
-  const byPassword = config.bacula === undefined ? undefined : passwordParts({ ...known, pki, log });
-  const pins = byPassword?.pins;
+  const { pins, door } = config.bacula === undefined ? {} : passwordParts({ ...known, pki, log });
+  const onPeer = (peer: Peer): void => {
+    if (door?.hasGiven(peer) !== true) certificates.met(peer);
+  };
   const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());
-  const load = (): DirectorConfig => {
-    const loaded = loadDirectorConfig(options.configFile);
-    for (const warning of loaded.warnings) log.warn(formatDiagnostic(warning));
-    return loaded;
-  };
+  const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   director = new Director({ config, load, db, messages, daemons, ticketKey, version, log });
-  const door = byPassword?.door;
   const server = new RpcServer({ tls, isRevoked, frontDoor: door });
   const refusal = door?.refusal.bind(door);
   addDirectorService(server, { director, version, log: log.child({ scope: "console" }), onPeer, refusal });
@@ -112,8 +108,15 @@ async function open(
 }
 
 /** What proves passwords, where the configuration has them. */
-function passwordParts(options: PinnedDaemonsOptions): { pins: PinnedDaemons; door: ConsoleDoor } {
+function passwordParts(options: PinnedDaemonsOptions): { pins?: PinnedDaemons; door?: ConsoleDoor } {
   return { pins: new PinnedDaemons(options), door: new ConsoleDoor(options) };
+}
+
+/** For a reload: at the start the warnings are said by whoever starts the daemon. */
+function loadWithWarnings(file: string, log: Log): DirectorConfig {
+  const config = loadDirectorConfig(file);
+  for (const warning of config.warnings) log.warn(formatDiagnostic(warning));
+  return config;
 }
 
 /** Certificates and old statistics, now and every day; the result ends it. */

@@ -60,6 +60,11 @@ export class ConsoleDoor implements FrontDoor {
     this.#desk.answer(socket);
   }
 
+  /** True for a certificate that was given for one connection and is not to be renewed. */
+  hasGiven({ fingerprint }: Peer): boolean {
+    return this.#given.has(fingerprint);
+  }
+
   /** Why a console with a good certificate may not come in any more; undefined: it may. */
   refusal({ name, fingerprint }: Peer): BackupError | undefined {
     const given = this.#given.get(fingerprint);

@@ -75,6 +75,8 @@ test("label, run, wait, messages and restore from a pipe", async () => {
     assert.deepEqual(await readFile(join(site.root, "restored", site.root, "src", name)), original, name);
   }
   assert.match(await readFile(join(site.root, "work/bacula.log"), "utf8"), /Termination: +Backup OK/);
+  const log = await readFile(join(site.root, "work/basalt-director-names-dir/daemon.log"), "utf8");
+  assert.doesNotMatch(log, /certificate of console|expires in|password"/);
 });
 
 test("files that are edited by sed count after reload, and a wrong edit does not", async () => {
