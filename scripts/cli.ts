@@ -267,6 +267,9 @@ function buildProgram(): Command {
   addCheck(program, finish);
   addCatalog(program, finish);
   addImport(program, finish);
+  program
+    .command("bacula <program> [args...]")
+    .description("bacula-dir, bconsole, bls and others with Bacula's options; see conf/bacula-names");
   return program;
 }
 

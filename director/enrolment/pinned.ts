@@ -147,7 +147,8 @@ export class PinnedDaemons {
       const text = `the certificate of ${target.label} was revoked. To admit it again, take it out of the list and remove`;
       throw new BackupError("CERTIFICATE_REVOKED", `${text} ${this.#file(target)}`);
     }
-    if (pin === undefined || fingerprintOf(shown) === pin.Fingerprint) return;
+    // Who it is is told by its key: several resources may stand for one daemon and have it certified in turn.
+    if (pin === undefined || keyOf(shown) === pin.Key) return;
     const text =
       `${target.label} shows another certificate than at the first contact (${pin.Since}): it may be somebody else. ` +
       `If it was set up again, remove ${this.#file(target)}`;

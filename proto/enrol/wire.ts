@@ -9,7 +9,7 @@ import { BackupError, describeError } from "../../common/errors.js";
 export const PREFACE = Buffer.from("BASALT-ENROL 1\n");
 
 /** How long a whole conversation may take. */
-export const CONVERSATION_MS = 20_000;
+export const CONVERSATION_MS = 60_000;
 const MAX_MESSAGE_BYTES = 64 * 1024;
 
 /** A resource's name, or that of a console without a resource. */

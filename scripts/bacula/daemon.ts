@@ -117,6 +117,8 @@ interface Serving {
 
 async function serve(name: DaemonName, { configFile, pidFile, options }: Serving): Promise<number> {
   if (pidFile !== undefined) writePidFile(pidFile, name);
+  // Scripts look for it with pidof and ps.
+  process.title = name;
   try {
     becomeUser(options.values.get("u"), options.values.get("g"));
     const onReady = (): void => {

@@ -22,7 +22,10 @@ after(async () => {
 let counter = 0;
 const fresh = (): string => path.join(root, String(counter++));
 
-async function daemonWith(password: string, more: { port?: number; directory?: string; name?: string } = {}) {
+async function daemonWith(
+  password: string,
+  more: { port?: number; directory?: string; name?: string; role?: "filed" | "storaged" } = {},
+) {
   const { directory = fresh(), ...rest } = more;
   const daemon = await startDaemon(directory, { password, ...rest });
   closers.push(() => daemon.close());
@@ -182,7 +185,7 @@ test("many first contacts at once have their turn", async () => {
   const daemon = await daemonWith("secret");
   const director = await directorWith("secret");
   await director.call(daemon.port);
-  const more = Array.from({ length: 40 }, () =>
+  const more = Array.from({ length: 20 }, () =>
     directorWith("secret", { directory: path.dirname(director.pki) }),
   );
   const targets = {
@@ -196,6 +199,26 @@ test("many first contacts at once have their turn", async () => {
     (await Promise.all(more)).map(({ pins }) => pins.fingerprint(targets, true)),
   );
   assert.equal(new Set(shown).size, 1);
+});
+
+test("several Storage resources may stand for one daemon, met at the same moment", async () => {
+  const daemon = await daemonWith("secret", { name: "sd", role: "storaged" });
+  const director = await directorWith("unused");
+  const names = ["File1", "File2", "File3"];
+  director.passwords = new Passwords(names.map((name) => ["Storage", name, "secret"] as const));
+  const target = { role: "storaged", address: "127.0.0.1", port: daemon.port, label: "S" } as const;
+  await Promise.all(names.map((name) => director.pins.fingerprint({ ...target, name })));
+  const last = daemon.enrolment.need().certificate.raw;
+  for (const name of names) {
+    const shown = await director.pins.fingerprint({ ...target, name }, true);
+    assert.equal(shown, identityOfCertificate(last).fingerprint256);
+  }
+  assert.equal(identityOfCertificate(last).name, "sd");
+  const impostor = await daemonWith("secret", { name: "sd", role: "storaged" });
+  director.passwords = new Passwords([["Storage", "File4", "secret"]]);
+  await assert.rejects(director.pins.fingerprint({ ...target, name: "File4", port: impostor.port }), {
+    message: /is called "sd", and so is another one .*: names must differ$/,
+  });
 });
 
 test("behind the first contact only certificates of this CA come in", async () => {

@@ -27,19 +27,28 @@ export interface Daemon {
 
 export async function startDaemon(
   directory: string,
-  { password, port = 0, name = "web-fd" }: { password: string; port?: number; name?: string },
+  {
+    password,
+    port = 0,
+    name = "web-fd",
+    role = "filed",
+  }: { password: string; port?: number; name?: string; role?: "filed" | "storaged" },
 ): Promise<Daemon> {
   const pki = path.join(directory, "pki");
   mkdirSync(directory, { recursive: true });
   const state = { password };
   const passwordOf = (director: string) => (director.endsWith("dir") ? state.password : undefined);
-  const enrolment = await DaemonEnrolment.open({ role: "filed", name, pki, passwordOf, log });
+  const enrolment = await DaemonEnrolment.open({ role, name, pki, passwordOf, log });
   const server = new RpcServer({ frontDoor: enrolment, isRevoked: () => false });
-  const hello = { role: "filed", name, protocolMajor: PROTOCOL.major, protocolMinor: PROTOCOL.minor };
-  server.add("Filed", { Hello: async () => ({ ...hello, software: "test" }) }, (_method, peer) => {
-    enrolment.admit(peer);
-    return peer.role === "director";
-  });
+  const hello = { role, name, protocolMajor: PROTOCOL.major, protocolMinor: PROTOCOL.minor };
+  server.add(
+    role === "filed" ? "Filed" : "Storaged",
+    { Hello: async () => ({ ...hello, software: "test" }) },
+    (_method, peer) => {
+      enrolment.admit(peer);
+      return peer.role === "director";
+    },
+  );
   const bound = await server.listen("127.0.0.1", port);
   return {
     pki,

@@ -36,7 +36,8 @@ test("daemons go to the background, write PID files and do not start twice", asy
   for (const letter of ["sd", "fd", "dir"] as const) {
     const ended = await site.daemon(letter);
     assert.equal(ended.status, 0, ended.stderr);
-    process.kill(site.pid(letter), 0);
+    const name = await readFile(`/proc/${site.pid(letter)}/comm`, "utf8");
+    assert.equal(name, `bacula-${letter}\n`);
   }
   const { portBase } = site;
   assert.deepEqual(site.pidFiles(), [
