@@ -1,7 +1,9 @@
 /** The console's configuration: which director to talk to, and as whom. */
 
+import { loadDaemonConfig } from "../common/bacula/load.js";
+import type { BaculaOrigin } from "../common/bacula/origin.js";
 import type { Diagnostics } from "../common/config/diagnostics.js";
-import { type Loaded, loadConfig } from "../common/config/load.js";
+import type { Loaded } from "../common/config/load.js";
 import { address, DAEMON_NO_EFFECT, tls, toTlsFiles } from "../common/config/parts.js";
 import { readResources, requireDirectives, resourceName } from "../common/config/resources.js";
 import type { ConfigSource } from "../common/config/source.js";
@@ -16,6 +18,14 @@ export interface ConsoleDirector {
   readonly tls: TlsFiles;
   /** How long to wait for the director to answer. (Default: 30) */
   readonly connectTimeoutSec: number;
+  /** With Bacula's own configuration: what proves who the console is, in place of the certificate. */
+  readonly credential?: ConsoleCredential | undefined;
+}
+
+/** A password, and the Console resource of the director that it belongs to; "": the Director's own. */
+export interface ConsoleCredential {
+  readonly console: string;
+  readonly password: string;
 }
 
 export interface ConsoleConfig extends Loaded {
@@ -49,7 +59,8 @@ const KINDS = { Director: DIRECTOR_SPEC, Console: CONSOLE_SPEC };
 
 /** Loads console.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadConsoleConfig(file: string): ConsoleConfig {
-  return loadConfig(file, buildConsoleConfig);
+  const config = loadDaemonConfig("console", file, buildConsoleConfig);
+  return config.bacula === undefined ? config : withCredentials(config, config.bacula);
 }
 
 /** The configuration of entries from wherever; what is wrong is reported. */
@@ -74,4 +85,18 @@ export function buildConsoleConfig(
     return undefined;
   }
   return { directors, name: raw.Console.keys().next().value };
+}
+
+/** A Console resource stands in for the Director's password, as in Bacula; -C or the first one. */
+export function withCredentials(
+  config: ConsoleConfig,
+  { passwords }: BaculaOrigin,
+  wanted = config.name,
+): ConsoleConfig {
+  const directors = config.directors.map((director): ConsoleDirector => {
+    const password =
+      wanted === undefined ? passwords.of("Director", director.name) : passwords.of("Console", wanted);
+    return { ...director, credential: { console: wanted ?? "", password: password ?? "" } };
+  });
+  return { ...config, directors };
 }

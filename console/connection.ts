@@ -11,6 +11,7 @@ import type { HelloReply__Output } from "../proto/generated/basalt/v1/HelloReply
 import type { RunningJobs__Output } from "../proto/generated/basalt/v1/RunningJobs.js";
 import { checkProtocol, PROTOCOL, RpcChannel } from "../proto/rpc.js";
 import type { ConsoleDirector } from "./config.js";
+import { type ByPassword, proveToDirector } from "./password.js";
 
 /** ready: the next line is a command; prompt: it is an answer; quit: the session is over. */
 export type Turn = "ready" | "prompt" | "quit";
@@ -41,12 +42,12 @@ export interface Connection {
  * @throws BackupError TLS_INVALID, PEER_UNAVAILABLE, PROTOCOL_MISMATCH, …
  */
 export async function connect(director: ConsoleDirector): Promise<Connection> {
-  const tls = loadTls(director.tls);
+  const { tls, name } = await identify(director);
   const channel = new RpcChannel({
     address: director.address,
     port: director.port,
     tls,
-    expect: { role: "director", name: director.name },
+    expect: { role: "director", name },
   });
   try {
     const hello = await helloWithPatience(channel, director);
@@ -65,11 +66,17 @@ export async function connect(director: ConsoleDirector): Promise<Connection> {
   }
 }
 
+/** Certificates to show and to expect: those of the configuration, or what the password gets. */
+function identify(director: ConsoleDirector): Promise<ByPassword> | ByPassword {
+  const { credential, name } = director;
+  if (credential === undefined) return { tls: loadTls(director.tls), name };
+  return withPatience(director, () => proveToDirector(director, credential));
+}
+
 async function helloWithPatience(
   channel: RpcChannel,
   director: ConsoleDirector,
 ): Promise<HelloReply__Output> {
-  const end = monotonicMs() + director.connectTimeoutSec * 1000;
   const request = {
     role: "console",
     name: director.name,
@@ -77,11 +84,17 @@ async function helloWithPatience(
     protocolMinor: PROTOCOL.minor,
     software: packageVersion(),
   };
+  return withPatience(director, () =>
+    channel.unary<HelloReply__Output>("Director", "Hello", request, { timeoutMs: HELLO_TIMEOUT_MS }),
+  );
+}
+
+/** Tries again while nobody is there. */
+async function withPatience<T>(director: ConsoleDirector, attempt: () => Promise<T>): Promise<T> {
+  const end = monotonicMs() + director.connectTimeoutSec * 1000;
   for (;;) {
     try {
-      return await channel.unary<HelloReply__Output>("Director", "Hello", request, {
-        timeoutMs: HELLO_TIMEOUT_MS,
-      });
+      return await attempt();
     } catch (error) {
       if (!mayComeUp(error) || monotonicMs() >= end) throw error;
     }

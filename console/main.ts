@@ -1,7 +1,7 @@
 /** `basalt console`: talks to a director, from a terminal or from a pipe. */
 import type { Readable, Writable } from "node:stream";
 import { BackupError, EXIT } from "../common/errors.js";
-import { type ConsoleConfig, type ConsoleDirector, loadConsoleConfig } from "./config.js";
+import { type ConsoleConfig, type ConsoleDirector, loadConsoleConfig, withCredentials } from "./config.js";
 import { connect } from "./connection.js";
 import { runInteractive } from "./interactive.js";
 import { LineSource, linesOf } from "./line-source.js";
@@ -12,6 +12,8 @@ export interface ConsoleOptions {
   configFile: string;
   /** Name of the Director resource. (Default: the first) */
   director?: string;
+  /** Name of the Console resource to be, with Bacula's own configuration. (Default: the first, if there is one) */
+  as?: string;
   /** Run this one command and end; nothing else is read or printed. */
   execute?: string;
   /** Print the names of the Director resources, one a line, and end without connecting. */
@@ -30,7 +32,7 @@ export interface ConsoleOptions {
 export async function runConsole(options: ConsoleOptions): Promise<number> {
   const stdin = options.stdin ?? process.stdin;
   const stdout = options.stdout ?? process.stdout;
-  const config = loadConsoleConfig(options.configFile);
+  const config = consoleOf(loadConsoleConfig(options.configFile), options.as);
   const output = new ConsoleOutput(stdout);
   if (options.test === true) return EXIT.ok;
   if (options.list === true) {
@@ -63,6 +65,15 @@ export async function runConsole(options: ConsoleOptions): Promise<number> {
 
 async function* once(line: string): AsyncGenerator<string> {
   yield line;
+}
+
+/** @throws BackupError USAGE: no such Console resource */
+function consoleOf(config: ConsoleConfig, wanted: string | undefined): ConsoleConfig {
+  if (wanted === undefined) return config;
+  const { bacula } = config;
+  if (bacula?.passwords.of("Console", wanted) === undefined)
+    throw new BackupError("USAGE", `no Console resource "${wanted}" with a Password in ${config.file}`);
+  return withCredentials(config, bacula, wanted);
 }
 
 function pickDirector(config: ConsoleConfig, name: string | undefined): ConsoleDirector {

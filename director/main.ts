@@ -1,5 +1,7 @@
 /** The director as a process: start, signals, end. */
 
+import path from "node:path";
+import { formatDiagnostic } from "../common/config/diagnostics.js";
 import {
   type Closer,
   type DaemonOptions,
@@ -14,13 +16,16 @@ import { nowMs } from "../common/time.js";
 import { loadTls, readPrivateKey } from "../common/tls/load.js";
 import { openRevocations, readRevoked } from "../common/tls/revoked.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
-import { RpcServer } from "../proto/rpc.js";
+import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
+import { ensureAuthority } from "./enrolment/authority.js";
+import { ConsoleDoor } from "./enrolment/consoles.js";
+import { PinnedDaemons, type PinnedDaemonsOptions } from "./enrolment/pinned.js";
 import { MessageCenter } from "./messages/center.js";
 import { addDirectorService } from "./service.js";
 
@@ -49,14 +54,16 @@ async function open(
   closers: Closer[],
 ): Promise<Director> {
   const { name, address, port, workingDirectory, revokedFile } = config.director;
+  makeWorkingDirectory(workingDirectory);
+  const lock = lockWorkingDirectory(workingDirectory, "director");
+  closers.push(() => lock.release());
+  const pki = path.dirname(config.director.tls.caFile);
+  if (config.bacula !== undefined) await ensureAuthority(pki, name);
   const tls = loadTls(config.director.tls);
   const ticketKey = readPrivateKey(config.director.ticketKeyFile);
   readRevoked(revokedFile);
   const revocations = openRevocations(revokedFile, (error) => log.error(describeError(error)));
   const isRevoked = revocations.isRevoked.bind(revocations);
-  makeWorkingDirectory(workingDirectory);
-  const lock = lockWorkingDirectory(workingDirectory, "director");
-  closers.push(() => lock.release());
   const db = DirectorDb.open(databaseFile(workingDirectory));
   closers.push(() => db.close());
   let director: Director | undefined;
@@ -74,16 +81,21 @@ async function open(
     messages.daemon("warning", text);
   };
   const certificates = new CertificateWatch(tls.certificate, warn);
-  const onPeer = certificates.met.bind(certificates);
   const version = packageVersion();
   const revoked = (): string[] =>
     readRevoked(current().director.revokedFile).map((entry) => entry.fingerprint);
-  const daemons = new Daemons({ config: current, tls, software: version, isRevoked, revoked, onPeer });
+  const known = { config: current, tls, isRevoked };
+  const { pins, door } = config.bacula === undefined ? {} : passwordParts({ ...known, pki, log });
+  const onPeer = (peer: Peer): void => {
+    if (door?.hasGiven(peer) !== true) certificates.met(peer);
+  };
+  const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());
-  const load = (): DirectorConfig => loadDirectorConfig(options.configFile);
+  const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   director = new Director({ config, load, db, messages, daemons, ticketKey, version, log });
-  const server = new RpcServer({ tls, isRevoked });
-  addDirectorService(server, { director, version, log: log.child({ scope: "console" }), onPeer });
+  const server = new RpcServer({ tls, isRevoked, frontDoor: door });
+  const refusal = door?.refusal.bind(door);
+  addDirectorService(server, { director, version, log: log.child({ scope: "console" }), onPeer, refusal });
   const bound = await server.listen(address, port);
   closers.push(() => server.close(GRACE_MS));
   messages.start();
@@ -93,6 +105,18 @@ async function open(
   log.info(`director "${name}" ${version} serves on ${address}:${bound}`);
   options.onReady?.(bound, director);
   return director;
+}
+
+/** What proves passwords, where the configuration has them. */
+function passwordParts(options: PinnedDaemonsOptions): { pins?: PinnedDaemons; door?: ConsoleDoor } {
+  return { pins: new PinnedDaemons(options), door: new ConsoleDoor(options) };
+}
+
+/** For a reload: at the start the warnings are said by whoever starts the daemon. */
+function loadWithWarnings(file: string, log: Log): DirectorConfig {
+  const config = loadDirectorConfig(file);
+  for (const warning of config.warnings) log.warn(formatDiagnostic(warning));
+  return config;
 }
 
 /** Certificates and old statistics, now and every day; the result ends it. */

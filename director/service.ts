@@ -27,6 +27,8 @@ export interface ServiceOptions {
   log: Log;
   /** Hears whose certificate was seen. */
   onPeer: (peer: Peer) => void;
+  /** Why a console may not come in although its certificate is good. (Default: all may) */
+  refusal?: ((peer: Peer) => BackupError | undefined) | undefined;
 }
 
 /** Adds the service to a server. Consoles only; one pinned by Fingerprint must show that certificate. */
@@ -63,7 +65,7 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
       completeLine(director, request.line, peer.name),
   };
   server.add("Director", handlers, (_method, peer) => {
-    const refusal = whyNot(director, peer);
+    const refusal = whyNot(director, peer) ?? options.refusal?.(peer);
     if (refusal === undefined) return true;
     new Audit(peer, log, director.messages).refused(peer.role, refusal.message);
     throw refusal;

@@ -2,8 +2,9 @@
 
 import { availableParallelism } from "node:os";
 import path from "node:path";
+import { loadDaemonConfig } from "../common/bacula/load.js";
 import type { Diagnostics } from "../common/config/diagnostics.js";
-import { type Loaded, loadConfig } from "../common/config/load.js";
+import type { Loaded } from "../common/config/load.js";
 import {
   absolutePath,
   address,
@@ -89,7 +90,7 @@ const IGNORED = { Messages: "messages of jobs go to the director, all else to th
 
 /** Loads filed.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadFiledConfig(file: string): FiledConfig {
-  return loadConfig(file, buildFiledConfig);
+  return loadDaemonConfig("filed", file, buildFiledConfig);
 }
 
 /** The configuration of entries from wherever; what is wrong is reported. */

@@ -12,7 +12,7 @@ import {
 } from "../common/daemon.js";
 import type { Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
-import { loadTls } from "../common/tls/load.js";
+import { openIdentity } from "../proto/enrol/identity.js";
 import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
 import { NamesInbox } from "./lists/inbox.js";
@@ -36,7 +36,7 @@ interface Live {
 /** Runs the daemon until SIGTERM or SIGINT; the exit status. Whatever keeps it from starting is one clear line. */
 export function runFiled(options: FiledProcessOptions): Promise<number> {
   return runDaemon("filed", options, loadFiledConfig, async (config, log, closers) => {
-    const live: Live = { config, ticketKey: readTicketPublicKey(config.ticketPublicKeyFile) };
+    const live: Live = { config, ticketKey: ticketKeyOf(config) };
     await open(options, live, log, closers);
     const { signal } = options;
     await untilTold("the file daemon", { log, signal, reload: () => reload(options, live, log) });
@@ -46,27 +46,35 @@ export function runFiled(options: FiledProcessOptions): Promise<number> {
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
 async function open(options: FiledProcessOptions, live: Live, log: Log, closers: Closer[]): Promise<void> {
   const { name, address, port, workingDirectory, revokedFile } = live.config;
-  const tls = loadTls(live.config.tls);
+  const identity = await openIdentity("filed", () => live.config, log);
+  const { enrolment } = identity;
   const { isRevoked, learn } = knownRevocations(revokedFile, log);
   makeWorkingDirectory(workingDirectory);
   const version = packageVersion();
   const service = new FiledService({
-    config: () => live.config,
-    ticketKey: () => live.ticketKey,
+    // In Bacula a director may know the daemon by another name than it has itself.
+    config: () => (enrolment === undefined ? live.config : { ...live.config, name: enrolment.name }),
+    ticketKey: () => enrolment?.ticketKey() ?? live.ticketKey,
     log,
     inbox: new NamesInbox(workingDirectory),
-    tls,
+    get tls() {
+      return identity.tls();
+    },
+    admit: (peer) => identity.admit(peer),
     isRevoked,
     version,
     protocol: options.protocol,
     onRevoked: learn,
   });
-  const server = new RpcServer({ tls, isRevoked });
+  if (enrolment !== undefined && live.config.hookDirectories.includes("/")) {
+    log.warn("as in Bacula, jobs may run any command here; Allowed Script Dir names directories for them");
+  }
+  const server = new RpcServer({ ...identity.server, isRevoked });
   service.register(server);
   const bound = await server.listen(address, port);
   closers.push(() => server.close(GRACE_MS));
   closers.push(() => service.close("the file daemon was stopped"));
-  closers.push(watchCertificate(tls, log));
+  if (enrolment === undefined) closers.push(watchCertificate(identity.tls(), log));
   log.info(`filed "${name}" ${version} serves on ${address}:${bound}`);
   options.onReady?.(bound);
 }
@@ -76,10 +84,15 @@ function reload(options: FiledProcessOptions, live: Live, log: Log): void {
   const { name, address, port, workingDirectory, revokedFile, tls } = live.config;
   const load = (): FiledConfig => {
     const config = loadFiledConfig(options.configFile);
-    live.ticketKey = readTicketPublicKey(config.ticketPublicKeyFile);
+    live.ticketKey = ticketKeyOf(config);
     return config;
   };
   reloadLive(log, { name, address, port, workingDirectory, revokedFile, tls }, load, (config) => {
     live.config = config;
   });
+}
+
+/** Without a key of its own yet, a daemon with Bacula's configuration gets one at the first contact. */
+function ticketKeyOf({ bacula, ticketPublicKeyFile }: FiledConfig): Buffer {
+  return bacula === undefined ? readTicketPublicKey(ticketPublicKeyFile) : Buffer.alloc(0);
 }

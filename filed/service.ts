@@ -31,6 +31,8 @@ export interface FiledOptions extends SessionDeps {
   /** PEM of the key that verifies tickets. */
   ticketKey: () => Buffer;
   version: string;
+  /** Looks at a director with a good certificate; throws when it may not come in. (Default: all may) */
+  admit?: (peer: Peer) => void;
   /** A director told of withdrawn certificates. */
   onRevoked: (fingerprints: readonly string[]) => void;
 }
@@ -52,8 +54,11 @@ export class FiledService {
 
   /** Adds all methods to a server that does not listen yet. */
   register(server: RpcServer): void {
-    const isDirector = (peer: Peer): boolean =>
-      peer.role === "director" && this.#options.config().directors.includes(peer.name);
+    const isDirector = (peer: Peer): boolean => {
+      if (peer.role !== "director" || !this.#options.config().directors.includes(peer.name)) return false;
+      this.#options.admit?.(peer);
+      return true;
+    };
     server.add("Filed", this.#handlers(), (_method, peer) => isDirector(peer));
     const serve = (stream: DataStream, peer: Peer): Promise<void> => this.#serveBackup(stream, peer);
     const receive = (stream: DataStream): Promise<void> => this.#options.inbox.receive(stream);

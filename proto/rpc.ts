@@ -2,6 +2,7 @@
 export { type ChannelOptions, RpcChannel } from "./rpc/channel.js";
 export type { DataStream } from "./rpc/data-stream.js";
 export type { RpcTls, ServiceName } from "./rpc/definitions.js";
+export type { FrontDoor } from "./rpc/front-door.js";
 export { identityFromCertificate, type Peer, type PeerRole } from "./rpc/identity.js";
 export {
   type CallContext,

@@ -1,6 +1,7 @@
 /** The `basalt` command. Every subcommand loads its own part only, so that a daemon holds nothing else. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { BaculaOrigin } from "../common/bacula/origin.js";
 import { ConfigError, type Diagnostic, formatDiagnostic } from "../common/config/diagnostics.js";
 import { BackupError, describeError, EXIT, exitCodeOf } from "../common/errors.js";
 import { packageVersion } from "../common/package.js";
@@ -44,16 +45,18 @@ function reportError(error: unknown): void {
 interface Testable {
   readonly warnings: readonly Diagnostic[];
   readonly tls?: TlsFiles;
+  readonly bacula?: BaculaOrigin | undefined;
 }
 
 /**
  * `-t`: every finding to stderr; status 0 when the configuration can be used, 2 when it cannot. Certificates are
- * looked at too, but only warned about: the test may run as another user or before they are made.
+ * looked at too, but only warned about: the test may run as another user or before they are made. With Bacula's own
+ * files they are made by the daemons themselves.
  */
 async function testConfig(load: (file: string) => Testable, file: string): Promise<number> {
-  const { warnings, tls } = load(file);
+  const { warnings, tls, bacula } = load(file);
   for (const found of warnings) complain(formatDiagnostic(found));
-  if (tls === undefined) return EXIT.ok;
+  if (tls === undefined || bacula !== undefined) return EXIT.ok;
   const { expiryWarning, loadTls } = await import("../common/tls/load.js");
   try {
     const soon = expiryWarning(loadTls(tls).certificate);
@@ -84,7 +87,7 @@ const DAEMONS: readonly Daemon[] = [
       const { loadDirectorConfig } = await import("../director/config/load.js");
       const load = (name: string) => {
         const config = loadDirectorConfig(name);
-        return { warnings: config.warnings, tls: config.director.tls };
+        return { warnings: config.warnings, tls: config.director.tls, bacula: config.bacula };
       };
       return testConfig(load, file);
     },
@@ -109,7 +112,10 @@ function addDaemons(program: Command): void {
     program
       .command(daemon.name)
       .description(daemon.description)
-      .requiredOption("-c, --config <file>", "configuration file, or a directory of *.yaml files")
+      .requiredOption(
+        "-c, --config <file>",
+        "configuration file (YAML, or Bacula's own), or a directory of them",
+      )
       .option("-t, --test", "test the configuration and exit (0 usable, 2 not)")
       .action(({ config, test }: DaemonOptions) =>
         finish(() => (test === true ? daemon.test(config) : daemon.run({ configFile: config, test: false }))),
@@ -127,7 +133,10 @@ function addConsole(program: Command): void {
   program
     .command("console")
     .description("talk to the director; commands come from the terminal or from standard input")
-    .requiredOption("-c, --config <file>", "configuration file, or a directory of *.yaml files")
+    .requiredOption(
+      "-c, --config <file>",
+      "configuration file (YAML, or Bacula's own), or a directory of them",
+    )
     .option("-D, --director <name>", "the Director resource to use (default: the first)")
     .option("-e, --execute <command>", "run one command and exit")
     .option("-l, --list", "print the names of the Director resources and exit")
@@ -258,11 +267,20 @@ function buildProgram(): Command {
   addCheck(program, finish);
   addCatalog(program, finish);
   addImport(program, finish);
+  program
+    .command("bacula <program> [args...]")
+    .description("bacula-dir, bconsole, bls and others with Bacula's options; see conf/bacula-names");
   return program;
 }
 
 /** Runs the command line; usage errors end with status 2. */
 async function main(): Promise<void> {
+  const [first, name = "", ...args] = process.argv.slice(2);
+  if (first === "bacula") {
+    // These read their options themselves, as Bacula's programs do.
+    const { runNamedProgram } = await import("./bacula/programs.js");
+    return finish(() => runNamedProgram(name, args));
+  }
   try {
     await buildProgram().parseAsync();
   } catch (error) {

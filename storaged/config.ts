@@ -1,8 +1,9 @@
 /** The storage daemon's configuration: who may connect, and the directories that hold volumes. */
 
 import path from "node:path";
+import { loadDaemonConfig } from "../common/bacula/load.js";
 import type { Diagnostics } from "../common/config/diagnostics.js";
-import { type Loaded, loadConfig } from "../common/config/load.js";
+import type { Loaded } from "../common/config/load.js";
 import { address, DAEMON_NO_EFFECT, pathText, tls, toTlsFiles } from "../common/config/parts.js";
 import {
   type ResourceOf,
@@ -75,7 +76,7 @@ const IGNORED = { Messages: "messages of jobs go to the director, all else to th
 
 /** Loads storaged.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
 export function loadStoragedConfig(file: string): StoragedConfig {
-  return loadConfig(file, buildStoragedConfig);
+  return loadDaemonConfig("storaged", file, buildStoragedConfig);
 }
 
 /** The configuration of entries from wherever; what is wrong is reported. */

@@ -16,14 +16,14 @@ import {
 import { BackupError, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
-import { loadTls, type TlsMaterial } from "../common/tls/load.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
+import { type DaemonIdentity, openIdentity } from "../proto/enrol/identity.js";
 import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import { RpcChannel, RpcServer } from "../proto/rpc.js";
 import { Catalog } from "./catalog/catalog.js";
 import { ChangerStore, slotsOf } from "./changer/changer-store.js";
 import { loadStoragedConfig, type StoragedConfig } from "./config.js";
-import { type DeviceResource, isScripted } from "./device-config.js";
+import { isScripted } from "./device-config.js";
 import { recoverStorage } from "./recover.js";
 import { JobDeleter } from "./retention/delete.js";
 import { ListKeeper } from "./retention/list-keeper.js";
@@ -53,8 +53,7 @@ interface Live {
 /** Runs the daemon until SIGTERM or SIGINT; the exit status. Whatever keeps it from starting is one clear line. */
 export function runStoraged(options: StoragedProcessOptions): Promise<number> {
   return runDaemon("storaged", options, loadStoragedConfig, async (config, log, closers) => {
-    const ticketKey = readTicketPublicKey(config.ticketPublicKeyFile);
-    const live: Live = { config, ticketKey, fatal: () => undefined };
+    const live: Live = { config, ticketKey: ticketKeyOf(config), fatal: () => undefined };
     const died = new Promise<never>((_resolve, reject) => {
       live.fatal = reject;
     });
@@ -69,12 +68,12 @@ export function runStoraged(options: StoragedProcessOptions): Promise<number> {
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
 async function open(options: StoragedProcessOptions, live: Live, log: Log, closers: Closer[]): Promise<void> {
   const { name, address, port, workingDirectory, catalogFile, revokedFile } = live.config;
-  const tls = loadTls(live.config.tls);
+  const identity = await openIdentity("storaged", () => live.config, log);
   const { isRevoked, learn } = knownRevocations(revokedFile, log);
   makeWorkingDirectory(workingDirectory);
   const lock = lockWorkingDirectory(workingDirectory, "storaged");
   closers.push(() => lock.release());
-  checkDevices(live.config.devices);
+  checkDevices(live.config, log);
   const catalog = await Catalog.open(catalogFile, (error) => live.fatal(error));
   closers.push(() => catalog.close());
   const devices = () => live.config.devices;
@@ -91,7 +90,8 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   const version = packageVersion();
   const service = new StoragedService({
     config: () => live.config,
-    ticketKey: () => live.ticketKey,
+    ticketKey: () => identity.enrolment?.ticketKey() ?? live.ticketKey,
+    admit: (peer) => identity.admit(peer),
     catalog,
     store,
     desk,
@@ -99,27 +99,28 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
     verifier,
     log,
     version,
-    connect: (request) => connectFiled(request, tls, isRevoked),
-    dialStorage: (request) => dialStoraged(request, tls, isRevoked),
+    connect: (request) => connectFiled(request, identity, isRevoked),
+    dialStorage: (request) => dialStoraged(request, identity, isRevoked),
     onRevoked: learn,
   });
-  const server = new RpcServer({ tls, isRevoked });
+  const server = new RpcServer({ ...identity.server, isRevoked });
   service.register(server);
   const bound = await server.listen(address, port);
   closers.push(() => server.close(GRACE_MS));
   closers.push(() => service.close("the storage daemon was stopped"));
-  closers.push(watchCertificate(tls, log));
+  if (identity.enrolment === undefined) closers.push(watchCertificate(identity.tls(), log));
   log.info(`storaged "${name}" ${version} serves on ${address}:${bound}`);
   options.onReady?.(bound);
 }
 
 async function connectFiled(
   request: FiledPlace,
-  tls: TlsMaterial,
+  identity: DaemonIdentity,
   isRevoked: (fingerprint: string) => boolean,
 ) {
   const { filedAddress, filedPort, client } = request;
   const expect = { role: "filed", name: client } as const;
+  const tls = identity.tls();
   const channel = new RpcChannel({ address: filedAddress, port: filedPort, tls, expect, isRevoked });
   const stream = channel.data("FiledData", "Backup");
   return { stream, close: () => channel.close() };
@@ -128,17 +129,26 @@ async function connectFiled(
 /** The storage daemon that has the original of a copy. */
 async function dialStoraged(
   { fromName, fromAddress, fromPort }: StorageCopy__Output,
-  tls: TlsMaterial,
+  identity: DaemonIdentity,
   isRevoked: (fingerprint: string) => boolean,
 ) {
   const expect = { role: "storaged", name: fromName } as const;
+  const tls = identity.tls();
   const channel = new RpcChannel({ address: fromAddress, port: fromPort, tls, expect, isRevoked });
   const stream = channel.data("StoragedData", "Copy");
   return { stream, close: () => channel.close() };
 }
 
-/** @throws BackupError DEVICE_UNUSABLE: a directory that is missing now would be missed by every job. */
-function checkDevices(devices: ReadonlyMap<string, DeviceResource>): void {
+/** Without a key of its own yet, a daemon with Bacula's configuration gets one at the first contact. */
+function ticketKeyOf({ bacula, ticketPublicKeyFile }: StoragedConfig): Buffer {
+  return bacula === undefined ? readTicketPublicKey(ticketPublicKeyFile) : Buffer.alloc(0);
+}
+
+/**
+ * With Bacula's configuration a daemon starts without the directory of a device, as there; jobs that use it fail.
+ * @throws BackupError DEVICE_UNUSABLE: a directory that is missing now would be missed by every job.
+ */
+function checkDevices({ devices, bacula }: StoragedConfig, log: Log): void {
   for (const device of devices.values()) {
     const { name, enabled, readOnly } = device;
     if (!enabled) continue;
@@ -148,7 +158,9 @@ function checkDevices(devices: ReadonlyMap<string, DeviceResource>): void {
       if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a directory`);
       accessSync(directory, constants.R_OK | constants.X_OK | (readOnly ? 0 : constants.W_OK));
     } catch (cause) {
-      throw new BackupError("DEVICE_UNUSABLE", `Device "${name}" cannot be used: ${describeError(cause)}`);
+      const text = `Device "${name}" cannot be used: ${describeError(cause)}`;
+      if (bacula === undefined) throw new BackupError("DEVICE_UNUSABLE", text);
+      log.warn(text);
     }
   }
 }
@@ -158,8 +170,8 @@ function reload(options: StoragedProcessOptions, live: Live, log: Log): void {
   const { name, address, port, workingDirectory, catalogFile, revokedFile, tls } = live.config;
   const load = (): StoragedConfig => {
     const config = loadStoragedConfig(options.configFile);
-    checkDevices(config.devices);
-    live.ticketKey = readTicketPublicKey(config.ticketPublicKeyFile);
+    checkDevices(config, log);
+    live.ticketKey = ticketKeyOf(config);
     return config;
   };
   const fixed = { name, address, port, workingDirectory, catalogFile, revokedFile, tls };

@@ -60,6 +60,8 @@ export interface StoragedOptions {
   connect: SessionDeps["connect"];
   /** Opens the data stream to the storage daemon that has the original of a copy. */
   dialStorage?: (request: StorageCopy__Output) => Promise<{ stream: DataStream; close: () => void }>;
+  /** Looks at a director with a good certificate; throws when it may not come in. (Default: all may) */
+  admit?: (peer: Peer) => void;
   /** A director told of withdrawn certificates. */
   onRevoked: (fingerprints: readonly string[]) => void;
 }
@@ -80,8 +82,11 @@ export class StoragedService {
 
   /** Adds all methods to a server that does not listen yet. */
   register(server: RpcServer): void {
-    const director = (peer: Peer) =>
-      peer.role === "director" && this.#options.config().directors.includes(peer.name);
+    const director = (peer: Peer): boolean => {
+      if (peer.role !== "director" || !this.#options.config().directors.includes(peer.name)) return false;
+      this.#options.admit?.(peer);
+      return true;
+    };
     server.add("Storaged", this.#handlers(), (_method, peer) => director(peer));
     const serve = (stream: DataStream, peer: Peer) => this.#serveRestore(stream, peer);
     server.addData("StoragedData", "Restore", serve, (_method, peer) => peer.role === "filed");

@@ -147,7 +147,7 @@ export class SourceStack {
 }
 
 /** UTF-8 with or without a mark at its start, UTF-16 with one, else ISO 8859-1. Line ends become `\n`. */
-function decode(bytes: Buffer): { text: string; isLatin1: boolean } {
+export function decode(bytes: Buffer): { text: string; isLatin1: boolean } {
   const clean = (text: string): string => text.replace(/\r\n?/g, "\n");
   if (bytes[0] === 0xff && bytes[1] === 0xfe) {
     return { text: clean(new TextDecoder("utf-16le").decode(bytes)), isLatin1: false };

@@ -1,5 +1,6 @@
 /** The frame around every daemon's configuration: read, build, and throw all findings together. */
 
+import type { BaculaOrigin } from "../bacula/origin.js";
 import { ConfigError, type Diagnostic, Diagnostics } from "./diagnostics.js";
 import { deepFreeze } from "./resources.js";
 import { type ConfigSource, readConfigSource } from "./source.js";
@@ -12,6 +13,8 @@ export interface Loaded {
   readonly files: readonly string[];
   /** Findings that do not stop the daemon. */
   readonly warnings: readonly Diagnostic[];
+  /** Only of a configuration in Bacula's own syntax. */
+  readonly bacula?: BaculaOrigin | undefined;
 }
 
 /**

@@ -218,9 +218,14 @@ export function readBlock<D extends Record<string, Directive<unknown>>>(
   return { at: node.at, place, values: values as Block<D>["values"], positions };
 }
 
-function namesOf(spec: BlockSpec<Record<string, Directive<unknown>>>): Map<string, string> {
+const NAMES = new WeakMap<object, ReadonlyMap<string, string>>();
+
+function namesOf(spec: BlockSpec<Record<string, Directive<unknown>>>): ReadonlyMap<string, string> {
+  const cached = NAMES.get(spec);
+  if (cached !== undefined) return cached;
   const names = new Map(Object.keys(spec.directives).map((property) => [foldName(property), property]));
   for (const [alias, property] of Object.entries(spec.aliases ?? {})) names.set(foldName(alias), property);
+  NAMES.set(spec, names);
   return names;
 }
 

@@ -5,7 +5,14 @@
  */
 
 import "reflect-metadata";
-import { createHash, generateKeyPairSync, randomBytes, webcrypto, X509Certificate } from "node:crypto";
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from "node:crypto";
 import { isIP } from "node:net";
 import * as x509 from "@peculiar/x509";
 import { BackupError } from "../errors.js";
@@ -23,13 +30,18 @@ const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 
 x509.cryptoProvider.set(webcrypto);
 
-/** A certificate and its private key, both PEM. */
-export interface Issued {
+/** A certificate without its key. */
+export interface IssuedCertificate {
+  /** PEM. */
   readonly certPem: string;
-  readonly keyPem: string;
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string;
   readonly notAfterMs: number;
+}
+
+/** A certificate and its private key, both PEM. */
+export interface Issued extends IssuedCertificate {
+  readonly keyPem: string;
 }
 
 /** A new CA; `name` appears in its subject. */
@@ -67,19 +79,72 @@ export async function issuePeer(
   ca: { certPem: string; keyPem: string },
   request: PeerRequest,
 ): Promise<Issued> {
-  const authority = new x509.X509Certificate(ca.certPem);
-  const signingKey = await importCaKey(ca);
+  const keys = await newKeys();
+  return issued(await certify(ca, request, keys.publicKey, PEER_DAYS * DAY_MS), keys.privateKey);
+}
+
+/**
+ * The same for a key that the peer made and keeps: `spki` is the public half in DER. `lifetimeMs`: from now.
+ * (Default: 825 days)
+ * @throws BackupError TLS_INVALID, also for a key of another kind than EC P-256
+ */
+export async function issueForKey(
+  spki: Buffer,
+  ca: { certPem: string; keyPem: string },
+  request: PeerRequest,
+  lifetimeMs = PEER_DAYS * DAY_MS - BACKDATE_MS,
+): Promise<IssuedCertificate> {
+  let key: webcrypto.CryptoKey;
+  try {
+    key = await webcrypto.subtle.importKey("spki", spki, KEY, true, ["verify"]);
+  } catch (cause) {
+    throw new BackupError("TLS_INVALID", `the key of ${request.role} "${request.name}" is no EC P-256 key`, {
+      cause,
+    });
+  }
+  return described(await certify(ca, request, key, lifetimeMs + BACKDATE_MS));
+}
+
+/** A certificate for a peer that no CA knows yet, signed with its own key. */
+export async function issueSelfSigned(request: PeerRequest): Promise<Issued> {
   const keys = await newKeys();
   const startMs = nowMs() - BACKDATE_MS;
-  const endMs = Math.min(startMs + PEER_DAYS * DAY_MS, authority.notAfter.getTime());
-  const certificate = await x509.X509CertificateGenerator.create({
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: [{ CN: [request.name] }, { OU: [request.role] }, { O: ["Basalt"] }],
+    notBefore: new Date(startMs),
+    notAfter: new Date(startMs + CA_DAYS * DAY_MS),
+    signingAlgorithm: SIGNING,
+    keys,
+    extensions: [new x509.SubjectAlternativeNameExtension(alternativeNames(request))],
+  });
+  return issued(certificate, keys.privateKey);
+}
+
+/** True when the private key (PEM) belongs to the certificate (PEM). */
+export function keyFits(keyPem: string | Buffer, certPem: string | Buffer): boolean {
+  const own = createPublicKey(keyPem).export({ type: "spki", format: "der" });
+  return new X509Certificate(certPem).publicKey.export({ type: "spki", format: "der" }).equals(own);
+}
+
+async function certify(
+  ca: { certPem: string; keyPem: string },
+  request: PeerRequest,
+  publicKey: webcrypto.CryptoKey,
+  lifetimeMs: number,
+): Promise<x509.X509Certificate> {
+  const authority = new x509.X509Certificate(ca.certPem);
+  const signingKey = await importCaKey(ca);
+  const startMs = nowMs() - BACKDATE_MS;
+  const endMs = Math.min(startMs + lifetimeMs, authority.notAfter.getTime());
+  return x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: [{ CN: [request.name] }, { OU: [request.role] }, { O: ["Basalt"] }],
     issuer: authority.subject,
     notBefore: new Date(startMs),
     notAfter: new Date(endMs),
     signingAlgorithm: SIGNING,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -89,11 +154,10 @@ export async function issuePeer(
         x509.ExtendedKeyUsage.clientAuth,
       ]),
       new x509.SubjectAlternativeNameExtension(alternativeNames(request)),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(authority),
     ],
   });
-  return issued(certificate, keys.privateKey);
 }
 
 /** A new Ed25519 pair for job tickets: the director signs, the daemons verify. */
@@ -148,10 +212,14 @@ async function importCaKey({
 
 async function issued(certificate: x509.X509Certificate, privateKey: webcrypto.CryptoKey): Promise<Issued> {
   const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", privateKey);
+  const keyPem = `${x509.PemConverter.encode(pkcs8, x509.PemConverter.PrivateKeyTag)}\n`;
+  return { ...described(certificate), keyPem };
+}
+
+function described(certificate: x509.X509Certificate): IssuedCertificate {
   const der = Buffer.from(certificate.rawData);
   return {
     certPem: new X509Certificate(der).toString(),
-    keyPem: `${x509.PemConverter.encode(pkcs8, x509.PemConverter.PrivateKeyTag)}\n`,
     fingerprint: createHash("sha256").update(der).digest("hex"),
     notAfterMs: certificate.notAfter.getTime(),
   };

@@ -1,23 +1,15 @@
 /** What the administrative commands share: files of an installation, templates, certificates on disk. */
 
 import { X509Certificate } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { packageRoot } from "../../common/package.js";
 import { identityOfCertificate, type PeerIdentity, type Role } from "../../common/tls/identity.js";
-import { type Issued, issuePeer } from "../../common/tls/issue.js";
+import { type Issued, type IssuedCertificate, issuePeer } from "../../common/tls/issue.js";
 import { readPrivateKey } from "../../common/tls/load.js";
+import { makeDirectory, writeNew } from "../../common/write-file.js";
+
+export { makeDirectory, replaceFile, writeNew } from "../../common/write-file.js";
 
 /** Lines for the operator. */
 export type Print = (line: string) => void;
@@ -42,38 +34,6 @@ export function renderTemplate(name: string, { host, portBase, directory }: Temp
     .replace(/\b910([123])\b/g, (_, digit: string) => String(portBase + Number(digit) - 1));
 }
 
-/** Writes a new file durably; false when one of that name is there, which then stays as it is. */
-export function writeNew(file: string, content: string, mode: number): boolean {
-  let fd: number;
-  try {
-    fd = openSync(file, "wx", mode);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
-  try {
-    writeSync(fd, content);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  return true;
-}
-
-/** Replaces a file in one step: readers see the old or the new content. */
-export function replaceFile(file: string, content: string, mode: number): void {
-  const temporary = `${file}.new-${process.pid}`;
-  if (!writeNew(temporary, content, mode)) throw new Error(`${temporary} exists; remove it`);
-  renameSync(temporary, file);
-}
-
-/** Makes a directory for its owner alone, parents included; an existing one keeps its mode. */
-export function makeDirectory(directory: string): void {
-  if (existsSync(directory)) return;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  chmodSync(directory, 0o700);
-}
-
 /** Certificate and key of the installation's CA, from the directory that holds ca.crt and ca.key. */
 export function readCa(pki: string): { certPem: string; keyPem: string } {
   const keyPem = readPrivateKey(path.join(pki, "ca.key")).toString();
@@ -89,9 +49,14 @@ export async function issueAndRecord(
   request: { role: Role; name: string; hosts: readonly string[] },
 ): Promise<Issued> {
   const made = await issuePeer(readCa(pki), request);
-  makeDirectory(path.join(pki, "issued"));
-  writeNew(path.join(pki, "issued", `${made.fingerprint}.crt`), made.certPem, 0o644);
+  recordIssued(pki, made);
   return made;
+}
+
+/** Keeps a copy of a certificate in `pki/issued`. */
+export function recordIssued(pki: string, { fingerprint, certPem }: IssuedCertificate): void {
+  makeDirectory(path.join(pki, "issued"));
+  writeNew(path.join(pki, "issued", `${fingerprint}.crt`), certPem, 0o644);
 }
 
 /** A certificate found in a directory. */

@@ -1,7 +1,7 @@
 /** Loads the director's configuration: all resources of `director.yaml` and its includes, checked together. */
 
+import { loadDaemonConfig } from "../../common/bacula/load.js";
 import type { Diagnostics } from "../../common/config/diagnostics.js";
-import { loadConfig } from "../../common/config/load.js";
 import { readResources, single } from "../../common/config/resources.js";
 import type { ConfigSource } from "../../common/config/source.js";
 import { COUNTER_SPEC, toCounter } from "./counter.js";
@@ -46,7 +46,7 @@ const IGNORED = {
  * Throws ConfigError (`CONFIG_INVALID`) holding every finding, or BackupError `CONFIG_NOT_FOUND`.
  */
 export function loadDirectorConfig(file: string): DirectorConfig {
-  return loadConfig(file, buildDirectorConfig);
+  return loadDaemonConfig("director", file, buildDirectorConfig);
 }
 
 type Parts = Omit<DirectorConfig, "file" | "files" | "warnings">;

@@ -4,6 +4,7 @@
  * Paths are absolute. Every Map is keyed by the exact Name and keeps the order of the file.
  */
 
+import type { BaculaOrigin } from "../../common/bacula/origin.js";
 import type { Diagnostic } from "../../common/config/diagnostics.js";
 import type { TlsFiles } from "../../common/tls/load.js";
 import type { FileSetResource } from "./types-file-set.js";
@@ -24,6 +25,8 @@ export interface DirectorConfig {
   readonly files: readonly string[];
   /** Findings that do not stop the daemon, such as directives that have no effect here. */
   readonly warnings: readonly Diagnostic[];
+  /** Only of a configuration in Bacula's own syntax. */
+  readonly bacula?: BaculaOrigin | undefined;
   readonly director: DirectorResource;
   readonly jobs: ReadonlyMap<string, JobResource>;
   readonly clients: ReadonlyMap<string, ClientResource>;

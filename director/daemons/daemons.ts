@@ -12,6 +12,7 @@ import type { HelloReply__Output as HelloReply } from "../../proto/generated/bas
 import type { StorageStatus__Output as StorageStatus } from "../../proto/generated/basalt/v1/StorageStatus.js";
 import { checkProtocol, type Peer, PROTOCOL, RpcChannel, type RpcTls } from "../../proto/rpc.js";
 import type { ClientResource, DirectorConfig, StorageResource } from "../config/types.js";
+import type { PinnedDaemons } from "../enrolment/pinned.js";
 import { syncPools } from "./pools.js";
 
 export type { FiledStatus, StorageStatus };
@@ -34,6 +35,8 @@ export interface DaemonsOptions {
   revoked: () => readonly string[];
   /** Hears whose certificate was seen. */
   onPeer?: (peer: Peer) => void;
+  /** The certificates of daemons that are known by a password. (Default: the CA and the names tell) */
+  pins?: Pick<PinnedDaemons, "fingerprint"> | undefined;
 }
 
 interface Connection {
@@ -119,10 +122,8 @@ export class Daemons {
   async #connect(daemon: Target, options: ConnectOptions): Promise<RpcChannel> {
     const until = monotonicMs() + (options.timeoutMs ?? 0);
     for (let attempt = 1; ; attempt++) {
-      const connection = this.#connection(daemon);
       try {
-        await this.#hello(daemon, connection, options.signal);
-        return connection.channel;
+        return await this.#reach(daemon, options.signal);
       } catch (error) {
         if (options.signal?.aborted === true) throw options.signal.reason;
         const words = reason(error);
@@ -141,6 +142,27 @@ export class Daemons {
         );
       }
     }
+  }
+
+  /** One attempt. */
+  async #reach(daemon: Target, signal: AbortSignal | undefined): Promise<RpcChannel> {
+    const { pins } = this.#options;
+    if (pins === undefined || daemon.fingerprint !== undefined) return this.#greet(daemon, signal);
+    const fingerprint = await pins.fingerprint(daemon, false, signal);
+    try {
+      return await this.#greet({ ...daemon, fingerprint }, signal);
+    } catch (error) {
+      // Another certificate, or a password that changed there: the daemon is asked who it is.
+      if (!mayBeSomebodyElse(error)) throw error;
+      const again = await pins.fingerprint(daemon, true, signal);
+      return this.#greet({ ...daemon, fingerprint: again }, signal);
+    }
+  }
+
+  async #greet(daemon: Target, signal: AbortSignal | undefined): Promise<RpcChannel> {
+    const connection = this.#connection(daemon);
+    await this.#hello(daemon, connection, signal);
+    return connection.channel;
   }
 
   #connection(daemon: Target): Connection {
@@ -225,6 +247,15 @@ const PASSING = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"])
 
 function canRetry(error: unknown, words: string): boolean {
   return PASSING.has(codeOf(error) ?? "") && !/certificate|TLS|SSL/i.test(words);
+}
+
+/** True for what a peer says that wants to know more, and for a connection that breaks before anything was said. */
+function mayBeSomebodyElse(error: unknown): boolean {
+  const code = codeOf(error) ?? "";
+  if (code === "PASSWORD_PROOF_NEEDED" || code === "TLS_IDENTITY") return true;
+  return (
+    PASSING.has(code) && /certificate|TLS|SSL|reset|hang up|closed|disconnected/i.test(describeError(error))
+  );
 }
 
 /** The operating system's part of what gRPC says about a connection. */

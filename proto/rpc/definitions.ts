@@ -59,6 +59,11 @@ export function serviceDefinition(name: ServiceName): grpc.ServiceDefinition {
   return packages[`basalt.v1.${name}`]!;
 }
 
+/** Credentials of a server that wants a certificate of this CA from everybody. */
+export function serverCredentials({ ca, cert, key }: RpcTls): grpc.ServerCredentials {
+  return grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
+}
+
 /** Definition of one bidirectional method whose messages are plain bytes: no protobuf copy of the payload. */
 export function dataMethod(service: DataServiceName, method: string): grpc.MethodDefinition<Buffer, Buffer> {
   const same = (bytes: Buffer): Buffer => bytes;

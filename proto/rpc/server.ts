@@ -1,4 +1,5 @@
 /** A gRPC server under mutual TLS that knows its callers by certificate. */
+import type { Server as NetServer } from "node:net";
 import type { PeerCertificate } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { BackupError } from "../../common/errors.js";
@@ -9,8 +10,10 @@ import {
   dataMethod,
   type RpcTls,
   type ServiceName,
+  serverCredentials,
   serviceDefinition,
 } from "./definitions.js";
+import { type FrontDoor, openFrontDoor } from "./front-door.js";
 import { identityFromCertificate, type Peer } from "./identity.js";
 import { toStatus } from "./status.js";
 
@@ -33,9 +36,12 @@ export type Handlers = Record<string, Handler>;
 export type Allow = (method: string, peer: Peer) => boolean;
 
 export interface ServerOptions {
-  tls: RpcTls;
+  /** Not used with a front door. */
+  tls?: RpcTls;
   /** True for a revoked certificate (SHA-256 fingerprint, hex). */
   isRevoked: (fingerprint: string) => boolean;
+  /** Peers may come without a certificate and prove a password instead; certificates may change while it serves. */
+  frontDoor?: FrontDoor | undefined;
 }
 
 interface AnyCall extends NodeJS.EventEmitter {
@@ -49,6 +55,7 @@ interface AnyCall extends NodeJS.EventEmitter {
 export class RpcServer {
   readonly #server = new grpc.Server(CHANNEL_OPTIONS);
   readonly #options: ServerOptions;
+  #listener: NetServer | undefined;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -100,10 +107,18 @@ export class RpcServer {
    * Listens; port 0 picks a free one, returned.
    * @throws BackupError LISTEN_FAILED (port taken, no such address)
    */
-  listen(address: string, port: number): Promise<number> {
-    const { ca, cert, key } = this.#options.tls;
-    const credentials = grpc.ServerCredentials.createSsl(ca, [{ cert_chain: cert, private_key: key }], true);
-    const host = address.includes(":") ? `[${address}]` : address;
+  async listen(address: string, port: number): Promise<number> {
+    const { tls, frontDoor } = this.#options;
+    const host = address.includes(":") && !address.startsWith("[") ? `[${address}]` : address;
+    if (frontDoor !== undefined) {
+      const opened = await openFrontDoor(this.#server, frontDoor, { address, port }).catch((cause) => {
+        throw new BackupError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${whyNot(String(cause))}`);
+      });
+      this.#listener = opened.listener;
+      return opened.port;
+    }
+    if (tls === undefined) throw new Error("a server needs certificates");
+    const credentials = serverCredentials(tls);
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(`${host}:${port}`, credentials, (cause, bound) => {
         if (cause === null) return resolve(bound);
@@ -116,6 +131,7 @@ export class RpcServer {
 
   /** Lets calls finish for `graceMs`, then breaks them. */
   async close(graceMs: number): Promise<void> {
+    this.#listener?.close();
     const done = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {

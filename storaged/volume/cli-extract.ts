@@ -17,6 +17,8 @@ interface ExtractArguments {
   keys: string[];
   to: string | undefined;
   list: boolean;
+  /** What the job wrote itself, without the jobs that it lies over. */
+  own: boolean;
   replace: boolean;
 }
 
@@ -36,7 +38,7 @@ export async function extractCommand(args: readonly string[], output: VolumeComm
   });
   try {
     const job = chooseJob(survey, wanted.job);
-    const { layers, missing } = layersOf(job, survey);
+    const { layers, missing } = wanted.own ? { layers: [job], missing: [] } : layersOf(job, survey);
     for (const uuid of missing)
       await complain(`job ${job.jobId} lies over job ${uuid}, whose list is on none of these volumes`);
     await complain(`state of job ${job.jobId} ${displayPath(bytesOfText(job.job))}`);
@@ -57,6 +59,7 @@ function parseArguments(args: readonly string[]): ExtractArguments {
     keys: [],
     to: undefined,
     list: false,
+    own: false,
     replace: false,
   };
   const rest = [...args];
@@ -70,6 +73,7 @@ function parseArguments(args: readonly string[]): ExtractArguments {
     else if (arg === "--to") wanted.to = value(arg);
     else if (arg === "--path") wanted.keys.push(keyOfArgument(value(arg)));
     else if (arg === "--list") wanted.list = true;
+    else if (arg === "--own") wanted.own = true;
     else if (arg === "--replace") wanted.replace = true;
     else if (arg.startsWith("--")) throw new BackupError("USAGE", `${arg} is not known`);
     else wanted.files.push(arg);

@@ -10,8 +10,9 @@ import { VolumeReader } from "./reader.js";
 
 const USAGE = `usage: basalt volume ls [--jobs] FILE…   label, jobs and tar members of volumes (--jobs: no members)
        basalt volume verify FILE…      check every record, frame and digest, and name what is damaged
-       basalt volume extract FILE… (--to DIR | --list) [--job N] [--path PATH]… [--replace]
-                                       files of the state that a job found, from volumes alone
+       basalt volume extract FILE… (--to DIR | --list) [--job N] [--own] [--path PATH]… [--replace]
+                                       files of the state that a job found, from volumes alone (--own: only what
+                                       this job wrote itself)
        basalt volume copy FROM TO      a checked copy of one volume
        basalt volume scan FILE… -c storaged.yaml [--catalog FILE] [--add] [--quick] [--dry]
                                        makes the catalog again from volumes alone

@@ -124,9 +124,17 @@ function mapByKind(
     const map = Object.hasOwn(kinds, folded) ? kinds[folded] : undefined;
     if (map !== undefined) map(mapper, resource);
     else if (!leaveOutKnown(mapper, resource)) {
-      mapper.leaveOut(resource, "unsupported", "resources of this kind are not known here");
+      mapper.leaveOut(resource, "unsupported", UNKNOWN_RESOURCE);
     }
   }
+}
+
+/** Said about a resource that neither Bacula nor Bareos is known to have. */
+export const UNKNOWN_RESOURCE = "resources of this kind are not known here";
+
+/** Resources that only Bareos has. */
+export function hasBareosWords({ resources }: BaculaConfig): boolean {
+  return resources.some(({ kind }) => ["profile", "user"].includes(foldName(kind)));
 }
 
 /** Tells by the resources in it; undefined when nothing is in it that tells. */
@@ -138,14 +146,20 @@ export function componentOf(config: BaculaConfig): Component | undefined {
     return "director";
   }
   if (has("filedaemon")) return "filed";
-  const withAddress = (kind: string): boolean =>
+  const withDirective = (kind: string, name: RegExp): boolean =>
     config.resources.some(
       (each) =>
         foldName(each.kind) === kind &&
-        each.directives.some((directive) => /^((fd|sd|dir)?address)$/.test(foldName(directive.name))),
+        each.directives.some((directive) => name.test(foldName(directive.name))),
     );
-  if (has("client")) return withAddress("client") ? "director" : "filed";
-  if (has("storage", "autochanger")) return withAddress("storage") ? "director" : "storaged";
+  const withAddress = (kind: string): boolean => withDirective(kind, /^((fd|sd|dir)?address)$/);
+  // A daemon's own resource may say where it listens; a password is only in how a director sees it.
+  const isSeen = (kind: string): boolean =>
+    withDirective(kind, /^password$/) || (withAddress(kind) && !has("director"));
+  if (has("client")) return isSeen("client") ? "director" : "filed";
+  if (has("storage", "autochanger")) {
+    return isSeen("storage") || isSeen("autochanger") ? "director" : "storaged";
+  }
   if (withAddress("director")) return "console";
   if (has("messages") && has("director")) return "director";
   return has("consolefont") || has("director", "console") ? "console" : undefined;

@@ -197,6 +197,9 @@ const IDLE: Readonly<Record<string, string>> = {
 
 const FILES = "it has no meaning for volumes that are files";
 
+/** Begins what is said about a directive that neither Bacula nor Bareos is known to have. */
+export const UNKNOWN_DIRECTIVE = "it is not known here, and what it did is not done";
+
 /** What a loader found at a directive or resource, as it is to be reported. */
 export function removalOf(kind: string, directive: string, severity: string, message: string): Removal {
   const folded = foldName(directive);
@@ -215,7 +218,7 @@ export function removalOf(kind: string, directive: string, severity: string, mes
   }
   const hint = /did you mean "([^"]*)"/.exec(message)?.[1];
   const near = hint === undefined ? "" : `; did you mean ${hint}?`;
-  return { outcome: "unsupported", text: `it is not known here, and what it did is not done${near}` };
+  return { outcome: "unsupported", text: `${UNKNOWN_DIRECTIVE}${near}` };
 }
 
 function consequence(kind: string, folded: string): string | undefined {

@@ -11,17 +11,18 @@ import type { Rule, Rules } from "./types.js";
 
 /** What both daemons say about tickets and certificates. */
 function finishDaemon(block: BlockBuilder, peer: "filed" | "storaged"): void {
+  const { workingDirectory, pki } = block.mapper.places;
   listenEverywhere(block);
-  if (!block.has("WorkingDirectory")) block.put("WorkingDirectory", `var/${peer}`);
+  if (!block.has("WorkingDirectory")) block.put("WorkingDirectory", workingDirectory(peer));
   tlsFiles(block, peer);
-  block.put("TicketPublicKeyFile", "pki/ticket.pub");
-  block.put("RevokedFile", "pki/revoked.yaml");
+  block.put("TicketPublicKeyFile", `${pki}/ticket.pub`);
+  block.put("RevokedFile", `${pki}/revoked.yaml`);
 }
 
 const STORAGED_RULES: Rules = {
   ...listening("sd"),
   name: name("Storage", "Name"),
-  workingdirectory: ownWorkingDirectory("var/storaged"),
+  workingdirectory: ownWorkingDirectory("storaged"),
   heartbeatinterval: withoutEffect("the director keeps connections alive"),
 };
 
@@ -33,7 +34,7 @@ export function mapStoraged(mapper: Mapper, resource: BaculaResource): void {
 const FILED_RULES: Rules = {
   ...listening("fd"),
   name: name("Client", "Name"),
-  workingdirectory: ownWorkingDirectory("var/filed"),
+  workingdirectory: ownWorkingDirectory("filed"),
   heartbeatinterval: withoutEffect("the director keeps connections alive"),
   allowedscriptdir: oneOfSeveral("HookDirectories"),
   maximumbandwidthperjob: line("MaximumBandwidthPerJob"),
@@ -44,7 +45,7 @@ export function mapFiled(mapper: Mapper, resource: BaculaResource, hookDirectori
   mapper.resource(resource, "FileDaemon", FILED_RULES, (block) => {
     finishDaemon(block, "filed");
     if (block.has("HookDirectories")) return;
-    const items = ["hooks", ...hookDirectories].map((each) => ({
+    const items = [...mapper.places.hooks, ...hookDirectories].map((each) => ({
       kind: "scalar" as const,
       text: each,
       at: block.at,

@@ -55,17 +55,19 @@ export function listenEverywhere(block: BlockBuilder): void {
   if (!block.has("Address")) block.put("Address", "0.0.0.0", "as in Bacula, which listens everywhere");
 }
 
-/** Each daemon has a directory of its own in the installation. */
-export function ownWorkingDirectory(where: string): Rule {
+/** Each daemon has a directory of its own. */
+export function ownWorkingDirectory(role: "director" | "filed" | "storaged"): Rule {
   return (directive, block) => {
+    const where = block.mapper.places.workingDirectory(role);
     block.say("differs", directive, `Basalt's own databases are in ${where}; Bacula's stay where they are`);
     block.set("WorkingDirectory", where, directive);
   };
 }
 
 /** `TLS: {CaFile: …}` for the files of one peer. */
-export function tlsFiles(block: BlockBuilder, peer: string, pki = "pki"): void {
+export function tlsFiles(block: BlockBuilder, peer: string): void {
   const at = block.at;
+  const { pki } = block.mapper.places;
   const entry = (key: string, file: string) => ({
     key,
     at,
@@ -83,7 +85,7 @@ const DIRECTOR_RULES: Rules = {
   ...listening("dir"),
   name: name("Director", "Name"),
   messages: name("Messages"),
-  workingdirectory: ownWorkingDirectory("var/director"),
+  workingdirectory: ownWorkingDirectory("director"),
   password: PASSWORD,
   heartbeatinterval: time("HeartbeatInterval"),
   fdconnecttimeout: time("FdConnectTimeout"),
@@ -94,9 +96,10 @@ const DIRECTOR_RULES: Rules = {
 export function mapDirector(mapper: Mapper, resource: BaculaResource): void {
   mapper.resource(resource, "Director", DIRECTOR_RULES, (block) => {
     listenEverywhere(block);
-    if (!block.has("WorkingDirectory")) block.put("WorkingDirectory", "var/director");
-    block.put("TicketKeyFile", "pki/ticket.key");
-    block.put("RevokedFile", "pki/revoked.yaml");
+    const { workingDirectory, pki } = mapper.places;
+    if (!block.has("WorkingDirectory")) block.put("WorkingDirectory", workingDirectory("director"));
+    block.put("TicketKeyFile", `${pki}/ticket.key`);
+    block.put("RevokedFile", `${pki}/revoked.yaml`);
     tlsFiles(block, "director");
   });
 }

@@ -10,7 +10,17 @@ import type { BaculaDirective, BaculaResource } from "../syntax.js";
 import { lineOf } from "../values.js";
 import type { Names } from "./names.js";
 import { mapDirectives, removedInside } from "./rules.js";
-import type { Finding, MapNode, MappedEntry, MappedResource, Outcome, Removal, Rules } from "./types.js";
+import {
+  type Finding,
+  INSTALLATION,
+  type MapNode,
+  type MappedEntry,
+  type MappedResource,
+  type Outcome,
+  type Places,
+  type Removal,
+  type Rules,
+} from "./types.js";
 
 /** The originals that were mapped, and what was said about them. */
 export class Mapper {
@@ -20,12 +30,19 @@ export class Mapper {
   readonly removed: ReadonlyMap<object, Removal>;
   /** Bareos' defaults and words count. */
   readonly isBareos: boolean;
+  readonly places: Places;
   /** Directives that became entries, and all there were. */
   carried = 0;
   total = 0;
 
-  constructor(names: Names, removed: ReadonlyMap<object, Removal>, isBareos: boolean) {
+  constructor(
+    names: Names,
+    removed: ReadonlyMap<object, Removal>,
+    isBareos: boolean,
+    places: Places = INSTALLATION,
+  ) {
     this.names = names;
+    this.places = places;
     this.removed = removed;
     this.isBareos = isBareos;
   }

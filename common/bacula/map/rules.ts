@@ -52,9 +52,11 @@ function ruleFor(folded: string, rules: Rules): Rule {
 const TLS = "connections always use mutual TLS, with the certificates in pki/";
 
 /** Passwords of daemons and consoles. */
-export const PASSWORD: Rule = replaced(
-  "daemons and consoles prove who they are with the certificates in pki/",
-);
+export const PASSWORD: Rule = (directive, block) => {
+  if (!block.mapper.places.takesPasswords) replaced(CERTIFICATES)(directive, block);
+};
+
+const CERTIFICATES = "daemons and consoles prove who they are with the certificates in pki/";
 
 /** `Maximum Concurrent jobs` as `MaximumConcurrentJobs`. */
 export function yamlName(name: string): string {

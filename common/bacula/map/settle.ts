@@ -11,7 +11,7 @@ import { removalOf } from "./consequences.js";
 import { Mapper } from "./mapper.js";
 import type { Names } from "./names.js";
 import { removedInside } from "./rules.js";
-import type { Finding, MappedResource, Removal } from "./types.js";
+import type { Finding, MappedResource, Places, Removal } from "./types.js";
 
 /** A loader without its file: builds the configuration of one daemon and reports what is wrong with it. */
 export type Build = (source: ConfigSource, diagnostics: Diagnostics) => unknown;
@@ -24,6 +24,8 @@ export interface SettleOptions {
   readonly isBareos: boolean;
   readonly map: (mapper: Mapper, resources: readonly BaculaResource[]) => void;
   readonly build: Build;
+  /** (Default: those of an installation that `basalt import` makes) */
+  readonly places?: Places;
 }
 
 /** What came of it. */
@@ -34,6 +36,8 @@ export interface Settled {
   readonly total: number;
   /** What is wrong although nothing is left to leave out: the configuration cannot be used. */
   readonly errors: readonly Diagnostic[];
+  /** What the loader made of it; not to be used with errors. */
+  readonly built: unknown;
 }
 
 const MAX_ROUNDS = 100;
@@ -47,22 +51,34 @@ interface Origin {
 
 /** Never throws for what is in the originals: see `errors`. */
 export function settle(options: SettleOptions): Settled {
-  const { file, resources, names, isBareos, map, build } = options;
+  const { file, resources, names, isBareos, map, build, places } = options;
   const origins = originsOf(resources);
   const removed = new Map<object, Removal>();
   for (let round = 0; ; round++) {
-    const mapper = new Mapper(names, removed, isBareos);
+    const mapper = new Mapper(names, removed, isBareos, places);
     map(mapper, resources);
     const diagnostics = new Diagnostics();
-    build(toSource(mapper.resources, file), diagnostics);
+    const built = build(toSource(mapper.resources, file), diagnostics);
     const found = diagnostics.all.filter((each) => isRemoval(each));
-    const fresh = found.flatMap((each) => takeOut(each, origins, removed) ?? []);
-    if (fresh.length === 0 || round === MAX_ROUNDS) {
-      const { resources: mapped, carried, total } = mapper;
-      const findings = [...mapper.findings, ...remarksOf(diagnostics.warnings)];
-      return { resources: mapped, findings, carried, total, errors: diagnostics.errors };
-    }
+    // What stands inside comes first: it may be why the outer one is of no use.
+    const fresh = found.toReversed().flatMap((each) => takeOut(each, origins, removed) ?? []);
+    const { errors, warnings } = diagnostics;
+    const isLast = fresh.length === 0 || round === MAX_ROUNDS;
+    const remarks = remarksOf(isLast ? warnings : warnings.filter((each) => !isRemoval(each)));
+    if (isLast) return settled(mapper, { errors, remarks, built });
+    if (errors.length > 0) continue;
+    // Without entries that do nothing the configuration is the same: they only have to be said of the originals.
+    const said = new Mapper(names, removed, isBareos, places);
+    map(said, resources);
+    return settled(said, { errors, remarks, built });
   }
+}
+
+function settled(
+  { resources, findings, carried, total }: Mapper,
+  { errors, remarks, built }: { errors: readonly Diagnostic[]; remarks: readonly Finding[]; built: unknown },
+): Settled {
+  return { resources, findings: [...findings, ...remarks], carried, total, errors, built };
 }
 
 /** Errors, and warnings that an entry does nothing. */

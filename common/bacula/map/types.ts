@@ -26,6 +26,25 @@ export interface Removal {
   readonly text: string;
 }
 
+/** Where a daemon's own files are to be. Relative paths start at the configuration. */
+export interface Places {
+  readonly workingDirectory: (role: "director" | "filed" | "storaged") => string;
+  /** Directory of keys and certificates. */
+  readonly pki: string;
+  /** A file daemon runs commands of jobs from these directories. */
+  readonly hooks: readonly string[];
+  /** Passwords prove who peers are, and are taken from the original: nothing is to be said about them. */
+  readonly takesPasswords: boolean;
+}
+
+/** An installation that `basalt import` makes. */
+export const INSTALLATION: Places = {
+  workingDirectory: (role) => `var/${role}`,
+  pki: "pki",
+  hooks: ["hooks"],
+  takesPasswords: false,
+};
+
 /** An entry with the comment lines in front of it, and the comment behind its value. */
 export interface MappedEntry extends ConfigEntry {
   readonly remarks: readonly string[];

@@ -1,7 +1,7 @@
 /** Reads what is to be imported and sorts it by daemon. */
 
 import { type Component, findInputs, type InputGroup } from "../../../common/bacula/layout.js";
-import { componentOf } from "../../../common/bacula/map/configuration.js";
+import { componentOf, hasBareosWords } from "../../../common/bacula/map/configuration.js";
 import { readBaculaConfig } from "../../../common/bacula/parser.js";
 import type { BaculaConfig, BaculaResource, SkippedCommand } from "../../../common/bacula/syntax.js";
 import { foldName } from "../../../common/config/diagnostics.js";
@@ -61,10 +61,6 @@ function componentFor(group: InputGroup, config: BaculaConfig): Component {
     "USAGE",
     `${group.files[0]}: not a configuration of Bacula or Bareos that is known here`,
   );
-}
-
-function hasBareosWords({ resources }: BaculaConfig): boolean {
-  return resources.some(({ kind }) => ["profile", "user"].includes(foldName(kind)));
 }
 
 /** Files without a resource of the daemon itself belong to the one before. */

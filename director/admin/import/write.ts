@@ -103,7 +103,8 @@ function removeEarlierParts(directory: string): void {
   }
 }
 
-async function makeAuthority(pki: string, name: string): Promise<void> {
+/** CA, key of tickets and list of withdrawn certificates; what is there stays. @throws BackupError INIT_CONFLICT */
+export async function makeAuthority(pki: string, name: string): Promise<void> {
   const file = (each: string): string => path.join(pki, each);
   if (!existsSync(file("ca.key"))) {
     const ca = await issueCa(`${name} backup CA`);
