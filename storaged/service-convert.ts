@@ -69,10 +69,21 @@ export function toJob(job: JobListing): CatalogJob {
     rows,
     baseFiles,
   };
-  const { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason } = job;
+  const { copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason } = job;
+  const incomplete = job.type === "I";
+  const type = incomplete ? "B" : job.type;
   const more = { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason };
   const { bases, pool, volumes } = job;
-  return { ...facts, ...more, job: job.job, bytes: job.bytes, bases, pool, volumes };
+  return {
+    ...facts,
+    ...more,
+    status: incomplete ? "I" : status,
+    job: job.job,
+    bytes: job.bytes,
+    bases,
+    pool,
+    volumes,
+  };
 }
 
 export function toVolume(volume: VolumeRecord): Volume {

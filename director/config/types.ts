@@ -58,6 +58,8 @@ export interface DirectorResource {
   readonly revokedFile: string;
   /** Job statistics and logs older than this are pruned. (Default: 180 days) */
   readonly statisticsRetentionSec: number;
+  /** Network limit of each backup, bytes per second. (Default: 0, none) */
+  readonly maximumBandwidthPerJob: number;
 }
 
 /** A command around a job; every `Run…Job` directive and `RunScript` block becomes one of these. */
@@ -125,16 +127,26 @@ export interface JobResource extends RetentionPolicy {
   readonly priority: number;
   readonly maximumConcurrentJobs: number;
   readonly maxRunTimeSec: number;
+  readonly fullMaxRunTimeSec: number;
+  readonly incrementalMaxRunTimeSec: number;
+  readonly differentialMaxRunTimeSec: number;
+  /** From the time it was due to its end. */
+  readonly maxRunSchedTimeSec: number;
   readonly maxWaitTimeSec: number;
   readonly maxStartDelaySec: number;
   readonly maxFullIntervalSec: number;
   readonly maxDiffIntervalSec: number;
+  readonly maxVirtualFullIntervalSec: number;
+  /** A Full or Differential that failed is made up for by the next run of a lower level. (Default: no) */
+  readonly rerunFailedLevels: boolean;
   readonly allowMixedPriority: boolean;
   readonly allowDuplicateJobs: boolean;
   readonly cancelQueuedDuplicates: boolean;
   readonly cancelRunningDuplicates: boolean;
   readonly cancelLowerLevelDuplicates: boolean;
   readonly rescheduleOnError: boolean;
+  /** What a backup has stored stays when it is stopped or its connection breaks, and it can go on. (Default: yes) */
+  readonly allowIncompleteJobs: boolean;
   readonly rescheduleIncompleteJobs: boolean;
   readonly rescheduleIntervalSec: number;
   /** 0 = without limit, as in Bacula. */
@@ -273,6 +285,7 @@ export interface RunOverrides {
   readonly priority?: number | undefined;
   readonly accurate?: boolean | undefined;
   readonly maxRunTimeSec?: number | undefined;
+  readonly maxRunSchedTimeSec?: number | undefined;
 }
 
 /** When a line of a schedule is due: a cron expression, or Bacula's words without the overrides. */

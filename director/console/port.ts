@@ -100,6 +100,8 @@ export interface ConsoleDirector {
   plan(request: RunRequest): JobPlan;
   runJob(request: RunRequest): Promise<number>;
   cancel(jobId: number, reason?: string): Promise<string[]>;
+  stopJob(jobId: number, reason?: string): Promise<string[]>;
+  resumeJob(jobId: number): Promise<void>;
   reload(): Promise<{ ok: boolean; errors: string[] }>;
   isEnabled(kind: SwitchKind, name: string): boolean;
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void;

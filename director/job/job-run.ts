@@ -67,6 +67,7 @@ export const NO_RESULT: JobResult = {
   rows: 0,
   newContent: 0,
   differences: 0,
+  incomplete: false,
 };
 
 export class JobRun {
@@ -159,4 +160,5 @@ const EXIT_WORDS: Readonly<Record<StatusLetter, string>> = {
   E: "Error",
   f: "Error",
   A: "Canceled",
+  I: "Incomplete",
 };

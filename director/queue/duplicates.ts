@@ -1,6 +1,7 @@
 /** What becomes of a new run while another of the same job is queued or running: AllowDuplicateJobs and its rules. */
 
 import type { JobLevel, JobResource } from "../config/types.js";
+import type { LiveJob } from "../job/live-job.js";
 
 export interface DuplicateCandidate {
   jobId: number;
@@ -44,4 +45,12 @@ export function judgeDuplicates(
     else return { cancel: [], refuse: `JobId ${other.jobId} already running. Duplicate job not allowed.` };
   }
   return decision;
+}
+
+/** The same for a run that is about to be queued. */
+export function duplicatesOf(live: LiveJob, queued: readonly LiveJob[]): DuplicateDecision {
+  const { job } = live.plan;
+  const same = queued.filter((other) => other.plan.job.name === job.name && !other.canceled);
+  const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
+  return judgeDuplicates(job, live.level, others);
 }

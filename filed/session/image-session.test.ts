@@ -40,7 +40,7 @@ async function backup(image: string): Promise<Outcome> {
   const request = {
     ...{ jobId: 3, jobUuid: "uuid", jobName: "vm", job: "vm.1", level: "Full", ticket: "ticket" },
     ...{ storage: "File", fileSet: { name: "images", include: [include], exclude: [] }, hooks: [] },
-    ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0 },
+    ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0, bandwidth: 0 },
   };
   const stream = new FakeStream();
   let result: JobResult | undefined;

@@ -11,7 +11,7 @@ import type { CheckpointMethods } from "./checkpoint-worker.js";
 import { Checkpoints } from "./checkpoints.js";
 import type { JobQuery } from "./queries.js";
 import type { ReaderMethods } from "./reader-worker.js";
-import type { JobListing, ListedEntry, LocalJob } from "./types.js";
+import type { JobListing, ListedEntry, LocalJob, Splice } from "./types.js";
 import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
 
 /** Brings dropped lists back for those who read them, and keeps them meanwhile (retention/list-keeper.ts). */
@@ -86,8 +86,9 @@ export class Catalog {
     layers: readonly LocalJob[],
     stateOf?: LocalJob,
     effective: readonly LocalJob[] = [],
+    splice?: Splice,
   ): AsyncGenerator<Buffer, void> {
-    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf, [...effective]));
+    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf, [...effective], splice));
   }
 
   /** Blocks of the rows that make the list of `wanted` out of that of `lower` (layers, top first). */

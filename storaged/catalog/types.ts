@@ -10,8 +10,11 @@ export type StoredLevel = "Base" | "Full" | "Differential" | "Incremental" | "Vi
 /** R running, T ok, W ok with warnings, E error, f fatal, A canceled. */
 export type StatusLetter = "R" | "T" | "W" | "E" | "f" | "A";
 
-/** B backup; C copy, which stands back while its original is there; M original whose place was taken, to be deleted. */
-export type JobKind = "B" | "C" | "M";
+/**
+ * B backup; C copy, which stands back while its original is there; M original whose place was taken, to be deleted;
+ * I incomplete backup: kept, but no run builds on it except the one that goes on with it.
+ */
+export type JobKind = "B" | "C" | "M" | "I";
 
 export interface PoolRecord {
   id: number;
@@ -162,11 +165,22 @@ export interface NewJob {
   draws?: number[];
   /** JobIds of further runs that cannot be deleted while it runs. */
   holds?: number[];
+  /** Goes on from where an incomplete run with the same JobId ended. */
+  resume?: boolean;
 }
 
 /** A list to send, as layers of one overlay, top first. */
 export interface ListSource {
   jobId: number;
+  layers: LocalJob[];
+  /** It counts up to a key only; what lies behind comes from another list. */
+  spliced?: Splice | undefined;
+}
+
+/** Where an incomplete run ended, and the list (with the state of its first layer) that goes on behind it; none: nothing. */
+export interface Splice {
+  /** Key; the last one that counts. */
+  last: string;
   layers: LocalJob[];
 }
 
@@ -180,6 +194,8 @@ export interface BegunJob {
   /** UUIDs for the volume's own records. */
   chainUuids: string[];
   baseUuids: string[];
+  /** The incomplete run that it goes on with, and the volumes of that. */
+  resumed: { last: string; volumes: string[] } | undefined;
 }
 
 export interface FrameRow {
@@ -225,6 +241,8 @@ export interface CommitRequest {
   totals: BackupTotals & { bytesStored: number; rawBytes: number };
   extents: JobExtent[];
   volumes: VolumeProgress[];
+  /** The job ended early and is kept up to this key; it becomes a run of type I. */
+  keptTo?: string;
 }
 
 export interface ResolveInput {
@@ -235,6 +253,8 @@ export interface ResolveInput {
   level: string;
   base: string[];
   ignoreFileSetChanges: boolean;
+  /** Director's JobId of an incomplete run; 0: none. */
+  resumeJobId?: number;
 }
 
 export interface ResolvedParents {
@@ -245,6 +265,8 @@ export interface ResolvedParents {
   unresolvedBases: string[];
   ownNewest: number;
   sinceMs: number;
+  /** Entries of the incomplete run; 0: there is none. */
+  incompleteFiles: number;
 }
 
 export interface SelectionRule {
@@ -272,28 +294,4 @@ export interface ListedEntry {
   marked: boolean;
 }
 
-export interface EntryQuery {
-  /** Director's JobIds. One: its effective list, or with `ownRows` its rows alone; several: layers, oldest first. */
-  jobIds: number[];
-  ownRows: boolean;
-  /** With `ownRows`: the deletions instead of the entries. */
-  deleted: boolean;
-  /** Key. */
-  directory: string;
-  children: boolean;
-  /** Key; undefined: from the start. */
-  after: string | undefined;
-  /** 0: all. */
-  limit: number;
-  rules: SelectionRule[];
-  baseOnly: boolean;
-}
-
-export interface FindQuery {
-  client: string;
-  /** With `exact` an absolute path, else a glob over the last component or, with a `/` in it, the whole path. */
-  pattern: string;
-  exact: boolean;
-  jobIds: number[];
-  limit: number;
-}
+export type { EntryQuery, FindQuery } from "./query-types.js";

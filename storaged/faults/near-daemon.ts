@@ -158,6 +158,7 @@ export class NearDaemon {
     const request: StorageBackup__Output = {
       ...{ ...facts, pool, jobId, jobUuid: randomUUID(), job: `${jobName}.${jobId}`, ticket: "t", parents },
       ...{ filedAddress: "", filedPort: 0, filedTimeoutSec: 5, scheduledMs: 0, device: "", comment: "" },
+      ...{ allowIncomplete: false, resume: false },
     };
     const events: JobEvent[] = [];
     let refusal = "";
