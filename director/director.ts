@@ -4,6 +4,8 @@
  */
 
 import { setMaxListeners } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
@@ -48,6 +50,8 @@ export interface DirectorOptions {
   /** PEM of the key that signs tickets. */
   ticketKey: string | Buffer;
   version: string;
+  /** Carries out a command of the console for a RunScript; its lines. */
+  runConsole: (director: Director, line: string) => Promise<string[]>;
   log: Log;
 }
 
@@ -71,6 +75,7 @@ export class Director {
   readonly #switches = new Switches(() => this.#config);
   readonly #shutdown = new AbortController();
   #config: DirectorConfig;
+  #bootstraps = 0;
 
   constructor(options: DirectorOptions) {
     this.#options = options;
@@ -97,6 +102,7 @@ export class Director {
       shutdown: this.#shutdown.signal,
       queue: this.queue,
       runJob: (request) => this.runJob(request),
+      runConsole: (line) => options.runConsole(this, line),
       changed: () => this.queue.changed(),
     };
     this.#scheduler = new Scheduler({
@@ -180,6 +186,14 @@ export class Director {
     const request = resumeRequest(this.#config, record);
     this.#switches.check(this.plan(request));
     this.#again(jobId, request);
+  }
+
+  /** Keeps what a restore is to bring back as a file, until its job has ended; the path. */
+  async leaveBootstrap(text: string): Promise<string> {
+    const { workingDirectory, name } = this.#config.director;
+    const file = join(workingDirectory, `${name}.restore.${++this.#bootstraps}.bsr`);
+    await writeFile(file, text, { mode: 0o640 });
+    return file;
   }
 
   /** Reads the configuration again. Jobs that are queued or run keep the old one. */

@@ -73,7 +73,7 @@ export function toJob(job: JobListing): CatalogJob {
   const incomplete = job.type === "I";
   const type = incomplete ? "B" : job.type;
   const more = { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason };
-  const { bases, pool, volumes } = job;
+  const { bases, pool, volumes, extents } = job;
   return {
     ...facts,
     ...more,
@@ -83,6 +83,7 @@ export function toJob(job: JobListing): CatalogJob {
     bases,
     pool,
     volumes,
+    extents,
   };
 }
 

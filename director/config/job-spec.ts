@@ -100,6 +100,7 @@ const directives = {
   rescheduleIncompleteJobs: yesNo(),
   rescheduleInterval: duration(),
   rescheduleTimes: integer(0, 10000),
+  writeBootstrap: text(),
   where: absolutePath(),
   regexWhere: text(),
   addPrefix: text(),
@@ -147,7 +148,6 @@ export const JOB_SPEC: BlockSpec<typeof directives> = {
     JobToVerify: "verifyJob",
   },
   noEffect: {
-    WriteBootstrap: "restores are planned from the catalog, which volume scan rebuilds from volumes alone",
     SpoolData: SPOOL,
     SpoolAttributes: SPOOL,
     SpoolSize: SPOOL,

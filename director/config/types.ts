@@ -65,6 +65,8 @@ export interface DirectorResource {
 /** A command around a job; every `Run…Job` directive and `RunScript` block becomes one of these. */
 export interface RunScript {
   readonly command: string;
+  /** It is a command of the console, for the director. */
+  readonly isConsole?: boolean | undefined;
   readonly when: "Before" | "After";
   /** True: the file daemon runs it; false: the director does. */
   readonly onClient: boolean;
@@ -151,6 +153,8 @@ export interface JobResource extends RetentionPolicy {
   readonly rescheduleIntervalSec: number;
   /** 0 = without limit, as in Bacula. */
   readonly rescheduleTimes: number;
+  /** File on the director's machine, with %-codes, that says after each backup what a restore would read. */
+  readonly writeBootstrap?: string | undefined;
   /** Directory that restores write below, on the client. */
   readonly where?: string | undefined;
   readonly regexWhere?: string | undefined;

@@ -84,7 +84,7 @@ function restoreLines(context: CommandContext, plan: JobPlan): Line[] {
   const replace = request.restore?.replace ?? job.replace;
   return [
     ["JobName", job.name],
-    ["Bootstrap", "*None*"],
+    ["Bootstrap", request.restore?.bootstrap ?? "*None*"],
     ["Where", whereOf(plan)],
     ["Replace", REPLACE_WORDS[replace]],
     ["FileSet", fileSet?.name ?? "*None*"],

@@ -31,6 +31,8 @@ export interface JobServices {
   queue: Pick<JobQueue, "list" | "waitJob">;
   /** Queues a further run. @throws BackupError as Director.runJob */
   runJob: (request: RunRequest) => Promise<JobId>;
+  /** Carries out a command of the console; its lines. @throws BackupError */
+  runConsole: (line: string) => Promise<string[]>;
   /** To be called when the state of a job changed. */
   changed: () => void;
 }

@@ -30,6 +30,10 @@ export interface RestoreRequest {
   where?: string;
   /** (Default: the job's Replace) */
   replace?: ReplacePolicy;
+  /** Bootstrap file that it was chosen by. (Default: none) */
+  bootstrap?: string;
+  /** The file goes when the job has ended. */
+  dropBootstrap?: boolean;
   /** Entries that were marked ("Files Expected"); 0: as many as the storage daemon plans. */
   filesExpected: number;
 }

@@ -3,6 +3,7 @@
  * that was cancelled while it waited only gets its report.
  */
 
+import { rm } from "node:fs/promises";
 import { BackupError, describeError } from "../../common/errors.js";
 import { nowMs } from "../../common/time.js";
 import type { JobType } from "../config/types.js";
@@ -19,6 +20,7 @@ import type { LiveJob } from "./live-job.js";
 import { filesExpected, reportRestore, runRestore } from "./restore.js";
 import { limitRunTime } from "./time-limits.js";
 import { reportVerify, runVerify } from "./verify.js";
+import { writeBootstrap } from "./write-bootstrap.js";
 
 interface Kind {
   run: (run: JobRun) => Promise<void>;
@@ -50,11 +52,21 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   if (!started && late !== undefined) run.say("fatal", late);
   run.status = judge(run, kind);
   if (started) await runAfterHooks(run, run.status === "T" || run.status === "W");
+  await settleBootstrap(run);
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
   const succeeded = run.status === "T" || run.status === "W";
   if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;
+}
+
+/** A backup writes its file; that of a restore has done its service. */
+async function settleBootstrap(run: JobRun): Promise<void> {
+  const { job, request } = run.plan;
+  if (job.type === "Backup" && (run.status === "T" || run.status === "W")) await writeBootstrap(run);
+  const { bootstrap, dropBootstrap } = request.restore ?? {};
+  if (bootstrap !== undefined && dropBootstrap === true)
+    await rm(bootstrap, { force: true }).catch(() => undefined);
 }
 
 async function perform(run: JobRun, kind: Kind): Promise<void> {

@@ -34,6 +34,22 @@ export function keptToJson(key: string): string {
 export function retireIncomplete(db: Db, job: LocalJob): void {
   db.prepare(
     `UPDATE job SET type = 'M' WHERE type = 'I' AND status IN ('T', 'W') AND id <> @job
-     AND job_id = (SELECT job_id FROM job WHERE id = @job)`,
+     AND (job_id, job) = (SELECT job_id, job FROM job WHERE id = @job)`,
   ).run({ job });
+}
+
+/** A run begins again under its number: earlier attempts that failed and left nothing are forgotten. Within its transaction. */
+export function forgetFailed(db: Db, { jobId, job }: { jobId: number; job: string }): void {
+  const failed = db
+    .prepare<[number, string], number>(
+      `SELECT id FROM job WHERE job_id = ? AND job = ? AND status IN ('E', 'A', 'f') AND dirty = 0
+       AND NOT EXISTS (SELECT 1 FROM frame WHERE frame.job = job.id)
+       AND NOT EXISTS (SELECT 1 FROM job_record WHERE job_record.job = job.id)`,
+    )
+    .pluck();
+  for (const id of failed.all(jobId, job)) {
+    for (const table of ["job_need", "job_draw", "job_parent", "job_base", "job_volume"])
+      db.prepare(`DELETE FROM ${table} WHERE job = ?`).run(id);
+    db.prepare("DELETE FROM job WHERE id = ?").run(id);
+  }
 }

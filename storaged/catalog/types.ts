@@ -129,11 +129,21 @@ export interface JobRecord {
   listDropped: boolean;
 }
 
+/** Where a job lies on a volume, by name: bytes of the volume's file, `end` is behind the last one. */
+export interface VolumeExtent {
+  volume: string;
+  mediaType: string;
+  slot: number;
+  first: number;
+  end: number;
+}
+
 /** A JobRecord with its relations, director's JobIds. */
 export interface JobListing extends JobRecord {
   bases: number[];
   chain: number[];
   volumes: string[];
+  extents: VolumeExtent[];
   /** Volumes that hold content its rows name. */
   needs: string[];
 }

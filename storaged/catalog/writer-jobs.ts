@@ -2,7 +2,13 @@
 
 import { BackupError } from "../../common/errors.js";
 import { shareHealed } from "./damage.js";
-import { type IncompleteRun, incompleteRun, keptToJson, retireIncomplete } from "./incomplete.js";
+import {
+  forgetFailed,
+  type IncompleteRun,
+  incompleteRun,
+  keptToJson,
+  retireIncomplete,
+} from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
 import { removeBlocks } from "./list-number.js";
 import { poolByName } from "./pool-queries.js";
@@ -54,7 +60,10 @@ export class JobStore {
     const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
     const alone = whole && bases.length === 0 && !offerOwn && resumed === undefined;
     const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
-    const id = durably(this.#db, () => this.#insert(job, pool.id, selfContained, chain, bases));
+    const id = durably(this.#db, () => {
+      forgetFailed(this.#db, job);
+      return this.#insert(job, pool.id, selfContained, chain, bases);
+    });
     const source = (jobId: number, local: LocalJob): ListSource => ({
       jobId,
       layers: this.#layers.effective(local).jobs,

@@ -99,9 +99,6 @@ const OF_KIND: Readonly<Record<string, Table>> = {
     writepartafterjob: "a volume is one file",
     dirpluginoptions: NO_PLUGINS,
   },
-  runscript: {
-    console: "the console command is not run; give a command that pipes it into basalt console",
-  },
   options: {
     noatime: "files are always read without a new access time",
     dedup: "the Pool decides: Deduplicate",

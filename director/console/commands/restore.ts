@@ -1,4 +1,5 @@
 /** `restore`: choose runs and files, then run the restore job. */
+import { rm } from "node:fs/promises";
 import { BackupError } from "../../../common/errors.js";
 import { withCommas } from "../../../common/units.js";
 import type { ReplacePolicy } from "../../config/types.js";
@@ -6,6 +7,7 @@ import { idsOf } from "../chain.js";
 import type { Command, CommandContext } from "../context.js";
 import type { RunRequest } from "../port.js";
 import { pickResource, RESOURCE, selectResource } from "../prompts.js";
+import { chooseByBootstrap, leaveBootstrap } from "../restore/bootstrap.js";
 import { type Choice, viewOf } from "../restore/choice.js";
 import { chooseRuns } from "../restore/choose.js";
 import { rulesForNames } from "../restore/names.js";
@@ -22,6 +24,7 @@ export const restore: Command = {
     "restore jobid=N[,M] [all] [done] …",
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
     "    [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
+    "restore bootstrap=FILE [where=DIR] [yes]",
     "restore      (a menu)",
   ],
   keywords: [
@@ -36,7 +39,18 @@ export const restore: Command = {
       "replace=",
       "storage=",
     ],
-    ...["restorejob=", "before=", "copies", "select", "current", "all", "done", "yes", "comment="],
+    ...[
+      "restorejob=",
+      "bootstrap=",
+      "before=",
+      "copies",
+      "select",
+      "current",
+      "all",
+      "done",
+      "yes",
+      "comment=",
+    ],
   ],
   async run(context) {
     await context.useCatalog();
@@ -47,22 +61,23 @@ export const restore: Command = {
       ));
     }
     await refuseUnknown(context);
+    const names = restoreJobs.map((job) => job.name);
+    const bootstrap = context.args.value("bootstrap");
+    if (bootstrap !== undefined) {
+      const { choice, marks, files } = await chooseByBootstrap(context, bootstrap);
+      return await askAndRun(context, { choice, marks, files, restoreJobs: names, bootstrap });
+    }
     const choice = await chooseRuns(context);
     if (choice === undefined) return;
     const marks = await chooseFiles(context, choice);
     if (marks === undefined) return;
-    await finish(
-      context,
-      choice,
-      marks,
-      restoreJobs.map((job) => job.name),
-    );
+    await finish(context, choice, marks, names);
   },
 };
 
 /** Keywords of Bacula that would change what is restored must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  const arg = context.args.find("bootstrap", "regexwhere", "strip_prefix", "add_prefix", "add_suffix");
+  const arg = context.args.find("regexwhere", "strip_prefix", "add_prefix", "add_suffix");
   if (arg !== undefined) await context.fail(`restore ${arg.key}: is not available in this version.`);
 }
 
@@ -96,8 +111,29 @@ async function finish(
   context.data.files = files;
   context.data.bytes = bytes;
   if (files === 0) return void (await context.say("No files selected to be restored."));
-  await printVolumes(context, choice);
-  await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
+  const bootstrap = await leaveBootstrap(context, choice, marks);
+  try {
+    await printVolumes(context, choice);
+    await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
+    await askAndRun(context, { choice, marks, files, restoreJobs, bootstrap, dropBootstrap: true });
+  } catch (error) {
+    await rm(bootstrap, { force: true });
+    throw error;
+  }
+}
+
+interface Chosen {
+  choice: Choice;
+  marks: TreeMarks;
+  /** Entries; 0: as many as the storage daemon plans. */
+  files: number;
+  restoreJobs: readonly string[];
+  bootstrap: string;
+  dropBootstrap?: boolean;
+}
+
+async function askAndRun(context: CommandContext, chosen: Chosen): Promise<void> {
+  const { choice, marks, files, restoreJobs, bootstrap, dropBootstrap = false } = chosen;
   const job = await restoreJob(context, restoreJobs);
   const restoreClient = await restoreClientOf(context, choice.client);
   const where = context.args.value("where");
@@ -117,6 +153,8 @@ async function finish(
       ...(where === undefined ? {} : { where }),
       ...(replace === undefined ? {} : { replace }),
       filesExpected: files,
+      bootstrap,
+      dropBootstrap,
     },
   };
   await confirmRun(context, request, context.args.has("yes"));

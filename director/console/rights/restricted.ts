@@ -88,6 +88,10 @@ export class RestrictedDirector implements ConsoleDirector {
     await this.#whole.resumeJob(jobId);
   }
 
+  leaveBootstrap(text: string): Promise<string> {
+    return this.#whole.leaveBootstrap(text);
+  }
+
   reload(): Promise<{ ok: boolean; errors: string[] }> {
     return this.#whole.reload();
   }

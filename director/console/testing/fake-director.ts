@@ -153,6 +153,10 @@ export class FakeDirector implements ConsoleDirector {
     this.resumed.push(jobId);
   }
 
+  async leaveBootstrap(): Promise<string> {
+    return "/nowhere/t-dir.restore.1.bsr";
+  }
+
   async reload() {
     return { ok: this.reloadErrors.length === 0, errors: this.reloadErrors };
   }

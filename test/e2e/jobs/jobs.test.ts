@@ -18,7 +18,7 @@ import { Scenario } from "../../helpers/scenario.js";
 import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
 
 const LIMIT = "500 kb/s";
-const FILES = 40;
+const FILES = 25;
 const FILE_BYTES = 200_000;
 /** Directories and files. */
 const ENTRIES = FILES + 1;
@@ -159,7 +159,7 @@ describe("jobs", () => {
       const { installation } = scenario;
       const jobId = await inTheMiddle("slow", "Vol-0001");
       // Marks come every two seconds: there is one by then.
-      await sleep(4000);
+      await sleep(2500);
       await installation.kill(daemon, signal);
       await installation.start(daemon);
       await installation.waitReady();
