@@ -100,6 +100,7 @@ const directives = {
   rescheduleIncompleteJobs: yesNo(),
   rescheduleInterval: duration(),
   rescheduleTimes: integer(0, 10000),
+  spoolData: yesNo(),
   writeBootstrap: text(),
   where: absolutePath(),
   regexWhere: text(),
@@ -148,7 +149,6 @@ export const JOB_SPEC: BlockSpec<typeof directives> = {
     JobToVerify: "verifyJob",
   },
   noEffect: {
-    SpoolData: SPOOL,
     SpoolAttributes: SPOOL,
     SpoolSize: SPOOL,
     PreferMountedVolumes: "several jobs write one volume at the same time",

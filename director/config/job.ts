@@ -198,6 +198,7 @@ function behaviour(values: RawJob["values"]) {
     allowIncompleteJobs: values.allowIncompleteJobs ?? true,
     rescheduleOnError: values.rescheduleOnError ?? false,
     rescheduleIncompleteJobs: values.rescheduleIncompleteJobs ?? true,
+    spoolData: values.spoolData ?? false,
     writeBootstrap: values.writeBootstrap,
     where: values.where,
     regexWhere: values.regexWhere,

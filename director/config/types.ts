@@ -153,6 +153,8 @@ export interface JobResource extends RetentionPolicy {
   readonly rescheduleIntervalSec: number;
   /** 0 = without limit, as in Bacula. */
   readonly rescheduleTimes: number;
+  /** Data goes to the volume directly all the same; the messages that scripts wait for are said. */
+  readonly spoolData: boolean;
   /** File on the director's machine, with %-codes, that says after each backup what a restore would read. */
   readonly writeBootstrap?: string | undefined;
   /** Directory that restores write below, on the client. */

@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import { signTicket } from "../../common/ticket.js";
 import { nowMs } from "../../common/time.js";
+import { withCommas } from "../../common/units.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
@@ -147,7 +148,19 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       }),
     );
   }
+  if (run.plan.job.spoolData) run.info("Spooling data ...");
   await pair.finish();
+  if (run.plan.job.spoolData) tellDespooled(run);
+}
+
+/** Nothing lies between client and volume: these are only the words. */
+function tellDespooled(run: JobRun): void {
+  const { result } = run.storaged;
+  const volume = result.volumes.at(-1);
+  if (!result.ok || volume === undefined) return;
+  run.info(
+    `Committing spooled data to Volume "${volume}". Despooling ${withCommas(result.bytesStored)} bytes ...`,
+  );
 }
 
 function storageRequest(run: JobRun, ticket: string): StorageBackup {

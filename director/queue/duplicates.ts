@@ -38,13 +38,19 @@ export function judgeDuplicates(
   const decision: DuplicateDecision = { cancel: [] };
   if (rules.allowDuplicateJobs) return decision;
   for (const other of others) {
+    const higher = rules.cancelLowerLevelDuplicates && RANK[other.level] > RANK[level];
+    if (higher) return { cancel: [], refuse: notAllowed(other.jobId) };
     const lower = rules.cancelLowerLevelDuplicates && RANK[other.level] < RANK[level];
     const queued = rules.cancelQueuedDuplicates && !other.running;
     const running = rules.cancelRunningDuplicates && other.running;
     if (lower || queued || running) decision.cancel.push(other.jobId);
-    else return { cancel: [], refuse: `JobId ${other.jobId} already running. Duplicate job not allowed.` };
+    else return { cancel: [], refuse: notAllowed(other.jobId) };
   }
   return decision;
+}
+
+function notAllowed(jobId: number): string {
+  return `JobId ${jobId} already running. Duplicate job not allowed.`;
 }
 
 /** The same for a run that is about to be queued. */

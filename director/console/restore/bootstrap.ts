@@ -13,6 +13,7 @@ import {
   type Range,
 } from "../../bootstrap/bootstrap.js";
 import { type KnownRun, type MeantRun, meantRuns } from "../../bootstrap/runs.js";
+import type { AclKind } from "../acl.js";
 import { callStorage, catalogJobs, isRestorable, type StoredJob } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { fromWire } from "../names.js";
@@ -25,11 +26,16 @@ export interface BootstrapChoice {
   files: number;
 }
 
+const EVERYTHING: readonly AclKind[] = [
+  ...(["where", "directory", "userId", "job", "client", "pool", "storage", "fileSet"] as const),
+];
+
 type CatalogRun = KnownRun & { stored: StoredJob };
 
 /** Runs and entries that the file means. It is read on the director's machine. @throws BackupError */
 export async function chooseByBootstrap(context: CommandContext, file: string): Promise<BootstrapChoice> {
-  if (!context.acl.unrestricted)
+  // Its errors tell of what the file holds.
+  if (!EVERYTHING.every((kind) => context.acl.grantsAll(kind)))
     throw new BackupError("NOT_ALLOWED", "this console may not have the director read bootstrap files");
   const blocks = parseBootstrap(await readBootstrap(file), file);
   const meant = meantRuns(blocks, await knownRuns(context, blocks));
