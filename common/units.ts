@@ -165,3 +165,9 @@ export function formatBytes(bytes: number): string {
 export function formatSpeed(bytesPerSecond: number): string {
   return `${formatBytes(Math.round(bytesPerSecond))}/s`;
 }
+
+/** The strictest of some limits; 0 is none. */
+export function leastLimit(...limits: readonly number[]): number {
+  const given = limits.filter((limit) => limit > 0);
+  return given.length === 0 ? 0 : Math.min(...given);
+}

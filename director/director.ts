@@ -4,13 +4,16 @@
  */
 
 import { setMaxListeners } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
-import { baculaTime, nowMs } from "../common/time.js";
+import { nowMs } from "../common/time.js";
 import type { DirectorConfig } from "./config/types.js";
 import type { Daemons } from "./daemons/daemons.js";
 import type { DirectorDb } from "./db/database.js";
+import { rescheduled, resumeRequest } from "./job/again.js";
 import type { JobServices } from "./job/job-run.js";
 import type { LiveJob } from "./job/live-job.js";
 import { mailed } from "./job/mailed.js";
@@ -20,17 +23,16 @@ import type { JobId, JobPlan, RunRequest } from "./job/request.js";
 import { runLiveJob } from "./job/runner.js";
 import { JobIds } from "./job-ids.js";
 import type { MessageCenter } from "./messages/center.js";
-import { judgeDuplicates } from "./queue/duplicates.js";
+import { duplicatesOf } from "./queue/duplicates.js";
 import { JobQueue } from "./queue/queue.js";
 import { Scheduler, type UpcomingRun } from "./queue/scheduler.js";
 import { recoverJobs } from "./recover.js";
+import { Switches, type SwitchKind } from "./switches.js";
 
 export type { JobFilter, JobRecord, LogRecord } from "./db/records.js";
 export type { LiveJob, LiveProgress } from "./job/live-job.js";
 export type { JobId, JobPlan, OriginKey, RestoreRequest, RunRequest } from "./job/request.js";
-
-/** Resources that a console may switch off until the next start. */
-export type SwitchKind = "job" | "client" | "storage" | "schedule";
+export type { SwitchKind } from "./switches.js";
 
 export interface ReloadResult {
   ok: boolean;
@@ -48,6 +50,8 @@ export interface DirectorOptions {
   /** PEM of the key that signs tickets. */
   ticketKey: string | Buffer;
   version: string;
+  /** Carries out a command of the console for a RunScript; its lines. */
+  runConsole: (director: Director, line: string) => Promise<string[]>;
   log: Log;
 }
 
@@ -68,9 +72,10 @@ export class Director {
   readonly #services: JobServices;
   readonly #jobIds: JobIds;
   readonly #register: JobRegister;
-  readonly #switches = new Map<string, boolean>();
+  readonly #switches = new Switches(() => this.#config);
   readonly #shutdown = new AbortController();
   #config: DirectorConfig;
+  #bootstraps = 0;
 
   constructor(options: DirectorOptions) {
     this.#options = options;
@@ -97,6 +102,7 @@ export class Director {
       shutdown: this.#shutdown.signal,
       queue: this.queue,
       runJob: (request) => this.runJob(request),
+      runConsole: (line) => options.runConsole(this, line),
       changed: () => this.queue.changed(),
     };
     this.#scheduler = new Scheduler({
@@ -134,18 +140,7 @@ export class Director {
    */
   async runJob(request: RunRequest): Promise<JobId> {
     const plan = this.plan(request);
-    for (const [kind, resource] of [
-      ["client", plan.client],
-      ["storage", plan.storage],
-    ] as const) {
-      if (resource !== undefined && !this.isEnabled(kind, resource.name)) {
-        const word = kind === "client" ? "Client" : "Storage";
-        throw new BackupError(
-          "DISABLED",
-          `${word} "${resource.name}" is disabled; Job ${plan.job.name} not run.`,
-        );
-      }
-    }
+    this.#switches.check(plan);
     await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
     if (this.#shutdown.signal.aborted) throw new BackupError("SHUTDOWN", "the director is about to end");
     const live = this.#register.create(plan);
@@ -156,17 +151,49 @@ export class Director {
 
   /** Cancels a waiting or running job; Bacula's confirmation lines, empty when it is neither. */
   async cancel(jobId: JobId, reason = "Canceled by an operator."): Promise<string[]> {
+    return this.#end(jobId, reason, "canceled");
+  }
+
+  #end(jobId: JobId, reason: string, how: "canceled" | "stopped"): string[] {
     const live = this.queue.get(jobId);
     if (live === undefined) return [];
     const lines: string[] = [];
-    if (live.daemons.has("filed")) lines.push(`2001 Job "${live.job}" marked to be canceled.`);
+    if (live.daemons.has("filed")) lines.push(`2001 Job "${live.job}" marked to be ${how}.`);
     if (live.daemons.has("storaged"))
-      lines.push(`3000 JobId=${jobId} Job="${live.job}" marked to be canceled.`);
-    if (lines.length === 0) lines.push(`JobId ${jobId}, Job ${live.job} marked to be canceled.`);
+      lines.push(`3000 JobId=${jobId} Job="${live.job}" marked to be ${how}.`);
+    if (lines.length === 0) lines.push(`JobId ${jobId}, Job ${live.job} marked to be ${how}.`);
     const source = { jobId, name: live.plan.job.name, messages: live.plan.messages };
     if (!live.canceled) this.messages.emit(source, "info", reason);
-    this.queue.cancel(jobId, reason);
+    if (how === "stopped") this.queue.stop(jobId, reason);
+    else this.queue.cancel(jobId, reason);
     return lines;
+  }
+
+  /** Ends a job as `cancel` does, but a backup keeps what it has stored and can go on later. */
+  async stopJob(jobId: JobId, reason = "Stopped by an operator."): Promise<string[]> {
+    return this.#end(jobId, reason, "stopped");
+  }
+
+  /**
+   * Queues an ended run again under its JobId; an incomplete backup goes on from where it ended.
+   * @throws BackupError NOT_FOUND, DISABLED, JOB_RUNS
+   */
+  async resumeJob(jobId: JobId): Promise<void> {
+    const record = this.db.jobs.get(jobId);
+    if (record === undefined) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
+    if (this.queue.get(jobId) !== undefined)
+      throw new BackupError("JOB_RUNS", `JobId ${jobId} waits or runs already`);
+    const request = resumeRequest(this.#config, record);
+    this.#switches.check(this.plan(request));
+    this.#again(jobId, request);
+  }
+
+  /** Keeps what a restore is to bring back as a file, until its job has ended; the path. */
+  async leaveBootstrap(text: string): Promise<string> {
+    const { workingDirectory, name } = this.#config.director;
+    const file = join(workingDirectory, `${name}.restore.${++this.#bootstraps}.bsr`);
+    await writeFile(file, text, { mode: 0o640 });
+    return file;
   }
 
   /** Reads the configuration again. Jobs that are queued or run keep the old one. */
@@ -195,15 +222,11 @@ export class Director {
 
   /** False while a resource is switched off by a console, or else by its Enabled directive. */
   isEnabled(kind: SwitchKind, name: string): boolean {
-    const switched = this.#switches.get(`${kind} ${name}`);
-    if (switched !== undefined) return switched;
-    const { jobs, clients, storages, schedules } = this.#config;
-    const maps = { job: jobs, client: clients, storage: storages, schedule: schedules };
-    return maps[kind].get(name)?.enabled ?? true;
+    return this.#switches.isEnabled(kind, name);
   }
 
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
-    this.#switches.set(`${kind} ${name}`, enabled);
+    this.#switches.set(kind, name, enabled);
     this.#scheduler.replan();
   }
 
@@ -213,14 +236,18 @@ export class Director {
   }
 
   /**
-   * Ends in order, within about ten seconds: running jobs are cancelled and recorded as such, waiting ones stay in
+   * Ends in order, within about ten seconds: running jobs are stopped and recorded as such, waiting ones stay in
    * the database for the next start. The database is closed afterwards by its owner.
    */
   async stop(): Promise<void> {
     this.#scheduler.close();
     this.queue.close();
     const running = this.queue.list().filter((live) => live.state === "running");
-    for (const live of running) await this.cancel(live.jobId, "The director was stopped.");
+    for (const live of running) {
+      const { type, allowIncompleteJobs } = live.plan.job;
+      const how = type === "Backup" && allowIncompleteJobs ? "stopped" : "canceled";
+      this.#end(live.jobId, "The director was stopped.", how);
+    }
     const ended = Promise.all(running.map((live) => this.queue.waitJob(live.jobId)));
     await Promise.race([ended, sleep(STOP_MS, undefined, { ref: false })]);
     this.#shutdown.abort(new BackupError("SHUTDOWN", "the director ends"));
@@ -228,7 +255,7 @@ export class Director {
     for (const live of this.queue.list()) {
       if (live.state !== "running") continue;
       this.db.jobs.update(live.jobId, {
-        status: "A",
+        status: live.stopped ? "I" : "A",
         endMs: nowMs(),
         reason: "The director was stopped.",
         request: "",
@@ -248,15 +275,11 @@ export class Director {
   }
 
   #checkDuplicates(live: LiveJob): void {
-    const same = this.queue
-      .list()
-      .filter((other) => other.plan.job.name === live.plan.job.name && !other.canceled);
-    const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
-    const { cancel, refuse } = judgeDuplicates(live.plan.job, live.level, others);
+    const { cancel, refuse } = duplicatesOf(live, this.queue.list());
     const source = { jobId: live.jobId, name: live.plan.job.name, messages: live.plan.messages };
     for (const jobId of cancel) {
       this.messages.emit(source, "info", `Cancelling duplicate JobId=${jobId}.`);
-      void this.cancel(jobId, `Duplicate of JobId ${live.jobId}.`);
+      this.#end(jobId, `Duplicate of JobId ${live.jobId}.`, "canceled");
     }
     if (refuse === undefined) return;
     this.messages.emit(source, "fatal", refuse);
@@ -265,17 +288,26 @@ export class Director {
 
   async #carry(live: LiveJob): Promise<void> {
     const run = await runLiveJob(live, this.#services);
-    const { job, request } = live.plan;
-    const times = request.rescheduled ?? 0;
-    if (run.status !== "E" || !job.rescheduleOnError || this.#shutdown.signal.aborted) return;
-    if (job.rescheduleTimes > 0 && times >= job.rescheduleTimes) return;
-    const seconds = job.rescheduleIntervalSec;
-    const whenMs = nowMs() + seconds * 1000;
-    const text = `Rescheduled Job ${live.job} at ${baculaTime(nowMs())} to re-run in ${seconds} seconds (${baculaTime(whenMs)}).`;
-    this.messages.emit(run.source, "info", text);
-    await this.runJob({ ...request, whenMs, rescheduled: times + 1 }).catch((error: unknown) => {
-      this.messages.emit(run.source, "error", `Job ${job.name} was not rescheduled: ${describeError(error)}`);
-    });
+    if (this.#shutdown.signal.aborted) return;
+    const source = run.source;
+    try {
+      const again = rescheduled(run);
+      if (again === undefined) return;
+      this.messages.emit(source, "info", again.text);
+      if (again.sameJobId) this.#again(live.jobId, again.request);
+      else await this.runJob(again.request);
+    } catch (error) {
+      const text = `Job ${live.plan.job.name} was not rescheduled: ${describeError(error)}`;
+      this.messages.emit(source, "error", text);
+    }
+  }
+
+  #again(jobId: JobId, request: RunRequest): void {
+    const record = this.db.jobs.get(jobId);
+    if (record === undefined) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
+    const live = this.#register.again(record, this.plan(request));
+    this.#checkDuplicates(live);
+    this.queue.add(live);
   }
 
   /** Schedules wait for JobIds as long as it takes; everything else is told at once. */

@@ -16,7 +16,7 @@ const LEVELS: Readonly<Record<string, LevelLetter>> = {
   Base: "B",
   VirtualFull: "f",
 };
-const ENDED: ReadonlySet<string> = new Set(["T", "W", "E", "f", "A"]);
+const ENDED: ReadonlySet<string> = new Set(["T", "W", "E", "f", "A", "I"]);
 
 /** Asks one storage daemon for all runs; adds those whose JobId is not known. Resolves to how many. */
 export async function learnHistory(

@@ -1,8 +1,10 @@
 /** What a director does at its start about jobs that its predecessor left behind. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
+import type { CatalogJobList__Output as CatalogJobList } from "../proto/generated/basalt/v1/CatalogJobList.js";
 import type { DirectorConfig } from "./config/types.js";
 import type { JobRecord } from "./db/records.js";
 import { runAfterHooks } from "./job/hooks.js";
@@ -12,6 +14,9 @@ import { makePlan } from "./job/plan.js";
 import type { JobPlan, RunRequest } from "./job/request.js";
 
 const CONNECT_MS = 60_000;
+/** How often, and how far apart, a storage daemon is asked whether it has kept a job that still ends there. */
+const KEPT_LOOKS = 120;
+const KEPT_LOOK_MS = 500;
 
 export interface RecoverOptions {
   config: DirectorConfig;
@@ -69,6 +74,11 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
       log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
     });
   }
+  if (plan?.job.type === "Backup" && plan.job.allowIncompleteJobs) {
+    void notePartial(services, record).catch((error: unknown) => {
+      log.debug(`JobId ${record.jobId}: not known whether it is incomplete: ${describeError(error)}`);
+    });
+  }
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
   if (plan === undefined) {
     services.messages.endJob(source);
@@ -79,11 +89,28 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
   void runAfterHooks(run, false).finally(() => services.messages.endJob(source));
 }
 
+/** A failed run of which the storage daemon has kept what it got is an incomplete one. */
+async function notePartial(services: JobServices, { jobId, storage }: JobRecord): Promise<void> {
+  const { shutdown, daemons, db } = services;
+  const channel = await daemons.storaged(storage, { timeoutMs: CONNECT_MS, signal: shutdown });
+  for (let attempt = 0; attempt < KEPT_LOOKS; attempt++) {
+    const { jobs } = await channel.unary<CatalogJobList>("Storaged", "ListJobs", { jobIds: [jobId] });
+    const kept = jobs.find(({ status }) => status === "I");
+    if (kept !== undefined && db.jobs.get(jobId)?.status === "f") {
+      const { files, bytes, volumes } = kept;
+      db.jobs.update(jobId, { status: "I", files, bytes, volumes: [...volumes] });
+      return;
+    }
+    if (!jobs.some(({ status }) => status === "R")) return;
+    await sleep(KEPT_LOOK_MS, undefined, { signal: shutdown });
+  }
+}
+
 async function cancelAt(services: JobServices, record: JobRecord, role: "filed" | "storaged"): Promise<void> {
   const name = role === "filed" ? record.client : record.storage;
   if (name === "") return;
   const options = { timeoutMs: CONNECT_MS, signal: services.shutdown };
   const channel = await services.daemons[role](name, options);
-  const request = { jobUuid: record.uuid, reason: "the director was restarted" };
+  const request = { jobUuid: record.uuid, reason: "the director was restarted", keep: true };
   await channel.unary(role === "filed" ? "Filed" : "Storaged", "Cancel", request, { timeoutMs: 10_000 });
 }

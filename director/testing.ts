@@ -26,6 +26,7 @@ import type { StorageRestore__Output as StorageRestore } from "../proto/generate
 import { type CallContext, PROTOCOL, RpcServer, type RpcTls } from "../proto/rpc.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
+import { runScriptCommand } from "./console/run-script.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb } from "./db/database.js";
 import type { JobRecord } from "./db/records.js";
@@ -251,6 +252,7 @@ export async function startBench(jobs: string, database = ":memory:"): Promise<B
     daemons,
     ticketKey: pki.ticketPrivatePem,
     version: "1.2.3",
+    runConsole: (whole, line) => runScriptCommand(whole, line, log),
     log,
   });
   return {

@@ -21,7 +21,16 @@ import {
   single,
 } from "../common/config/resources.js";
 import type { ConfigSource } from "../common/config/source.js";
-import { type BlockSpec, commaList, duration, integer, listOf, port, yesNo } from "../common/config/spec.js";
+import {
+  type BlockSpec,
+  commaList,
+  duration,
+  integer,
+  listOf,
+  port,
+  speed,
+  yesNo,
+} from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 
 export interface FiledConfig extends Loaded {
@@ -50,6 +59,8 @@ export interface FiledConfig extends Loaded {
   readonly restoreRoots: readonly string[];
   /** Threads that read, digest and compress. (Default: number of processors, at least 2, at most 8) */
   readonly workerThreads: number;
+  /** Network limit of each backup, bytes per second. (Default: 0, none) */
+  readonly maximumBandwidthPerJob: number;
 }
 
 const daemonDirectives = {
@@ -67,15 +78,15 @@ const daemonDirectives = {
   allowedRoots: listOf(absolutePath()),
   restoreRoots: listOf(absolutePath()),
   workerThreads: integer(1, 64),
+  maximumBandwidthPerJob: speed(),
 };
 
 const DAEMON_SPEC: BlockSpec<typeof daemonDirectives> = {
   directives: daemonDirectives,
-  aliases: { FdPort: "port", FdAddress: "address" },
+  aliases: { FdPort: "port", FdAddress: "address", MaximumBandwidth: "maximumBandwidthPerJob" },
   noEffect: {
     ...DAEMON_NO_EFFECT,
     HeartbeatInterval: "the director keeps connections alive",
-    MaximumBandwidthPerJob: "set MaximumBandwidth in the director's Client or Job resource",
   },
 };
 
@@ -139,6 +150,7 @@ function toConfig(
     hookTimeoutSec: values.hookTimeout ?? 3600,
     allowedRoots: values.allowedRoots,
     restoreRoots: values.restoreRoots ?? ["/"],
+    maximumBandwidthPerJob: values.maximumBandwidthPerJob ?? 0,
     workerThreads: values.workerThreads ?? Math.min(8, Math.max(2, availableParallelism())),
   };
 }

@@ -5,7 +5,10 @@ import { GarbledInput } from "../common/format/varint.js";
 import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
 import { BackupKind, type BackupStart, decodeJson, isDiskVerifyLevel } from "../proto/data/backup.js";
+import type { BandwidthReply } from "../proto/generated/basalt/v1/BandwidthReply.js";
+import type { BandwidthRequest__Output } from "../proto/generated/basalt/v1/BandwidthRequest.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
+import type { DebugRequest__Output } from "../proto/generated/basalt/v1/DebugRequest.js";
 import type { FiledBackup__Output } from "../proto/generated/basalt/v1/FiledBackup.js";
 import type { FiledEstimate__Output } from "../proto/generated/basalt/v1/FiledEstimate.js";
 import type { FiledRestore__Output } from "../proto/generated/basalt/v1/FiledRestore.js";
@@ -23,7 +26,7 @@ import {
 } from "../proto/rpc.js";
 import { runEstimate } from "./estimate.js";
 import { BackupSession } from "./session/backup-session.js";
-import type { SessionDeps } from "./session/deps.js";
+import type { SessionDeps, SessionSettings } from "./session/deps.js";
 import type { JobRequest, JobSession } from "./session/job-session.js";
 import { RestoreSession } from "./session/restore-session.js";
 
@@ -43,13 +46,15 @@ const MAX_LISTS = 64;
 
 export class FiledService {
   readonly #options: FiledOptions;
+  readonly #settings: SessionSettings;
   readonly #sessions = new Map<string, { session: JobSession; ended: Promise<void> }>();
   readonly #tickets = new TicketBook();
   readonly #startedMs = nowMs();
   #closing = false;
 
   constructor(options: FiledOptions) {
-    this.#options = options;
+    this.#settings = { bandwidth: new Map(), hangup: 0 };
+    this.#options = { ...options, settings: this.#settings };
   }
 
   /** Adds all methods to a server that does not listen yet. */
@@ -69,7 +74,7 @@ export class FiledService {
   /** Ends all jobs; resolves when their After hooks have run and their results were sent. */
   async close(reason: string): Promise<void> {
     this.#closing = true;
-    for (const { session } of this.#sessions.values()) session.cancel(reason, false);
+    for (const { session } of this.#sessions.values()) session.stop(reason);
     await Promise.all([...this.#sessions.values()].map(({ ended }) => ended));
   }
 
@@ -90,11 +95,17 @@ export class FiledService {
         const { inbox, config } = this.#options;
         return runEstimate({ request, inbox, config: config(), send, signal });
       },
-      Cancel: async ({ jobUuid, reason }: Cancel__Output, { peer }) => {
-        const session = this.#sessions.get(jobUuid)?.session;
-        if (session === undefined || session.director !== peer.name) return { found: false };
-        session.cancel(reason === "" ? "canceled by the director" : reason);
-        return { found: true };
+      Cancel: async ({ jobUuid, reason, keep }: Cancel__Output, { peer }) => {
+        const session = this.#sessionOf(jobUuid, peer);
+        const why = reason === "" ? "canceled by the director" : reason;
+        if (keep) session?.stop(why);
+        else session?.cancel(why);
+        return { found: session !== undefined };
+      },
+      SetBandwidth: async (request: BandwidthRequest__Output, { peer }) => this.#setBandwidth(request, peer),
+      SetDebug: async ({ hangup }: DebugRequest__Output) => {
+        if (hangup !== undefined) this.#settings.hangup = hangup;
+        return {};
       },
       Status: async () => this.#status(),
     };
@@ -124,6 +135,26 @@ export class FiledService {
     };
   }
 
+  #sessionOf(jobUuid: string, peer: Peer): JobSession | undefined {
+    const session = this.#sessions.get(jobUuid)?.session;
+    return session?.director === peer.name ? session : undefined;
+  }
+
+  /** Of one job, or of all of this director and of those to come. */
+  #setBandwidth({ jobUuid, bytesPerSec }: BandwidthRequest__Output, peer: Peer): BandwidthReply {
+    if (bytesPerSec < 0) throw new BackupError("REQUEST_INVALID", "a limit below 0");
+    if (jobUuid === "") this.#settings.bandwidth.set(peer.name, bytesPerSec);
+    const all = [...this.#sessions.keys()].map((uuid) => this.#sessionOf(uuid, peer));
+    const changed = jobUuid === "" ? all : [this.#sessionOf(jobUuid, peer)];
+    let jobs = 0;
+    for (const session of changed) {
+      if (session === undefined) continue;
+      session.setBandwidth(bytesPerSec);
+      jobs++;
+    }
+    return { jobs };
+  }
+
   async #run(session: JobSession, { signal }: CallContext): Promise<void> {
     const { jobUuid, jobId } = session.request;
     const { maximumConcurrentJobs, name } = this.#options.config();
@@ -134,7 +165,7 @@ export class FiledService {
       const text = `file daemon "${name}" runs ${maximumConcurrentJobs} jobs already (MaximumConcurrentJobs)`;
       throw new BackupError("TOO_MANY_JOBS", text, { retry: "later" });
     }
-    const lost = (): void => session.cancel("the connection to the director was lost", false);
+    const lost = (): void => session.stop("the connection to the director was lost");
     signal.addEventListener("abort", lost, { once: true });
     if (signal.aborted) lost();
     const ended = session.run().finally(() => {

@@ -73,10 +73,22 @@ export function toJob(job: JobListing): CatalogJob {
     rows,
     baseFiles,
   };
-  const { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason } = job;
+  const { copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason } = job;
+  const incomplete = job.type === "I";
+  const type = incomplete ? "B" : job.type;
   const more = { type, copyOf, chain, needs, fileSetDigest, scheduledMs, comment, reason };
-  const { bases, pool, volumes } = job;
-  return { ...facts, ...more, job: job.job, bytes: job.bytes, bases, pool, volumes };
+  const { bases, pool, volumes, extents } = job;
+  return {
+    ...facts,
+    ...more,
+    status: incomplete ? "I" : status,
+    job: job.job,
+    bytes: job.bytes,
+    bases,
+    pool,
+    volumes,
+    extents,
+  };
 }
 
 export function toVolume(volume: VolumeRecord): Volume {

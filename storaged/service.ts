@@ -10,6 +10,7 @@ import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
 import { decodeJson, encodeJson } from "../proto/data/backup.js";
 import { RestoreKind, type RestoreRequest } from "../proto/data/restore.js";
+import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
 import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
 import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
@@ -27,6 +28,7 @@ import type { Catalog } from "./catalog/catalog.js";
 import { changersOf } from "./changer/changer-store.js";
 import type { StoragedConfig } from "./config.js";
 import type { JobDeleter } from "./retention/delete.js";
+import { deleteMigrated } from "./retention/migrated.js";
 import { catalogHandlers } from "./service-catalog.js";
 import { toRules } from "./service-convert.js";
 import { type CopyHost, copyHandlers, serveCopyCall } from "./service-copies.js";
@@ -75,6 +77,7 @@ export class StoragedService {
   readonly #startedMs = nowMs();
   #sessionId = 0;
   #closing = false;
+  #dropReplaced: SessionDeps["dropReplaced"];
 
   constructor(options: StoragedOptions) {
     this.#options = options;
@@ -96,6 +99,9 @@ export class StoragedService {
 
   #handlers(): Handlers {
     const retention = makeRetention(this.#options);
+    const { catalog, deleter, log } = this.#options;
+    this.#dropReplaced = () =>
+      retention.retention.exclusively(async () => (await deleteMigrated(catalog, deleter, log)).warnings);
     return {
       ...catalogHandlers(this.#options, (list) => takeRules(retention, list)),
       ...volumeHandlers(this.#options),
@@ -123,10 +129,12 @@ export class StoragedService {
         const rules = toRules(request.selection?.rules ?? []);
         await this.#run(new RestoreSession(deps, request, rules, send), context);
       },
-      Cancel: async ({ jobUuid, reason }: { jobUuid: string; reason: string }) => {
-        const running = this.#sessions.get(jobUuid);
-        running?.session.cancel(reason === "" ? "canceled by the director" : reason);
-        return { found: running !== undefined };
+      Cancel: async ({ jobUuid, reason, keep }: Cancel__Output) => {
+        const session = this.#sessions.get(jobUuid)?.session;
+        const why = reason === "" ? "canceled by the director" : reason;
+        if (keep && session instanceof BackupSession) session.stop(why);
+        else session?.cancel(why);
+        return { found: session !== undefined };
       },
       Status: async () => this.#status(),
     };
@@ -146,7 +154,8 @@ export class StoragedService {
     const { catalog, desk, deleter, verifier, log, config, connect } = this.#options;
     const settle = deleter.settle.bind(deleter);
     const session = { id: ++this.#sessionId, timeMs: this.#startedMs };
-    return { catalog, desk, verifier, log, storage: config().name, connect, session, settle };
+    const dropReplaced = this.#dropReplaced;
+    return { catalog, desk, verifier, log, storage: config().name, connect, session, settle, dropReplaced };
   }
 
   #copyHost(): CopyHost {

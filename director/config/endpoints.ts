@@ -49,11 +49,12 @@ const directorDirectives = {
   revokedFile: pathText(),
   statisticsRetention: duration(),
   queryFile: pathText(),
+  maximumBandwidthPerJob: speed(),
 };
 
 export const DIRECTOR_SPEC: BlockSpec<typeof directorDirectives> = {
   directives: directorDirectives,
-  aliases: { DirPort: "port", DirAddress: "address" },
+  aliases: { DirPort: "port", DirAddress: "address", MaximumBandwidth: "maximumBandwidthPerJob" },
   noEffect: DAEMON_NO_EFFECT,
 };
 
@@ -79,6 +80,7 @@ export function toDirector(
     messages: checkReference(values.messages, "Messages", messages, diagnostics),
     ticketKeyFile: file(values.ticketKeyFile ?? "pki/ticket.key"),
     revokedFile: file(values.revokedFile ?? "pki/revoked.yaml"),
+    maximumBandwidthPerJob: values.maximumBandwidthPerJob ?? 0,
     statisticsRetentionSec: values.statisticsRetention ?? 180 * DAY_SEC,
     queryFile: values.queryFile === undefined ? undefined : file(values.queryFile),
   };

@@ -43,6 +43,7 @@ function shortForm(preset: Preset, origin: string): Directive<readonly RunScript
 
 const blockDirectives = {
   command: listOf(text()),
+  console: listOf(text()),
   runsWhen: words("Before", "After", "Always", "Never"),
   runsOnClient: yesNo(),
   runsOnSuccess: yesNo(),
@@ -59,15 +60,20 @@ const BLOCK: BlockSpec<typeof blockDirectives> = {
 function readBlocks(node: ConfigNode, context: ReadContext): readonly RunScript[] {
   const blocks = listOf(block(BLOCK))(node, context) ?? [];
   return blocks.flatMap((each) => {
-    const { command, runsWhen = "Never" } = each.values;
-    for (const property of ["command", "runsWhen"]) {
-      if (each.positions.has(property)) continue;
-      const name = property === "command" ? "Command" : "RunsWhen (Before or After)";
-      context.diagnostics.error(each.at, `${each.place} needs the directive ${name}`);
+    const { command = [], console = [], runsWhen = "Never" } = each.values;
+    const needed = [
+      ["Command or Console", each.positions.has("command") || each.positions.has("console")],
+      ["RunsWhen (Before or After)", each.positions.has("runsWhen")],
+    ] as const;
+    for (const [name, given] of needed) {
+      if (!given) context.diagnostics.error(each.at, `${each.place} needs the directive ${name}`);
     }
     const whens =
       runsWhen === "Always" ? (["Before", "After"] as const) : runsWhen === "Never" ? [] : [runsWhen];
-    return whens.flatMap((when) => (command ?? []).map((line) => fromBlock(each, line, when)));
+    return whens.flatMap((when) => [
+      ...command.map((line) => fromBlock(each, line, when)),
+      ...console.map((line) => ({ ...fromBlock(each, line, when), onClient: false, isConsole: true })),
+    ]);
   });
 }
 

@@ -37,11 +37,12 @@ const runDirectives = {
   priority: integer(1, 1000),
   accurate: yesNo(),
   maxRunTime: duration(),
+  maxRunSchedTime: duration(),
 };
 
 const RUN_BLOCK: BlockSpec<typeof runDirectives> = {
   directives: runDirectives,
-  aliases: { When: "at", MaxRunSchedTime: "maxRunTime" },
+  aliases: { When: "at" },
 };
 
 /** A line as read; its references are looked up when all resources are known. */
@@ -116,6 +117,7 @@ function overridesOf({ values }: Block<typeof runDirectives>): RunOverrides {
     ...(values.priority === undefined ? {} : { priority: values.priority }),
     ...(values.accurate === undefined ? {} : { accurate: values.accurate }),
     ...(values.maxRunTime === undefined ? {} : { maxRunTimeSec: values.maxRunTime }),
+    ...(values.maxRunSchedTime === undefined ? {} : { maxRunSchedTimeSec: values.maxRunSchedTime }),
   };
 }
 

@@ -76,11 +76,15 @@ export interface DirectorResource {
   readonly statisticsRetentionSec: number;
   /** Questions of the console's `query`. (Default: conf/query.sql of the installation) */
   readonly queryFile?: string | undefined;
+  /** Network limit of each backup, bytes per second. (Default: 0, none) */
+  readonly maximumBandwidthPerJob: number;
 }
 
 /** A command around a job; every `Run…Job` directive and `RunScript` block becomes one of these. */
 export interface RunScript {
   readonly command: string;
+  /** It is a command of the console, for the director. */
+  readonly isConsole?: boolean | undefined;
   readonly when: "Before" | "After";
   /** True: the file daemon runs it; false: the director does. */
   readonly onClient: boolean;
@@ -143,10 +147,18 @@ export interface JobResource extends RetentionPolicy {
   readonly priority: number;
   readonly maximumConcurrentJobs: number;
   readonly maxRunTimeSec: number;
+  readonly fullMaxRunTimeSec: number;
+  readonly incrementalMaxRunTimeSec: number;
+  readonly differentialMaxRunTimeSec: number;
+  /** From the time it was due to its end. */
+  readonly maxRunSchedTimeSec: number;
   readonly maxWaitTimeSec: number;
   readonly maxStartDelaySec: number;
   readonly maxFullIntervalSec: number;
   readonly maxDiffIntervalSec: number;
+  readonly maxVirtualFullIntervalSec: number;
+  /** A Full or Differential that failed is made up for by the next run of a lower level. (Default: no) */
+  readonly rerunFailedLevels: boolean;
   readonly allowMixedPriority: boolean;
   /** No: of an autochanger a drive that no job writes in is taken, if there is one. (Default: yes) */
   readonly preferMountedVolumes?: boolean;
@@ -155,10 +167,16 @@ export interface JobResource extends RetentionPolicy {
   readonly cancelRunningDuplicates: boolean;
   readonly cancelLowerLevelDuplicates: boolean;
   readonly rescheduleOnError: boolean;
+  /** What a backup has stored stays when it is stopped or its connection breaks, and it can go on. (Default: yes) */
+  readonly allowIncompleteJobs: boolean;
   readonly rescheduleIncompleteJobs: boolean;
   readonly rescheduleIntervalSec: number;
   /** 0 = without limit, as in Bacula. */
   readonly rescheduleTimes: number;
+  /** Data goes to the volume directly all the same; the messages that scripts wait for are said. */
+  readonly spoolData: boolean;
+  /** File on the director's machine, with %-codes, that says after each backup what a restore would read. */
+  readonly writeBootstrap?: string | undefined;
   /** Directory that restores write below, on the client. */
   readonly where?: string | undefined;
   readonly regexWhere?: string | undefined;
@@ -229,6 +247,7 @@ export interface RunOverrides {
   readonly priority?: number | undefined;
   readonly accurate?: boolean | undefined;
   readonly maxRunTimeSec?: number | undefined;
+  readonly maxRunSchedTimeSec?: number | undefined;
 }
 
 /** When a line of a schedule is due: a cron expression, or Bacula's words without the overrides. */

@@ -1,7 +1,7 @@
 /** The tables of commands. Their order decides what an abbreviation means. */
 import { add } from "./commands/add.js";
 import { autodisplay } from "./commands/autodisplay.js";
-import { cancel } from "./commands/cancel.js";
+import { cancel, stop } from "./commands/cancel.js";
 import { check } from "./commands/check.js";
 import { remove } from "./commands/delete.js";
 import { DOT_COMMANDS as DOTS } from "./commands/dot.js";
@@ -20,9 +20,11 @@ import { exit, quit } from "./commands/quit.js";
 import { rebase } from "./commands/rebase.js";
 import { relabel } from "./commands/relabel.js";
 import { reload } from "./commands/reload.js";
+import { restart, resume } from "./commands/restart.js";
 import { restore } from "./commands/restore.js";
 import { run } from "./commands/run.js";
-import { setbandwidth, setdebug, trace } from "./commands/set.js";
+import { setdebug, trace } from "./commands/set.js";
+import { setbandwidth } from "./commands/setbandwidth.js";
 import { show } from "./commands/show.js";
 import { sqlquery } from "./commands/sqlquery.js";
 import { status } from "./commands/status.js";
@@ -76,10 +78,10 @@ export const COMMANDS: readonly Command[] = [
   reload,
   rebase,
   run,
-  absent("restart", "Restart a job"),
-  absent("resume", "Resume a job"),
+  restart,
+  resume,
   status,
-  absent("stop", "Stop a job"),
+  stop,
   setdebug,
   setbandwidth,
   absent("setip", "Set the address of a client"),

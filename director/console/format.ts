@@ -29,6 +29,7 @@ const STATUSES: Readonly<Record<string, readonly [long: string, short: string]>>
   E: ["Error", "Error"],
   f: ["Fatal Error", "Error"],
   A: ["Canceled", "Cancel"],
+  I: ["Incomplete", "Incomplete"],
 };
 
 /** `Full` for `F`; of restores and others without a level, nothing. */

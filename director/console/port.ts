@@ -103,6 +103,10 @@ export interface ConsoleDirector {
   plan(request: RunRequest): JobPlan;
   runJob(request: RunRequest): Promise<number>;
   cancel(jobId: number, reason?: string): Promise<string[]>;
+  stopJob(jobId: number, reason?: string): Promise<string[]>;
+  resumeJob(jobId: number): Promise<void>;
+  /** Keeps a bootstrap file in the working directory until it is removed; its path. */
+  leaveBootstrap(text: string): Promise<string>;
   reload(): Promise<{ ok: boolean; errors: string[] }>;
   isEnabled(kind: SwitchKind, name: string): boolean;
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void;

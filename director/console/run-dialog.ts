@@ -86,7 +86,7 @@ function restoreLines(context: CommandContext, plan: JobPlan): Line[] {
   const replace = request.restore?.replace ?? job.replace;
   return [
     ["JobName", job.name],
-    ["Bootstrap", "*None*"],
+    ["Bootstrap", request.restore?.bootstrap ?? "*None*"],
     [restoreTarget(plan).regexWhere === "" ? "Where" : "RegexWhere", shownTarget(plan)],
     ["Replace", REPLACE_WORDS[replace]],
     ["FileSet", fileSet?.name ?? "*None*"],

@@ -80,8 +80,9 @@ test("label asks for the pool of two, and for a new name when the volume exists"
 test("unknown, comment, empty and not yet available commands", async () => {
   const text = await transcript(director, ["foo bar", "# a comment", "", "  ", "prune jobs yes"].slice(0, 2));
   assert.equal(text, "foo bar\nfoo: is an invalid command.\n# a comment\n#: is an invalid command.\n");
-  assert.ok(
-    (await transcript(director, ["stop jobid=1"])).endsWith("stop: is not available in this version.\n"),
+  assert.equal(
+    await transcript(director, ["stop jobid=1"]),
+    "stop jobid=1\nWarning Job JobId=1 is not running.\n",
   );
 });
 

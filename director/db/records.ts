@@ -6,8 +6,8 @@ import type { JobId } from "../job/request.js";
 export type TypeLetter = "B" | "R" | "D" | "V" | "c" | "g" | "C" | "M";
 /** F full, D differential, I incremental, B base, f virtual full; blank where a type has no level. */
 export type LevelLetter = "F" | "D" | "I" | "B" | "f" | " ";
-/** C created (waits), R running, T ok, W ok with warnings, D verified and found different, E error, f failed with its director, A cancelled. */
-export type StatusLetter = "C" | "R" | "T" | "W" | "D" | "E" | "f" | "A";
+/** C created (waits), R running, T ok, W ok with warnings, D verified and found different, E error, f failed with its director, A cancelled, I incomplete: it can go on. */
+export type StatusLetter = "C" | "R" | "T" | "W" | "D" | "E" | "f" | "A" | "I";
 
 /** One run. Times are ms since the epoch, 0 for "not yet"; sizes are bytes. */
 export interface JobRecord {

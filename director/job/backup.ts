@@ -3,6 +3,7 @@
 import { BackupError } from "../../common/errors.js";
 import { signTicket } from "../../common/ticket.js";
 import { nowMs } from "../../common/time.js";
+import { withCommas } from "../../common/units.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
@@ -16,6 +17,7 @@ import { LEVEL_LETTERS } from "./register.js";
 import { backupReport, levelText } from "./report.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
 import { Side } from "./side.js";
+import { raiseLevel } from "./upgrade.js";
 import { runVirtualFull } from "./virtual-full.js";
 
 /** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
@@ -24,8 +26,13 @@ export const TICKET_LIFE_MS = 24 * 3_600_000;
 /** Carries a backup up to its end at both daemons. @throws BackupError for what fails before they work. */
 export async function runBackup(run: JobRun): Promise<void> {
   const { live, plan } = run;
-  if (plan.level === "VirtualFull") return runVirtualFull(run);
-  run.info(`Start Backup JobId ${live.jobId}, Job=${live.job}`);
+  if (raiseLevel(run) === "VirtualFull") {
+    if (plan.level !== "VirtualFull") usePoolOfLevel(run);
+    run.services.db.jobs.update(live.jobId, { level: LEVEL_LETTERS.VirtualFull });
+    return runVirtualFull(run);
+  }
+  const resumes = plan.request.resume === true;
+  run.info(`${resumes ? "Restart Incomplete" : "Start"} Backup JobId ${live.jobId}, Job=${live.job}`);
   if (need(plan.client, "Client").dial === "client") {
     throw new BackupError("NOT_SUPPORTED", '"Dial: client" is not supported yet in this version');
   }
@@ -60,10 +67,11 @@ async function resolveParents(run: JobRun, storaged: RpcChannel): Promise<Resolv
     client: need(plan.client, "Client").name,
     fileSet: fileSet.name,
     fileSetDigest: fileSet.digest,
-    level: plan.level,
+    level: run.live.level,
     base: [...plan.job.base],
     ignoreFileSetChanges: fileSet.ignoreChanges,
     pool: need(plan.pool, "Pool").name,
+    resumeJobId: plan.request.resume === true ? run.live.jobId : 0,
   };
   return storaged.unary<ResolvedParents>("Storaged", "ResolveParents", request, { signal: run.live.signal });
 }
@@ -85,6 +93,9 @@ function tellParents(run: JobRun, parents: ResolvedParents): void {
       run.say("warning", `Base job "${name}" has no successful Base backup on this storage; it is not used.`);
   }
   if (fresh && parents.bases.length > 0) run.info(`Using BaseJobId(s): ${parents.bases.join(",")}`);
+  if (parents.incompleteFiles > 0) {
+    run.info(`Found ${parents.incompleteFiles} files from prior incomplete Job.`);
+  }
   const accurate = parents.ownNewest > 0 || parents.chain.length > 0 || parents.bases.length > 0;
   if (accurate) run.info("Sending Accurate information to the FD.");
 }
@@ -137,7 +148,19 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       }),
     );
   }
+  if (run.plan.job.spoolData) run.info("Spooling data ...");
   await pair.finish();
+  if (run.plan.job.spoolData) tellDespooled(run);
+}
+
+/** Nothing lies between client and volume: these are only the words. */
+function tellDespooled(run: JobRun): void {
+  const { result } = run.storaged;
+  const volume = result.volumes.at(-1);
+  if (!result.ok || volume === undefined) return;
+  run.info(
+    `Committing spooled data to Volume "${volume}". Despooling ${withCommas(result.bytesStored)} bytes ...`,
+  );
 }
 
 function storageRequest(run: JobRun, ticket: string): StorageBackup {
@@ -162,6 +185,8 @@ function storageRequest(run: JobRun, ticket: string): StorageBackup {
     device: need(plan.storage, "Storage").device,
     comment: plan.comment,
     spread: plan.job.preferMountedVolumes === false,
+    allowIncomplete: plan.job.allowIncompleteJobs,
+    resume: plan.request.resume === true && run.parents!.incompleteFiles > 0,
   };
 }
 

@@ -1,12 +1,20 @@
 /** What filed is told of a job that reads a client's files. */
+import { leastLimit } from "../../common/units.js";
 import type { FiledBackup } from "../../proto/generated/basalt/v1/FiledBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import { hookWords } from "./codes.js";
 import { toSentFileSet } from "./file-set.js";
 import { clientHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
+import type { JobPlan } from "./request.js";
 import { need } from "./resources.js";
 import { sendLists } from "./send-lists.js";
+
+/** Bytes per second over the network; 0: no limit. */
+function bandwidthOf({ job, client, config }: JobPlan): number {
+  const { maximumBandwidthPerJob } = config.director;
+  return leastLimit(job.maximumBandwidth, client?.maximumBandwidth ?? 0, maximumBandwidthPerJob);
+}
 
 /**
  * The request, after the lists of files that belong to it were sent. `level`: what it is called at filed; `storage`: the
@@ -40,6 +48,7 @@ export async function filedRequest(
     fileSet,
     hooks: clientHooks(run),
     readLimit,
+    bandwidth: bandwidthOf(plan),
     nice,
     ioNice: ioNice === "none" ? "" : ioNice,
     waitForStorageSec: plan.config.director.sdConnectTimeoutSec,

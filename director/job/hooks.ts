@@ -4,7 +4,7 @@ import { BackupError, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
 import type { Hook } from "../../proto/generated/basalt/v1/Hook.js";
 import type { RunScript } from "../config/types.js";
-import { hookText, hookWords } from "./codes.js";
+import { hookText, hookWords, replaceCodes } from "./codes.js";
 import type { JobRun } from "./job-run.js";
 
 /** A director's hook without a limit of its own may not stop the queue for ever. */
@@ -44,6 +44,7 @@ async function runHook(
   const show = (line: string): void => run.info(`${name}: ${line}`);
   run.state(`is running ${script.origin}`);
   try {
+    if (script.isConsole === true) return await runConsole(run, script, name);
     const words = hookWords(script.command, run.codes());
     run.info(`shell command: run ${name} "${words.join(" ")}"`);
     const result = await runCommand({ words, env: programEnvironment(), timeoutMs, onLine: show, signal });
@@ -59,6 +60,21 @@ async function runHook(
   } finally {
     run.state("is running");
   }
+}
+
+/** A command of the console; what it prints are messages of the job. */
+async function runConsole(run: JobRun, script: RunScript, name: string): Promise<undefined> {
+  const codes = run.codes();
+  // A value is quoted as one word, whatever it holds.
+  const line = script.command.replace(/%(.)/gs, (whole, code: string) => {
+    const value = replaceCodes(whole, codes);
+    return value === whole || code === "%" || /^[\w.:/-]*$/.test(value)
+      ? value
+      : `"${value.replace(/["\\]/g, "\\$&")}"`;
+  });
+  run.info(`console command: run ${name} "${line}"`);
+  for (const text of await run.services.runConsole(line)) run.info(`${name}: ${text}`);
+  return undefined;
 }
 
 /** The client's commands for its request, %-codes replaced. @throws BackupError COMMAND_INVALID */

@@ -31,6 +31,8 @@ export interface JobServices {
   queue: Pick<JobQueue, "list" | "waitJob">;
   /** Queues a further run. @throws BackupError as Director.runJob */
   runJob: (request: RunRequest) => Promise<JobId>;
+  /** Carries out a command of the console; its lines. @throws BackupError */
+  runConsole: (line: string) => Promise<string[]>;
   /** To be called when the state of a job changed. */
   changed: () => void;
 }
@@ -67,6 +69,7 @@ export const NO_RESULT: JobResult = {
   rows: 0,
   newContent: 0,
   differences: 0,
+  incomplete: false,
 };
 
 export class JobRun {
@@ -159,4 +162,5 @@ const EXIT_WORDS: Readonly<Record<StatusLetter, string>> = {
   E: "Error",
   f: "Error",
   A: "Canceled",
+  I: "Incomplete",
 };

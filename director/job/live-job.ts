@@ -76,6 +76,15 @@ export class LiveJob {
     return this.#abort.signal.aborted;
   }
 
+  /** Set when it ends by `stop`: what it has stored so far is kept. */
+  stopped = false;
+
+  /** Ends it; a backup keeps what it has stored. */
+  stop(reason: string): void {
+    if (!this.canceled) this.stopped = true;
+    this.cancel(reason);
+  }
+
   /** Marks the job as cancelled; the first reason stays. */
   cancel(reason: string): void {
     this.cancelReason ??= reason;

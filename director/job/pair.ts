@@ -42,7 +42,10 @@ export class Pair {
   add(side: Side): Side {
     this.#sides.push(side);
     void side.ended.then((result) => {
-      if (!result.ok) this.fail(result.reason === "" ? `${side.name} failed` : result.reason, side);
+      if (result.ok) return;
+      this.fail(result.reason === "" ? `${side.name} failed` : result.reason, side);
+      // After a stop nobody else has told the other one yet.
+      if (this.#run.live.stopped) for (const other of this.#sides) this.#end(other, result.reason);
     });
     if (this.#failure !== undefined) this.#end(side, this.#failure);
     return side;
@@ -53,8 +56,16 @@ export class Pair {
     if (this.#failure !== undefined) return;
     this.#failure = reason;
     this.#culprit = culprit;
-    if (culprit?.broken === true) void culprit.cancel(reason);
-    for (const side of this.#sides) if (side !== culprit) this.#end(side, reason);
+    if (culprit?.broken === true) void culprit.cancel(reason, this.#keeps(culprit));
+    for (const side of this.#sides) {
+      // A client that stops sends what it has, and the storage daemon ends behind that.
+      const follows = side.role === "storaged" && culprit === undefined && this.#run.live.stopped;
+      if (side !== culprit && !(follows && this.#runs("filed"))) this.#end(side, reason);
+    }
+  }
+
+  #runs(role: Side["role"]): boolean {
+    return this.#sides.some((side) => side.role === role && side.result === undefined);
   }
 
   /** Resolves when every part is over. Tells the reason of a failure unless its daemon or the canceller has. */
@@ -103,9 +114,15 @@ export class Pair {
       side.giveUp("the director ends");
       return;
     }
-    void side.cancel(reason);
+    void side.cancel(reason, this.#keeps(side));
     const patienceMs = END_MS + (side.role === "filed" ? clientAfterMs(this.#run) : 0);
     this.#stops.push(after(patienceMs, () => side.giveUp("did not end after it was told to")));
+  }
+
+  /** What the storage daemon has counts unless the job was cancelled; the client is only asked when it is stopped. */
+  #keeps(side: Side): boolean {
+    const { live } = this.#run;
+    return live.stopped || (side.role === "storaged" && !live.canceled);
   }
 
   #giveUpAll(reason: string): void {
@@ -115,5 +132,6 @@ export class Pair {
 
 function sideStatus(result: JobResult): string {
   if (result.ok) return "OK";
+  if (result.incomplete) return "Incomplete";
   return result.canceled ? "Canceled" : "Error";
 }

@@ -60,6 +60,7 @@ export function makePlan(config: DirectorConfig, request: RunRequest): JobPlan {
     priority: request.priority ?? overrides.priority ?? job.priority,
     accurate: request.accurate ?? overrides.accurate ?? job.accurate,
     maxRunTimeSec: request.maxRunTimeSec ?? overrides.maxRunTimeSec ?? job.maxRunTimeSec,
+    maxRunSchedTimeSec: request.maxRunSchedTimeSec ?? overrides.maxRunSchedTimeSec ?? job.maxRunSchedTimeSec,
     comment: request.comment ?? "",
   };
 }

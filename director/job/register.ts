@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { baculaTime, nowMs } from "../../common/time.js";
 import type { DirectorDb } from "../db/database.js";
+import type { JobRecord } from "../db/records.js";
 import { LiveJob } from "./live-job.js";
 import type { JobPlan } from "./request.js";
 
@@ -52,6 +53,16 @@ export class JobRegister {
       (attempt) => this.#jobName(job.name, queuedMs, attempt),
     );
     return new LiveJob({ jobId: record.jobId, uuid: record.uuid, job: record.job, plan, queuedMs });
+  }
+
+  /** Queues an ended run again under its JobId and its name; to its daemons it is another one. */
+  again({ jobId, job }: JobRecord, plan: JobPlan): LiveJob {
+    const uuid = randomUUID();
+    this.#db.jobs.update(jobId, {
+      ...{ uuid, status: "C", schedMs: plan.whenMs, endMs: 0, report: "", reason: "" },
+      request: JSON.stringify({ ...plan.request, whenMs: plan.whenMs }),
+    });
+    return new LiveJob({ jobId, uuid, job, plan, queuedMs: nowMs() });
   }
 
   /** `NAME.2026-11-21_03.22.19_04`; a further attempt gives another name. */

@@ -161,6 +161,7 @@ export function adminReport(report: AdminReport): string {
 }
 
 export function backupTermination(status: StatusLetter): string {
+  if (status === "I") return "Backup failed -- Incomplete";
   return byStatus(
     status,
     "Backup OK",

@@ -32,6 +32,10 @@ export interface RestoreRequest {
   regexWhere?: string;
   /** (Default: the job's Replace) */
   replace?: ReplacePolicy;
+  /** Bootstrap file that it was chosen by. (Default: none) */
+  bootstrap?: string;
+  /** The file goes when the job has ended. */
+  dropBootstrap?: boolean;
   /** Entries that were marked ("Files Expected"); 0: as many as the storage daemon plans. */
   filesExpected: number;
 }
@@ -54,6 +58,7 @@ export interface RunRequest {
   comment?: string;
   accurate?: boolean;
   maxRunTimeSec?: number;
+  maxRunSchedTimeSec?: number;
   restore?: RestoreRequest;
   /** Verify jobs: the level, and the run or the job whose newest run is verified. (Default: the job's) */
   verifyLevel?: VerifyLevel;
@@ -73,6 +78,8 @@ export interface RunRequest {
   origins?: Partial<Record<OriginKey, string>>;
   /** How often this run was rescheduled after an error. (Default: 0) */
   rescheduled?: number;
+  /** It was begun before under the same JobId, and goes on from what that left. */
+  resume?: boolean;
 }
 
 /**
@@ -93,6 +100,8 @@ export interface JobPlan {
   readonly priority: number;
   readonly accurate: boolean;
   readonly maxRunTimeSec: number;
+  /** Counted from the time it was due; 0: no limit. */
+  readonly maxRunSchedTimeSec: number;
   readonly comment: string;
   readonly origins: Readonly<Record<OriginKey, string>>;
 }

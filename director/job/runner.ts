@@ -3,13 +3,13 @@
  * that was cancelled while it waited only gets its report.
  */
 
+import { rm } from "node:fs/promises";
 import { BackupError, describeError } from "../../common/errors.js";
 import { nowMs } from "../../common/time.js";
 import type { JobType } from "../config/types.js";
 import type { StatusLetter } from "../db/records.js";
-import { START_DELAY_EXCEEDED } from "../queue/decide.js";
+import { SCHED_TIME_EXCEEDED, START_DELAY_EXCEEDED } from "../queue/decide.js";
 import { autoPrune } from "../retention/auto-prune.js";
-import { after } from "../timers.js";
 import { reportAdmin, runAdmin } from "./admin.js";
 import { reportBackup, runBackup } from "./backup.js";
 import { runCopy } from "./copy.js";
@@ -18,7 +18,9 @@ import { runAfterHooks } from "./hooks.js";
 import { JobRun, type JobServices } from "./job-run.js";
 import type { LiveJob } from "./live-job.js";
 import { filesExpected, reportRestore, runRestore } from "./restore.js";
+import { limitRunTime } from "./time-limits.js";
 import { reportVerify, runVerify } from "./verify.js";
+import { writeBootstrap } from "./write-bootstrap.js";
 
 interface Kind {
   run: (run: JobRun) => Promise<void>;
@@ -46,9 +48,11 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   const started = !live.canceled;
   if (started) await perform(run, kind);
   else run.reason = live.cancelReason ?? "canceled";
-  if (!started && live.cancelReason === START_DELAY_EXCEEDED) run.say("fatal", START_DELAY_EXCEEDED);
+  const late = [START_DELAY_EXCEEDED, SCHED_TIME_EXCEEDED].find((text) => text === live.cancelReason);
+  if (!started && late !== undefined) run.say("fatal", late);
   run.status = judge(run, kind);
   if (started) await runAfterHooks(run, run.status === "T" || run.status === "W");
+  await settleBootstrap(run);
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
   const succeeded = run.status === "T" || run.status === "W";
@@ -56,10 +60,18 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   return run;
 }
 
+/** A backup writes its file; that of a restore has done its service. */
+async function settleBootstrap(run: JobRun): Promise<void> {
+  const { job, request } = run.plan;
+  if (job.type === "Backup" && (run.status === "T" || run.status === "W")) await writeBootstrap(run);
+  const { bootstrap, dropBootstrap } = request.restore ?? {};
+  if (bootstrap !== undefined && dropBootstrap === true)
+    await rm(bootstrap, { force: true }).catch(() => undefined);
+}
+
 async function perform(run: JobRun, kind: Kind): Promise<void> {
-  const { live, plan } = run;
-  const stop =
-    plan.maxRunTimeSec > 0 ? after(plan.maxRunTimeSec * 1000, () => ranTooLong(run)) : () => undefined;
+  const { live } = run;
+  const stop = limitRunTime(run);
   try {
     await kind.run(run);
   } catch (error) {
@@ -73,15 +85,10 @@ async function perform(run: JobRun, kind: Kind): Promise<void> {
   }
 }
 
-function ranTooLong(run: JobRun): void {
-  const reason = "Max run time exceeded. Job canceled.";
-  run.say("fatal", reason);
-  run.live.cancel(reason);
-}
-
 function judge(run: JobRun, kind: Kind): StatusLetter {
   const { filed, storaged, live } = run;
   const done = kind.daemons ? filed.result.ok && storaged.result.ok : run.reason === "";
+  if (isIncomplete(run)) return "I";
   // A cancel that came after both daemons had finished changes nothing any more.
   if (live.canceled && !(done && kind.daemons)) return "A";
   if (!done) return "E";
@@ -92,12 +99,22 @@ function judge(run: JobRun, kind: Kind): StatusLetter {
   return troubled || short || run.errors + run.warnings > 0 ? "W" : "T";
 }
 
+/** Ended early, and what it stored is there to go on from; also one that was stopped before it had stored anything. */
+function isIncomplete({ live, storaged, filed }: JobRun): boolean {
+  if (live.plan.job.type !== "Backup" || (live.canceled && !live.stopped)) return false;
+  if (storaged.result.ok && filed.result.ok) return false;
+  return storaged.result.incomplete || (live.stopped && live.plan.job.allowIncompleteJobs);
+}
+
 /** Report and record, together: whoever sees that the job is over finds all that it said. Never throws. */
 function finish(run: JobRun, kind: Kind): void {
   const { live, services, plan } = run;
   run.endMs = nowMs();
   const filed = run.filed.result;
   const storaged = run.storaged.result;
+  // A client that died has told nothing; what counts is what was kept.
+  if (run.status === "I") run.filed.result = { ...filed, files: storaged.files, bytes: storaged.bytes };
+  const { files, bytes } = run.filed.result;
   const report = kind.report(run);
   const failed = run.status === "E";
   if (failed && run.errors === 0) run.errors = 1;
@@ -108,8 +125,8 @@ function finish(run: JobRun, kind: Kind): void {
     client: plan.client?.name ?? "",
     pool: plan.pool?.name ?? "",
     storage: plan.storage?.name ?? "",
-    files: filed.files,
-    bytes: filed.bytes,
+    files,
+    bytes,
     readBytes: filed.bytesRead,
     sentBytes: filed.bytesSent,
     storedBytes: storaged.bytesStored,

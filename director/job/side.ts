@@ -56,13 +56,13 @@ export class Side {
 
   /**
    * Asks the daemon to end the job, in its own time and with its After hooks. Also when only the stream broke:
-   * the daemon may live. Errors do not matter.
+   * the daemon may live. Errors do not matter. `keep`: what a backup has stored stays, if the job allows it.
    */
-  async cancel(reason: string): Promise<void> {
+  async cancel(reason: string, keep = false): Promise<void> {
     if (this.result !== undefined && !this.broken) return;
     const { channel, run } = this.#options;
     const service = this.role === "filed" ? "Filed" : "Storaged";
-    const request = { jobUuid: this.#options.cancelUuid ?? run.live.uuid, reason };
+    const request = { jobUuid: this.#options.cancelUuid ?? run.live.uuid, reason, keep };
     await channel.unary(service, "Cancel", request, { timeoutMs: 10_000 }).catch(() => undefined);
   }
 

@@ -28,6 +28,7 @@ const OUTCOMES: Readonly<Record<StatusLetter, string>> = {
   E: "Error",
   f: "Fatal Error",
   A: "Canceled",
+  I: "Incomplete",
 };
 const DAEMON_SUBJECT = "Bacula daemon message";
 /** Servers refuse mails of more than some megabytes. */

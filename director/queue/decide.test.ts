@@ -139,6 +139,11 @@ test("duplicates are refused, or cancelled by the job's rules", () => {
   assert.deepEqual(judgeDuplicates({ ...rules, cancelLowerLevelDuplicates: true }, "Full", [queued]), {
     cancel: [4],
   });
+  const lower = { ...rules, cancelLowerLevelDuplicates: true, cancelRunningDuplicates: true };
+  assert.equal(
+    judgeDuplicates(lower, "Incremental", [running]).refuse,
+    "JobId 5 already running. Duplicate job not allowed.",
+  );
   const mixed = judgeDuplicates({ ...rules, cancelQueuedDuplicates: true }, "Full", [queued, running]);
   assert.deepEqual(mixed.cancel, []);
   assert.ok(mixed.refuse?.includes("JobId 5"));

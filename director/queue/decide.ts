@@ -17,6 +17,8 @@ export interface QueueItem {
   whenMs: number;
   /** 0: no limit. */
   maxStartDelaySec: number;
+  /** From the start time to the end of the run; 0: no limit. (Default: 0) */
+  maxRunSchedTimeSec?: number;
   job: string;
   jobLimit: number;
   /** "" and limit 0: the job needs none. */
@@ -32,6 +34,8 @@ export type Decision =
   | { readonly kind: "cancel"; readonly reason: string };
 
 export const START_DELAY_EXCEEDED = "Job canceled because max start delay time exceeded.";
+
+export const SCHED_TIME_EXCEEDED = "Job canceled because max run sched time exceeded.";
 
 /** Jobs in use of each limited thing. */
 class Usage {
@@ -83,8 +87,10 @@ export function decide(
     if (item.whenMs > nowMs) {
       const detail = `is waiting for its start time (${baculaTime(item.whenMs)})`;
       decisions.set(item.jobId, { kind: "wait", detail });
-    } else if (item.maxStartDelaySec > 0 && nowMs - item.whenMs > item.maxStartDelaySec * 1000) {
+    } else if (isOver(item.maxStartDelaySec, item, nowMs)) {
       decisions.set(item.jobId, { kind: "cancel", reason: START_DELAY_EXCEEDED });
+    } else if (isOver(item.maxRunSchedTimeSec, item, nowMs)) {
+      decisions.set(item.jobId, { kind: "cancel", reason: SCHED_TIME_EXCEEDED });
     } else due.push(item);
   }
   due.sort((a, b) => a.priority - b.priority || a.jobId - b.jobId);
@@ -114,14 +120,18 @@ export function decide(
   return decisions;
 }
 
+function isOver(limitSec = 0, { whenMs }: QueueItem, nowMs: number): boolean {
+  return limitSec > 0 && nowMs - whenMs > limitSec * 1000;
+}
+
 /** When decisions can change by the clock alone: the next start time or exceeded delay, ms; undefined: never. */
 export function nextChangeMs(items: readonly QueueItem[], nowMs: number): number | undefined {
   let next: number | undefined;
   for (const item of items) {
     if (item.running) continue;
-    const limitMs = item.maxStartDelaySec > 0 ? item.whenMs + item.maxStartDelaySec * 1000 + 1 : undefined;
-    for (const at of [item.whenMs, limitMs]) {
-      if (at !== undefined && at > nowMs && (next === undefined || at < next)) next = at;
+    const limits = [item.maxStartDelaySec, item.maxRunSchedTimeSec ?? 0].filter((limit) => limit > 0);
+    for (const at of [item.whenMs, ...limits.map((limit) => item.whenMs + limit * 1000 + 1)]) {
+      if (at > nowMs && (next === undefined || at < next)) next = at;
     }
   }
   return next;

@@ -1,6 +1,7 @@
 /** What becomes of a new run while another of the same job is queued or running: AllowDuplicateJobs and its rules. */
 
 import type { JobLevel, JobResource } from "../config/types.js";
+import type { LiveJob } from "../job/live-job.js";
 
 export interface DuplicateCandidate {
   jobId: number;
@@ -37,11 +38,25 @@ export function judgeDuplicates(
   const decision: DuplicateDecision = { cancel: [] };
   if (rules.allowDuplicateJobs) return decision;
   for (const other of others) {
+    const higher = rules.cancelLowerLevelDuplicates && RANK[other.level] > RANK[level];
+    if (higher) return { cancel: [], refuse: notAllowed(other.jobId) };
     const lower = rules.cancelLowerLevelDuplicates && RANK[other.level] < RANK[level];
     const queued = rules.cancelQueuedDuplicates && !other.running;
     const running = rules.cancelRunningDuplicates && other.running;
     if (lower || queued || running) decision.cancel.push(other.jobId);
-    else return { cancel: [], refuse: `JobId ${other.jobId} already running. Duplicate job not allowed.` };
+    else return { cancel: [], refuse: notAllowed(other.jobId) };
   }
   return decision;
+}
+
+function notAllowed(jobId: number): string {
+  return `JobId ${jobId} already running. Duplicate job not allowed.`;
+}
+
+/** The same for a run that is about to be queued. */
+export function duplicatesOf(live: LiveJob, queued: readonly LiveJob[]): DuplicateDecision {
+  const { job } = live.plan;
+  const same = queued.filter((other) => other.plan.job.name === job.name && !other.canceled);
+  const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
+  return judgeDuplicates(job, live.level, others);
 }

@@ -64,9 +64,18 @@ export class JobQueue {
 
   /** Ends a job: a waiting one at once, a running one through its signal. False when it is neither. */
   cancel(jobId: JobId, reason: string): boolean {
+    return this.#end(jobId, (live) => live.cancel(reason));
+  }
+
+  /** The same, but a backup keeps what it has stored. */
+  stop(jobId: JobId, reason: string): boolean {
+    return this.#end(jobId, (live) => live.stop(reason));
+  }
+
+  #end(jobId: JobId, end: (live: LiveJob) => void): boolean {
     const live = this.#jobs.get(jobId);
     if (live === undefined) return false;
-    live.cancel(reason);
+    end(live);
     if (live.state === "waiting") this.#start(live);
     this.changed();
     return true;
@@ -148,14 +157,15 @@ export class JobQueue {
     } catch (error) {
       this.#options.log.error(`JobId ${live.jobId}: ${describeError(error)}`, { err: error });
     } finally {
-      this.#jobs.delete(live.jobId);
+      // It may be queued again under its number.
+      if (this.#jobs.get(live.jobId) === live) this.#jobs.delete(live.jobId);
       this.changed();
     }
   }
 }
 
 function toItem(live: LiveJob): QueueItem {
-  const { job, client, storage, priority, whenMs } = live.plan;
+  const { job, client, storage, priority, whenMs, maxRunSchedTimeSec } = live.plan;
   return {
     jobId: live.jobId,
     running: live.state === "running",
@@ -163,6 +173,7 @@ function toItem(live: LiveJob): QueueItem {
     allowMixedPriority: job.allowMixedPriority,
     whenMs,
     maxStartDelaySec: job.maxStartDelaySec,
+    maxRunSchedTimeSec,
     job: job.name,
     jobLimit: job.maximumConcurrentJobs,
     client: client?.name ?? "",

@@ -66,7 +66,7 @@ const OVERRIDES: Readonly<Record<string, (value: string) => RunOverrides>> = {
   messages: (messages) => ({ messages }),
   priority: (value) => ({ priority: priority(value) }),
   accurate: (value) => ({ accurate: parseYesNo(value) }),
-  maxrunschedtime: (value) => ({ maxRunTimeSec: parseDuration(value) }),
+  maxrunschedtime: (value) => ({ maxRunSchedTimeSec: parseDuration(value) }),
   spooldata: () => ({}),
   writepartafterjob: () => ({}),
 };

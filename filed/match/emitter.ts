@@ -8,6 +8,8 @@ import { BlockWriter } from "../../common/format/row-block.js";
 /** Slots at most; the walk waits above it. */
 export const MAX_QUEUED = 16_384;
 
+const EMPTY = Buffer.alloc(0);
+
 export interface Slot {
   key: string;
   ready: boolean;
@@ -18,6 +20,8 @@ export interface Slot {
 export interface EmitterOptions {
   sendRows: (block: Buffer) => Promise<void>;
   sendState: (block: Buffer) => Promise<void>;
+  /** Tells that everything up to this key has been sent. (Default: nobody wants to know) */
+  sendMark?: ((key: string) => Promise<void>) | undefined;
 }
 
 export class Emitter {
@@ -30,6 +34,8 @@ export class Emitter {
   #head = 0;
   #sending: Promise<void> | undefined;
   #failure: { error: unknown } | undefined;
+  #lastKey: string | undefined;
+  #markedKey: string | undefined;
   #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = [];
 
   constructor(options: EmitterOptions) {
@@ -78,8 +84,29 @@ export class Emitter {
     if (this.queued > 0) throw new Error("entries without outcome at the end of the walk");
     if (this.#rows.rows > 0) this.#send(this.#options.sendRows, this.#rows.finish());
     if (this.#states.rows > 0) this.#send(this.#options.sendState, this.#states.finish());
+    await this.sent();
+  }
+
+  /** Sends what is finished so far although blocks are not full, and a mark behind it: an interrupted job begins there. */
+  mark(): void {
+    const { sendMark, sendRows, sendState } = this.#options;
+    const key = this.#lastKey;
+    if (sendMark === undefined || key === undefined || key === this.#markedKey || this.#failure) return;
+    if (this.#rows.rows > 0) this.#send(sendRows, this.#rows.finish());
+    if (this.#states.rows > 0) this.#send(sendState, this.#states.finish());
+    this.#markedKey = key;
+    this.#send(() => sendMark(key), EMPTY);
+  }
+
+  /** Resolves when everything handed over so far was sent. @throws what sending threw */
+  async sent(): Promise<void> {
     while (this.#sending !== undefined) await this.#sending;
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Lets those go on who wait for room. */
+  wake(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
   }
 
   fail(error: unknown): void {
@@ -98,7 +125,7 @@ export class Emitter {
       this.#queue = queue.slice(this.#head);
       this.#head = 0;
     }
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    this.wake();
   }
 
   #write(key: string, row: Row | undefined, state: EntryState | undefined): void {
@@ -106,6 +133,7 @@ export class Emitter {
       this.#rows.add(row);
       if (this.#rows.full) this.#send(this.#options.sendRows, this.#rows.finish());
     }
+    this.#lastKey = key;
     if (state !== undefined && state.inode !== 0) {
       this.#stateRow.key = key;
       this.#stateRow.state = state;

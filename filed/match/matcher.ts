@@ -17,8 +17,10 @@ import { Decider } from "./decider.js";
 import { Emitter } from "./emitter.js";
 import { stateOf } from "./entry-row.js";
 import { HeldDirectories } from "./held-directories.js";
+import { LEAVE_MS, Leaving } from "./leaving.js";
 import { LinkTable } from "./link-table.js";
 import type { Parents } from "./parents.js";
+import { tellSkipped } from "./skipped.js";
 import type { Tally } from "./tally.js";
 import { Keeper } from "./unverified.js";
 import { sameChange } from "./vouch.js";
@@ -36,6 +38,10 @@ export interface MatcherOptions {
   claim: (digests: Buffer) => Promise<Buffer>;
   sendRows: (block: Buffer) => Promise<void>;
   sendState: (block: Buffer) => Promise<void>;
+  /** Hears every few seconds up to which key everything has been sent. */
+  sendMark?: ((key: string) => Promise<void>) | undefined;
+  /** Stops by itself behind so many entries. (Default: 0, never) */
+  stopAfter?: number;
   tally: Tally;
   /** Percent of unread matches that are read all the same. */
   samplePercent: number;
@@ -53,6 +59,10 @@ const SLICE_ENTRIES = 128;
  * and its ctime would not tell: such an entry gets no state and is read again next time.
  */
 const RACY_MS = 20;
+/** So much work is lost at most when the job breaks off and goes on later. */
+const MARK_MS = 2000;
+/** `stopAfter` means whole entries, however slowly they are read. */
+const STOP_AFTER_MS = 120_000;
 
 export class Matcher {
   /** Where the walk is. */
@@ -77,17 +87,19 @@ export class Matcher {
   #racyMs = 0;
   #sliceEnd = 0;
   #count = 0;
+  readonly #leaving: Leaving;
 
   constructor(options: MatcherOptions) {
-    const { packer, tally, parents, claim, sendRows, sendState } = options;
+    const { packer, tally, parents, claim, sendRows, sendState, sendMark } = options;
     const onFailure = (error: unknown): void => this.#fail(error);
     this.#options = options;
     this.#parents = parents;
     this.#tally = tally;
-    this.#emitter = new Emitter({ sendRows, sendState });
+    this.#emitter = new Emitter({ sendRows, sendState, sendMark });
     this.#claims = new ClaimBatch({ claim, onFailure });
     const { overBases } = parents;
     const shared = { claims: this.#claims, emitter: this.#emitter, tally };
+    this.#leaving = new Leaving({ ...shared, packer, check: () => this.#check() });
     const content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, onFailure });
     this.#decider = new Decider({
       ...options,
@@ -100,16 +112,26 @@ export class Matcher {
     this.#keeper = new Keeper({ ...shared, ownOutranks });
   }
 
-  /** Walks, matches and emits everything. @throws BackupError when the job cannot be trusted or goes on no longer */
-  async run(): Promise<void> {
-    const { walker, signal } = this.#options;
+  /** `run` ends early, with a mark behind what it sent; what was walked is still read, for so long. */
+  stop(finishMs = LEAVE_MS): void {
+    this.#leaving.stop(finishMs);
+    this.#held.wake();
+  }
+
+  /**
+   * Walks, matches and emits everything; false when it was stopped before.
+   * @throws BackupError when the job cannot be trusted or goes on no longer
+   */
+  async run(): Promise<boolean> {
+    const { walker, signal, sendMark } = this.#options;
     const onAbort = (): void => this.#fail(signal.reason);
+    const marking = sendMark && setInterval(() => this.#emitter.mark(), MARK_MS);
     try {
       signal.throwIfAborted();
       signal.addEventListener("abort", onAbort, { once: true });
       walker.checkRoots();
       this.#startSlice();
-      for (;;) {
+      while (!this.#leaving.now) {
         const event = walker.next();
         if (event === WalkEvent.done) break;
         const wait = this.#handle(event);
@@ -120,12 +142,19 @@ export class Matcher {
           this.#startSlice();
         }
       }
-      await this.#seekSlowly(undefined);
-      this.#checkRootsFound();
-      await this.#drain();
+      if (!this.#leaving.now) {
+        await this.#seekSlowly(undefined);
+        this.#checkRootsFound();
+      }
+      if (!(await this.#leaving.drain())) {
+        await this.#leaving.leave();
+        return false;
+      }
       walker.checkRootsAgain();
-      this.#tellSkipped();
+      tellSkipped(walker, this.#links, this.#keeper, this.#tally.report);
+      return true;
     } finally {
+      clearInterval(marking);
       signal.removeEventListener("abort", onAbort);
       walker.close();
       this.#held.closeAll();
@@ -141,6 +170,11 @@ export class Matcher {
     this.#failure ??= { error };
     this.#emitter.fail(error);
     this.#held.wake();
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#options.signal.throwIfAborted();
   }
 
   #handle(event: WalkEvent): Promise<void> | undefined {
@@ -202,6 +236,8 @@ export class Matcher {
 
   #entry(entry: WalkEntry): Promise<void> | undefined {
     const { key, stat } = entry;
+    const { stopAfter = 0 } = this.#options;
+    if (stopAfter > 0 && this.#tally.totals.examined >= stopAfter) return void this.stop(STOP_AFTER_MS);
     this.path = key;
     this.#tally.totals.examined++;
     const parents = this.#parents;
@@ -237,27 +273,12 @@ export class Matcher {
     // Questions still collected may be what the head of the queue waits for.
     this.#claims.flush();
     await room;
-    while (this.#held.full && this.#failure === undefined) {
+    while (this.#held.full && this.#failure === undefined && !this.#leaving.now) {
       this.#claims.flush();
       await this.#held.change();
     }
-    if (this.#failure !== undefined) throw this.#failure.error;
-    this.#options.signal.throwIfAborted();
+    this.#check();
     this.#startSlice();
-  }
-
-  /** Everything that was begun comes to its end. */
-  async #drain(): Promise<void> {
-    const { packer, signal } = this.#options;
-    while (this.#emitter.queued > 0) {
-      this.#claims.flush();
-      await packer.flush();
-      await turn();
-      signal.throwIfAborted();
-      if (this.#failure !== undefined) throw this.#failure.error;
-    }
-    await packer.flush();
-    await this.#emitter.finish();
   }
 
   async #checkEmptyRoot(key: string): Promise<void> {
@@ -280,21 +301,5 @@ export class Matcher {
     const path = this.#options.walker.rootPath(key);
     const text = `${path} is empty, but was not in the last backup: is its file system or snapshot mounted?`;
     throw new BackupError("ROOT_EMPTY", text);
-  }
-
-  #tellSkipped(): void {
-    const { walker } = this.#options;
-    const { report } = this.#tally;
-    if (walker.sockets > 0)
-      report("info", `${walker.sockets} socket${walker.sockets === 1 ? "" : "s"} skipped`);
-    if (walker.unknown > 0) report("skipped", `${walker.unknown} entries of unknown type skipped`);
-    if (this.#links.overflowed)
-      report("warning", "too many hard links at once: some were stored as separate files");
-    if (this.#keeper.lost > 0) {
-      report(
-        "notsaved",
-        `${this.#keeper.lost} unreadable entries could not be kept: the pool lacks their content`,
-      );
-    }
   }
 }

@@ -5,6 +5,7 @@
 import { BackupError } from "../../common/errors.js";
 import { DIGEST_BYTES } from "../../common/format/content.js";
 import {
+  type BackupEnd,
   BackupKind,
   type BackupProgress,
   type BackupStart,
@@ -138,6 +139,8 @@ export class BackupLink {
   }
 
   readonly sendRows = (block: Buffer): Promise<void> => this.send(encodeBlock(BackupKind.rows, block));
+  readonly sendMark = (key: string): Promise<void> =>
+    this.send(Buffer.concat([Buffer.of(BackupKind.mark), Buffer.from(key, "latin1")]));
   readonly sendState = (block: Buffer): Promise<void> => this.send(encodeBlock(BackupKind.state, block));
 
   /** Asks whether contents are known; one byte per digest. */
@@ -162,8 +165,17 @@ export class BackupLink {
 
   /** Tells storaged that all was sent; resolves when it has committed the job. */
   async commit(totals: BackupTotals): Promise<void> {
+    await this.#end({ ok: true, totals });
+  }
+
+  /** Tells storaged to keep the job up to the last mark; resolves when it has. @throws when it could not */
+  async stop(reason: string, totals: BackupTotals): Promise<void> {
+    await this.#end({ ok: false, incomplete: true, reason, totals });
+  }
+
+  async #end(end: BackupEnd): Promise<void> {
     this.#ended = true;
-    await this.send(encodeJson(BackupKind.end, { ok: true, totals }));
+    await this.send(encodeJson(BackupKind.end, end));
     if (this.#committed) return;
     await new Promise<void>((resolve, reject) => {
       this.#commitWaiter = { resolve, reject };

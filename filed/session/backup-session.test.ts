@@ -105,6 +105,7 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
     ioNice: "",
     sampleVerify: 0,
     waitForStorageSec: 0,
+    bandwidth: 0,
     ...request,
   };
   const session = new BackupSession(deps, { request: job, director: "dir" }, async (event) => {
@@ -274,7 +275,7 @@ test("a FileSet that cannot be used fails before any hook, a director that went 
   assert.equal(job.result().ok, false);
   assert.match(job.result().reason!, /pattern/);
   const alone = begin();
-  alone.session.cancel("the connection to the director was lost", false);
+  alone.session.stop("the connection to the director was lost");
   await alone.running;
   assert.equal(alone.outcome(), "failed");
 });

@@ -5,6 +5,7 @@
 import { BackupError, describeError } from "../../common/errors.js";
 import { DIGEST_BYTES } from "../../common/format/content.js";
 import { keyToPath } from "../../common/format/path.js";
+import { leastLimit } from "../../common/units.js";
 import { type BackupStart, isDiskVerifyLevel } from "../../proto/data/backup.js";
 import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
@@ -20,7 +21,10 @@ import { Comparer } from "../verify/comparer.js";
 import { type CompiledFileSet, compileFileSet } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import { BackupLink } from "./backup-link.js";
+import { Bandwidth } from "./bandwidth.js";
+import { CallWaiter } from "./call-waiter.js";
 import type { SessionDeps } from "./deps.js";
+import { hangupFiles, takeHangup, walkToEnd } from "./hangup.js";
 import { JobSession } from "./job-session.js";
 import { ReadLimit } from "./read-limit.js";
 import { within } from "./within.js";
@@ -34,6 +38,7 @@ export interface BackupCall {
 
 const NO_FILES: FileSet__Output = { name: "", include: [], exclude: [], excludeLists: [] };
 const PROGRESS_MS = 1000;
+
 const DEFAULT_WAIT_SEC = 1800;
 /** How long a failing job tries to tell storaged why. */
 const GIVE_UP_MS = 2000;
@@ -47,7 +52,11 @@ export class BackupSession extends JobSession {
   #lists: OpenLists | undefined;
   #link: BackupLink | undefined;
   #matcher: Matcher | Comparer | undefined;
-  #onCall: ((call: BackupCall) => void) | undefined;
+  #bandwidth: Bandwidth | undefined;
+  /** Why the walk was told to end early. */
+  #stopReason: string | undefined;
+  #kept = false;
+  readonly #caller = new CallWaiter<BackupCall>();
   #released: () => void = () => undefined;
 
   constructor(
@@ -86,14 +95,12 @@ export class BackupSession extends JobSession {
         `JobId ${jobId} is a ${level} to the director, a ${start.level} to the storage`,
       );
     }
-    const take = this.#onCall;
-    if (take === undefined)
+    if (!this.#caller.waits)
       throw new BackupError("NOT_READY", `JobId ${jobId} does not wait for a storage daemon`);
-    this.#onCall = undefined;
     const released = new Promise<void>((resolve) => {
       this.#released = resolve;
     });
-    take(call);
+    this.#caller.take(call);
     await released;
   }
 
@@ -106,6 +113,18 @@ export class BackupSession extends JobSession {
     }
   }
 
+  override stop(reason: string): void {
+    const { start } = this.#link ?? {};
+    if (this.#matcher instanceof Matcher && start?.marks === true) {
+      this.#stopReason ??= reason;
+      this.#matcher.stop();
+    } else super.stop(reason);
+  }
+
+  override setBandwidth(bytesPerSec: number): void {
+    this.#bandwidth?.set(bytesPerSec);
+  }
+
   protected prepare(): void {
     this.deps.inbox.hold(this.#request.jobUuid);
     this.#fileSet = compileFileSet(this.#request.fileSet ?? NO_FILES);
@@ -114,7 +133,10 @@ export class BackupSession extends JobSession {
   protected async work(): Promise<JobResult> {
     try {
       await this.#readLists();
-      const call = await this.#waitForCall();
+      const { storage, waitForStorageSec } = this.#request;
+      const coming = this.#caller.wait(storage, (waitForStorageSec || DEFAULT_WAIT_SEC) * 1000, this.signal);
+      if (!this.signal.aborted) this.events.setState("ready");
+      const call = await coming;
       await this.#transfer(call);
       return this.partialResult();
     } finally {
@@ -128,36 +150,6 @@ export class BackupSession extends JobSession {
     const context = { config: config(), report: this.#tally.report, signal: this.signal };
     this.#fileSet = compileFileSet(await withExcludeLists(this.#request.fileSet ?? NO_FILES, context));
     this.#lists = await openLists(this.#fileSet, { ...context, inbox, key: this.#request.jobUuid });
-  }
-
-  #waitForCall(): Promise<BackupCall> {
-    const { signal } = this;
-    const seconds = this.#request.waitForStorageSec || DEFAULT_WAIT_SEC;
-    return new Promise((resolve, reject) => {
-      const stop = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        this.#onCall = undefined;
-      };
-      const onAbort = (): void => {
-        stop();
-        reject(signal.reason);
-      };
-      const timer = setTimeout(() => {
-        stop();
-        const { storage } = this.#request;
-        reject(
-          new BackupError("PEER_TIMEOUT", `storage "${storage}" did not call within ${seconds} seconds`),
-        );
-      }, seconds * 1000);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#onCall = (call) => {
-        stop();
-        resolve(call);
-      };
-      this.events.setState("ready");
-    });
   }
 
   async #transfer({ stream, incoming, start }: BackupCall): Promise<void> {
@@ -175,9 +167,10 @@ export class BackupSession extends JobSession {
       this.#matcher = isDiskVerifyLevel(start.level)
         ? this.#newComparer(link, start, pool)
         : this.#newMatcher(link, start, pool);
-      await this.#matcher.run();
+      const whole = await walkToEnd(this.#matcher, this.deps.settings, this.#tally);
       this.#tally.finish();
       signal.throwIfAborted();
+      if (!whole) return await this.#leave(link);
       this.events.setState("committing");
       await link.commit(this.#totals());
       this.events.setState("committed");
@@ -196,8 +189,21 @@ export class BackupSession extends JobSession {
     }
   }
 
+  /** The job ends early: storaged keeps what it has. @throws BackupError JOB_STOPPED, or why it could not */
+  async #leave(link: BackupLink): Promise<never> {
+    const { settings } = this.deps;
+    const why = this.#stopReason ?? takeHangup(settings);
+    this.events.setState("committing");
+    await link.stop(why, this.#totals());
+    this.#kept = true;
+    throw new BackupError("JOB_STOPPED", why);
+  }
+
   #pool(link: BackupLink, start: BackupStart): PackPool {
-    const { readLimit, nice, ioNice } = this.#request;
+    const { readLimit, nice, ioNice, bandwidth } = this.#request;
+    const told = this.deps.settings?.bandwidth.get(this.director);
+    const configured = this.deps.config().maximumBandwidthPerJob;
+    this.#bandwidth = new Bandwidth(told ?? leastLimit(bandwidth, configured), this.signal);
     const limit = readLimit > 0 ? new ReadLimit(readLimit, this.signal) : undefined;
     // Files are read for their digests alone: nothing is asked and nothing sent.
     const only = isDiskVerifyLevel(start.level);
@@ -205,7 +211,7 @@ export class BackupSession extends JobSession {
       workers: this.deps.config().workerThreads,
       jobId: start.jobId,
       selfContained: start.selfContained,
-      send: only ? async (_, onSent) => onSent?.() : (message, onSent) => link.send(message, onSent),
+      send: only ? async (_, onSent) => onSent?.() : this.#bandwidth.limited(link.send.bind(link)),
       claim: only ? async (digests) => Buffer.alloc(digests.length / DIGEST_BYTES, 1) : link.claim,
       throttle: limit,
       signal: this.signal,
@@ -236,6 +242,8 @@ export class BackupSession extends JobSession {
       claim: link.claim,
       sendRows: link.sendRows,
       sendState: link.sendState,
+      sendMark: start.marks === true ? link.sendMark : undefined,
+      stopAfter: start.marks === true ? hangupFiles(this.deps.settings) : 0,
       tally: this.#tally,
       samplePercent: this.#request.sampleVerify,
       signal: this.signal,
@@ -292,6 +300,6 @@ export class BackupSession extends JobSession {
     const { files, deleted, examined, bytes, bytesRead, bytesSent } = this.#totals();
     const { baseFiles, baseBytes, usedFiles, differences = 0 } = this.#totals();
     const seen = { files, deleted, examined, bytes, bytesRead, bytesSent };
-    return { ...seen, baseFiles, baseBytes, usedFiles, differences };
+    return { ...seen, baseFiles, baseBytes, usedFiles, differences, incomplete: this.#kept };
   }
 }

@@ -53,7 +53,7 @@ async function backup(image: string): Promise<Outcome> {
       fileSet: { name: "images", include: [include], exclude: [], excludeLists: [] },
       hooks: [],
     },
-    ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0 },
+    ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0, bandwidth: 0 },
   };
   const stream = new FakeStream();
   let result: JobResult | undefined;

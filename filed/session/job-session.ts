@@ -26,7 +26,9 @@ export interface JobRequest {
 export type JobKind = "Backup" | "Restore" | "Verify";
 
 /** Failures that the storage daemon's side of the job reports. */
-const TOLD_BY_OTHERS = new Set(["JOB_CANCELED", "STORAGE_FAILED", "CONNECTION_LOST", "PEER_UNAVAILABLE"]);
+const TOLD_BY_OTHERS = new Set([
+  ...["JOB_CANCELED", "JOB_STOPPED", "STORAGE_FAILED", "CONNECTION_LOST", "PEER_UNAVAILABLE"],
+]);
 
 export abstract class JobSession {
   readonly request: JobRequest;
@@ -58,10 +60,18 @@ export abstract class JobSession {
     return this.#abort.signal;
   }
 
-  /** Ends the job as canceled; `byOperator` false: as failed, such as when the daemon ends. The first reason counts. */
-  cancel(reason: string, byOperator = true): void {
-    this.abort(new BackupError(byOperator ? "JOB_CANCELED" : "JOB_FAILED", reason));
+  /** Ends the job as canceled. The first reason counts. */
+  cancel(reason: string): void {
+    this.abort(new BackupError("JOB_CANCELED", reason));
   }
+
+  /** Ends the job as failed, such as when a daemon ends; a backup that has begun to send is kept as far as it came. */
+  stop(reason: string): void {
+    this.abort(new BackupError("JOB_STOPPED", reason));
+  }
+
+  /** Takes another network limit, bytes per second; 0: none. Only backups have one. */
+  setBandwidth(_bytesPerSec: number): void {}
 
   protected abort(error: unknown): void {
     if (!this.#abort.signal.aborted) this.#abort.abort(error);

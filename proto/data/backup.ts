@@ -31,6 +31,7 @@ export const BackupKind = {
   message: 39,
   progress: 40,
   end: 41,
+  mark: 42,
 } as const;
 
 /** Level after any upgrade. */
@@ -73,6 +74,8 @@ export interface BackupStart {
   ownIsParent: boolean;
   /** The pool holds nothing yet: every file up to 1 MiB is stored as a member of its own, so that tar alone restores. */
   selfContained: boolean;
+  /** filed sends a `mark` now and then: an interrupted job is kept up to the last one. */
+  marks?: boolean;
 }
 
 export interface BackupHello {
@@ -127,6 +130,8 @@ export interface BackupEnd {
   /** Why not ok; one line. */
   reason?: string;
   canceled?: boolean;
+  /** Everything up to the last `mark` is whole: the job is to be kept, and answered with `committed`. */
+  incomplete?: boolean;
   totals: BackupTotals;
 }
 

@@ -12,7 +12,7 @@ import { Checkpoints } from "./checkpoints.js";
 import type { ListedEntry } from "./listing-types.js";
 import type { JobQuery } from "./queries.js";
 import type { ReaderMethods } from "./reader-worker.js";
-import type { JobListing, LocalJob } from "./types.js";
+import type { JobListing, LocalJob, Splice } from "./types.js";
 import { asBuffer, type Remote, WorkerClient } from "./worker-rpc.js";
 
 /** Brings dropped lists back for those who read them, and keeps them meanwhile (retention/list-keeper.ts). */
@@ -87,8 +87,9 @@ export class Catalog {
     layers: readonly LocalJob[],
     stateOf?: LocalJob,
     effective: readonly LocalJob[] = [],
+    splice?: Splice,
   ): AsyncGenerator<Buffer, void> {
-    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf, [...effective]));
+    yield* blocksOf(this.reader, await this.reader.openBlocks([...layers], stateOf, [...effective], splice));
   }
 
   /** Blocks of the rows that make the list of `wanted` out of that of `lower` (layers, top first). */

@@ -36,7 +36,7 @@ export class KeptLists {
   /** These jobs with everything that they lie over. Numbers that no finished job has are passed over. */
   listsOf(jobIds: readonly number[]): LocalJob[] {
     const known = this.#db.prepare(
-      "SELECT 1 FROM job WHERE job_id = ? AND status IN ('T', 'W') AND type IN ('B', 'C')",
+      "SELECT 1 FROM job WHERE job_id = ? AND status IN ('T', 'W') AND type IN ('B', 'C', 'I')",
     );
     const found = new Set<LocalJob>();
     for (const jobId of jobIds) {

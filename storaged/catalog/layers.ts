@@ -20,7 +20,8 @@ export class LayerQueries {
   constructor(db: Db) {
     this.#byNumber = db
       .prepare<[number], number>(
-        "SELECT id FROM job WHERE job_id = ? AND status IN ('T', 'W') AND type IN ('B', 'C') ORDER BY id DESC LIMIT 1",
+        `SELECT id FROM job WHERE job_id = ? AND status IN ('T', 'W') AND type IN ('B', 'C', 'I')
+         ORDER BY type = 'I', id DESC LIMIT 1`,
       )
       .pluck();
     this.#parents = db

@@ -13,7 +13,7 @@ import type { EntryQuery, ListedEntry } from "./listing-types.js";
 import { BEHIND_ALL, behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
 import { RuleMatcher } from "./rules.js";
 import type { Db } from "./schema.js";
-import type { LocalJob } from "./types.js";
+import type { LocalJob, Splice } from "./types.js";
 
 /** Cursors over the lists of one connection. */
 export class Lists {
@@ -59,27 +59,53 @@ export class VerbatimBlocks implements BlockSource {
 
 /** An effective list; with `stateOf`, rows carry the state that this job's run saw. */
 export class OverlayBlocks implements BlockSource {
-  readonly #rows: OverlayCursor;
-  readonly #states: RowCursor | undefined;
+  #part: OverlayPart;
+  #then: OverlayPart | undefined;
   readonly #writer: BlockWriter;
 
-  constructor(lists: Lists, layers: readonly LocalJob[], stateOf: LocalJob | undefined) {
-    this.#rows = lists.overlay(layers);
-    this.#states = stateOf === undefined ? undefined : new BlockCursor(lists.states, stateOf);
+  /** `splice`: the overlay counts up to a key, what lies behind comes from another list. */
+  constructor(lists: Lists, layers: readonly LocalJob[], stateOf: LocalJob | undefined, splice?: Splice) {
+    const states = (job: LocalJob, from?: string) => new BlockCursor(lists.states, job, from);
+    this.#part = {
+      rows: lists.overlay(layers),
+      states: stateOf === undefined ? undefined : states(stateOf),
+      last: splice?.last ?? BEHIND_ALL,
+    };
+    const [next] = splice?.layers ?? [];
+    if (splice !== undefined && next !== undefined) {
+      const from = `${splice.last}\0`;
+      const rows = lists.overlay(splice.layers);
+      rows.seekWithin(from);
+      this.#then = { rows, states: states(next, from), last: BEHIND_ALL };
+    }
     this.#writer = new BlockWriter({ state: stateOf !== undefined });
   }
 
   next(): Buffer | undefined {
-    const { row: first } = this.#rows;
-    if (first === undefined) return undefined;
-    while (this.#rows.row !== undefined && !this.#writer.full) {
-      const row = this.#rows.row;
-      if (this.#states !== undefined) attachState(row, this.#states);
+    for (let row = this.#row(); row !== undefined && !this.#writer.full; row = this.#row()) {
+      const { rows, states } = this.#part;
+      if (states !== undefined) attachState(row, states);
       this.#writer.add(row);
-      this.#rows.advance();
+      rows.advance();
     }
-    return this.#writer.finish();
+    return this.#writer.rows === 0 ? undefined : this.#writer.finish();
   }
+
+  #row(): Row | undefined {
+    const { rows, last } = this.#part;
+    if (rows.row !== undefined && rows.row.key <= last) return rows.row;
+    if (this.#then === undefined) return undefined;
+    this.#part = this.#then;
+    this.#then = undefined;
+    return this.#part.rows.row;
+  }
+}
+
+interface OverlayPart {
+  rows: OverlayCursor;
+  states: RowCursor | undefined;
+  /** Rows behind it do not count. */
+  last: string;
 }
 
 /** Steps instead of seeking: both lists hold nearly the same paths. */

@@ -4,7 +4,7 @@ import { DIGEST_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { LayerQueries } from "./layers.js";
 import type { JobExtentRow } from "./listing-types.js";
 import type { Db } from "./schema.js";
-import type { JobListing, JobRecord, LocalJob } from "./types.js";
+import type { JobListing, JobRecord, LocalJob, VolumeExtent } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 
 export interface JobQuery {
@@ -29,6 +29,7 @@ export class JobQueries {
   readonly #db: Db;
   readonly #layers: LayerQueries;
   readonly #volumes;
+  readonly #extents;
   readonly #needs;
   readonly #copies;
   readonly #frameVolume;
@@ -45,6 +46,10 @@ export class JobQueries {
         "SELECT DISTINCT v.name FROM job_volume j JOIN volume v ON v.id = j.volume WHERE j.job = ? ORDER BY j.ord",
       )
       .pluck();
+    this.#extents = db.prepare<[number], VolumeExtent>(
+      `SELECT v.name AS volume, v.media_type AS mediaType, v.slot, j.first_offset AS first, j.end_offset AS end
+       FROM job_volume j JOIN volume v ON v.id = j.volume WHERE j.job = ? ORDER BY j.ord`,
+    );
     this.#needs = db
       .prepare<[number], string>(
         "SELECT v.name FROM job_need n JOIN volume v ON v.id = n.volume WHERE n.job = ? ORDER BY v.id",
@@ -172,6 +177,7 @@ export class JobQueries {
       bases: numbers(this.#layers.ownBasesOf(chain[0] ?? record.id)),
       chain: numbers(chain),
       volumes: this.#volumes.all(record.id),
+      extents: this.#extents.all(record.id),
       needs: this.#needs.all(record.id),
     };
   }

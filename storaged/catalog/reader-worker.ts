@@ -26,7 +26,7 @@ import { Resolver } from "./resolve.js";
 import { retentionJobs } from "./retention-queries.js";
 import { RuleMatcher } from "./rules.js";
 import { type Db, openForReading } from "./schema.js";
-import type { JobListing, LocalJob } from "./types.js";
+import type { JobListing, LocalJob, Splice } from "./types.js";
 import { VerifyQueries } from "./verify-lists.js";
 import { serveMade } from "./worker-rpc.js";
 
@@ -127,13 +127,13 @@ export function readerMethods(db: Db) {
      * Blocks of an overlay (`layers` top first); with `stateOf` the rows carry that run's state. `effective`: what the
      * first of these must still lie over, for callers whose job does not keep lists as they are.
      */
-    openBlocks: (ids: LocalJob[], stateOf?: LocalJob, effective: LocalJob[] = []): number =>
+    openBlocks: (ids: LocalJob[], stateOf?: LocalJob, effective: LocalJob[] = [], splice?: Splice): number =>
       opened(() => {
         checkEffective(effective);
-        const plain = ids.length === 1 && stateOf === undefined;
+        const plain = ids.length === 1 && stateOf === undefined && splice === undefined;
         const source = plain
           ? new VerbatimBlocks(lists.rows, ids[0]!)
-          : new OverlayBlocks(lists, ids, stateOf);
+          : new OverlayBlocks(lists, ids, stateOf, splice);
         return damage.any ? new MarkedBlocks(source, damage) : source;
       }),
     /** The rows that make `wanted` out of `lower` (layers, top first), as blocks. */

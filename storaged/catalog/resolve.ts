@@ -1,5 +1,6 @@
 /** What a run builds on: level upgrades, the chain below it, its Bases, the list that vouches for unread files. */
 
+import { incompleteRun } from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
 import type { Db } from "./schema.js";
 import type { LocalJob, ResolvedParents, ResolveInput } from "./types.js";
@@ -21,6 +22,7 @@ const NEWEST = "status IN ('T', 'W') AND type = 'B' ORDER BY start_ms DESC, id D
 const FULL = "level IN ('Full', 'VirtualFull')";
 
 export class Resolver {
+  readonly #db: Db;
   readonly #layers: LayerQueries;
   readonly #newestFull;
   readonly #newestRun;
@@ -28,6 +30,7 @@ export class Resolver {
   readonly #newestBase;
 
   constructor(db: Db) {
+    this.#db = db;
     this.#layers = new LayerQueries(db);
     const own = "job_name = @jobName AND client = @client AND file_set = @fileSet";
     const query = (where: string) =>
@@ -51,6 +54,7 @@ export class Resolver {
       unresolvedBases: [],
       ownNewest,
       sinceMs: 0,
+      incompleteFiles: this.#incompleteFiles(input.resumeJobId ?? 0),
     };
     if (partial) {
       const full = this.#newestFull.get(own);
@@ -63,6 +67,10 @@ export class Resolver {
     // A Base stands on nothing: everything that a Full on it overlays is in its own rows.
     if (result.level !== "Base") this.#resolveBases(input, result);
     return result;
+  }
+
+  #incompleteFiles(jobId: number): number {
+    return jobId > 0 ? (incompleteRun(this.#db, jobId)?.files ?? 0) : 0;
   }
 
   /** Chain of a Differential or Incremental on `full`. */

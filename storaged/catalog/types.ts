@@ -10,8 +10,11 @@ export type StoredLevel = "Base" | "Full" | "Differential" | "Incremental" | "Vi
 /** R running, T ok, W ok with warnings, E error, f fatal, A canceled. */
 export type StatusLetter = "R" | "T" | "W" | "E" | "f" | "A";
 
-/** B backup; C copy, which stands back while its original is there; M original whose place was taken, to be deleted. */
-export type JobKind = "B" | "C" | "M";
+/**
+ * B backup; C copy, which stands back while its original is there; M original whose place was taken, to be deleted;
+ * I incomplete backup: kept, but no run builds on it except the one that goes on with it.
+ */
+export type JobKind = "B" | "C" | "M" | "I";
 
 export interface PoolRecord {
   id: number;
@@ -127,11 +130,21 @@ export interface JobRecord {
   listDropped: boolean;
 }
 
+/** Where a job lies on a volume, by name: bytes of the volume's file, `end` is behind the last one. */
+export interface VolumeExtent {
+  volume: string;
+  mediaType: string;
+  slot: number;
+  first: number;
+  end: number;
+}
+
 /** A JobRecord with its relations, director's JobIds. */
 export interface JobListing extends JobRecord {
   bases: number[];
   chain: number[];
   volumes: string[];
+  extents: VolumeExtent[];
   /** Volumes that hold content its rows name. */
   needs: string[];
 }
@@ -163,11 +176,22 @@ export interface NewJob {
   draws?: number[];
   /** JobIds of further runs that cannot be deleted while it runs. */
   holds?: number[];
+  /** Goes on from where an incomplete run with the same JobId ended. */
+  resume?: boolean;
 }
 
 /** A list to send, as layers of one overlay, top first. */
 export interface ListSource {
   jobId: number;
+  layers: LocalJob[];
+  /** It counts up to a key only; what lies behind comes from another list. */
+  spliced?: Splice | undefined;
+}
+
+/** Where an incomplete run ended, and the list (with the state of its first layer) that goes on behind it; none: nothing. */
+export interface Splice {
+  /** Key; the last one that counts. */
+  last: string;
   layers: LocalJob[];
 }
 
@@ -181,6 +205,8 @@ export interface BegunJob {
   /** UUIDs for the volume's own records. */
   chainUuids: string[];
   baseUuids: string[];
+  /** The incomplete run that it goes on with, and the volumes of that. */
+  resumed: { last: string; volumes: string[] } | undefined;
 }
 
 export interface FrameRow {
@@ -226,6 +252,8 @@ export interface CommitRequest {
   totals: BackupTotals & { bytesStored: number; rawBytes: number };
   extents: JobExtent[];
   volumes: VolumeProgress[];
+  /** The job ended early and is kept up to this key; it becomes a run of type I. */
+  keptTo?: string;
 }
 
 export interface ResolveInput {
@@ -236,6 +264,8 @@ export interface ResolveInput {
   level: string;
   base: string[];
   ignoreFileSetChanges: boolean;
+  /** Director's JobId of an incomplete run; 0: none. */
+  resumeJobId?: number;
 }
 
 export interface ResolvedParents {
@@ -246,4 +276,6 @@ export interface ResolvedParents {
   unresolvedBases: string[];
   ownNewest: number;
   sinceMs: number;
+  /** Entries of the incomplete run; 0: there is none. */
+  incompleteFiles: number;
 }

@@ -2,6 +2,13 @@
 
 import { BackupError } from "../../common/errors.js";
 import { shareHealed } from "./damage.js";
+import {
+  forgetFailed,
+  type IncompleteRun,
+  incompleteRun,
+  keptToJson,
+  retireIncomplete,
+} from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
 import { removeBlocks } from "./list-number.js";
 import { poolByName } from "./pool-queries.js";
@@ -46,29 +53,50 @@ export class JobStore {
     const chain = this.#chainTo(job.chain.at(-1));
     const bases = job.bases.map((jobId) => this.#layers.local(jobId));
     const own = job.ownNewest > 0 ? this.#layers.local(job.ownNewest) : undefined;
+    const resumed = job.resume === true ? incompleteRun(this.#db, job.jobId) : undefined;
     const whole = job.level === "Full" || job.level === "Base";
     // Without deduplication a Full stands on its own volumes; only with Bases the own list keeps it from trusting
     // them where the machine itself knows better.
     const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
-    const alone = whole && bases.length === 0 && !offerOwn;
+    const alone = whole && bases.length === 0 && !offerOwn && resumed === undefined;
     const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
-    const id = durably(this.#db, () => this.#insert(job, pool.id, selfContained, chain, bases));
+    const id = durably(this.#db, () => {
+      forgetFailed(this.#db, job);
+      return this.#insert(job, pool.id, selfContained, chain, bases);
+    });
     const source = (jobId: number, local: LocalJob): ListSource => ({
       jobId,
       layers: this.#layers.effective(local).jobs,
     });
+    const ownSource = offerOwn ? source(job.ownNewest, own) : undefined;
     const begun: BegunJob = {
       id,
       pool,
       selfContained,
       chain: chain.length === 0 ? undefined : source(job.chain.at(-1)!, chain.at(-1)!),
       bases: whole ? bases.map((base, i) => source(job.bases[i]!, base)) : [],
-      own: offerOwn ? source(job.ownNewest, own) : undefined,
+      own: resumed === undefined ? ownSource : this.#resumedList(job.jobId, resumed, ownSource),
       chainUuids: chain.map((parent) => this.#uuidOf(parent)),
       baseUuids: bases.map((base) => this.#uuidOf(base)),
+      resumed: resumed && { last: resumed.last, volumes: this.#volumesOf(resumed.id) },
     };
-    this.#contexts.add(this.#context(job, begun));
+    this.#contexts.add(this.#context(job, begun, resumed?.id));
     return begun;
+  }
+
+  /** The list of an incomplete run as far as it came; behind that, the one that would vouch without it. */
+  #resumedList(jobId: number, { id, last }: IncompleteRun, own: ListSource | undefined): ListSource {
+    const { jobs: layers } = this.#layers.effective(id);
+    return { jobId, layers, spliced: { last, layers: own?.layers ?? [] } };
+  }
+
+  #volumesOf(job: LocalJob): string[] {
+    return this.#db
+      .prepare<[number], string>(
+        "SELECT DISTINCT v.name FROM job_volume j JOIN volume v ON v.id = j.volume WHERE j.job = ? ORDER BY j.ord",
+      )
+      .pluck()
+      .all(job);
   }
 
   /**
@@ -112,10 +140,10 @@ export class JobStore {
     return id;
   }
 
-  #context(job: NewJob, begun: BegunJob): JobContext {
+  #context(job: NewJob, begun: BegunJob, resumed: LocalJob | undefined): JobContext {
     const layers = new Set<LocalJob>();
     for (const source of [begun.chain, begun.own, ...begun.bases])
-      for (const id of source?.layers ?? []) layers.add(id);
+      for (const id of [...(source?.layers ?? []), ...(source?.spliced?.layers ?? [])]) layers.add(id);
     for (const id of this.#layersOf(job.draws)) layers.add(id);
     const owner = this.#db.prepare<[number], { pool: number; client: string }>(
       "SELECT pool, client FROM job WHERE id = ?",
@@ -129,6 +157,7 @@ export class JobStore {
       client: job.client,
       deduplicate: begun.pool.deduplicate,
       selfContained: begun.selfContained,
+      resumed,
       clientOnly: begun.pool.dedupScope === "client",
       pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
       clients: new Set([job.client, ...owners.map(({ client }) => client)]),
@@ -163,7 +192,10 @@ export class JobStore {
   commit(request: CommitRequest): void {
     const context = this.#contexts.get(request.job);
     const { counts } = context;
+    const { keptTo } = request;
+    const totals = { ...request.totals, ...(keptTo === undefined ? {} : { keptTo: keptToJson(keptTo) }) };
     durably(this.#db, () => {
+      if (keptTo !== undefined) this.#db.prepare("UPDATE job SET type = 'I' WHERE id = ?").run(request.job);
       this.#db
         .prepare(`UPDATE job SET status = @status, dirty = 0, ending = 0, has_state = @hasState, end_ms = @endMs, files = @files,
           bytes = @bytes, rows = @rows, base_files = @baseFiles, new_content = @newContent, totals = @totals
@@ -178,7 +210,7 @@ export class JobStore {
           rows: counts.rows,
           baseFiles: request.totals.baseFiles,
           newContent: counts.newContent,
-          totals: JSON.stringify(request.totals),
+          totals: JSON.stringify(totals),
         });
       this.#needs.record(request.job, context);
       shareHealed(this.#db, request.job);
@@ -187,7 +219,9 @@ export class JobStore {
       for (const volume of new Set(request.extents.map((at) => at.volume))) used.run(volume);
       this.progress(request.volumes);
       this.#db.prepare("DELETE FROM pin WHERE job = ?").run(request.job);
-      this.#retireStates(request.job);
+      // An incomplete run keeps its own states only: the newest whole one still vouches.
+      if (keptTo === undefined) this.#retireStates(request.job);
+      retireIncomplete(this.#db, request.job);
     });
     this.#contexts.remove(request.job);
     this.#contexts.hidden.delete(request.job);

@@ -159,6 +159,7 @@ export class NearDaemon {
       ...{ ...facts, pool, jobId, jobUuid: randomUUID(), job: `${jobName}.${jobId}`, ticket: "t", parents },
       ...{ filedAddress: "", filedPort: 0, filedTimeoutSec: 5, scheduledMs: 0, device: "", comment: "" },
       spread: false,
+      ...{ allowIncomplete: false, resume: false },
     };
     const events: JobEvent[] = [];
     let refusal = "";

@@ -108,7 +108,7 @@ export class JobLoader {
       totals: JSON.stringify(totals),
       reason,
       comment: text("comment"),
-      type: text("type") === "C" ? "C" : "B",
+      type: ["C", "I"].includes(text("type")) ? text("type") : "B",
       copyOf: text("copyOf"),
       revision: end?.revision ?? 1,
     };

@@ -38,7 +38,7 @@ const BROKEN = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
 
 export interface ExchangeOptions {
   stream: DataStream;
-  ingest: Pick<Ingest, "frame" | "parts" | "rows" | "state" | "claim" | "fail">;
+  ingest: Pick<Ingest, "frame" | "parts" | "rows" | "state" | "mark" | "claim" | "fail">;
   lists: Pick<ListSender, "credit">;
   reporter: Reporter;
   volumes: Pick<JobVolumes, "bytesStored" | "current">;
@@ -134,6 +134,10 @@ export class Exchange {
       case BackupKind.state:
         await ingest.state(message.subarray(1));
         return undefined;
+      case BackupKind.mark:
+        if (message.length > MAX_TEXT) throw violation("a mark of impossible length");
+        await ingest.mark(message.latin1Slice(1));
+        return undefined;
       case BackupKind.message:
         await this.#message(message);
         return undefined;
@@ -207,6 +211,7 @@ export class Exchange {
     if (end.ok !== true) {
       const reason =
         typeof end.reason === "string" ? end.reason.slice(0, MAX_TEXT) : "the client gave no reason";
+      if (end.incomplete === true) throw new BackupError("JOB_STOPPED", reason);
       throw new BackupError(end.canceled === true ? "JOB_CANCELED" : "CLIENT_FAILED", reason);
     }
     const totals = (end.totals ?? {}) as Partial<BackupTotals>;

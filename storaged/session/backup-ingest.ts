@@ -75,6 +75,8 @@ export class Ingest {
   #batchDigests: string[] = [];
   #checkpointAt = monotonicMs();
   #checkpointBytes = 0;
+  /** Everything up to this key is in volume and catalog, with all that it needs. */
+  marked: string | undefined;
   rawBytes = 0;
 
   constructor(options: IngestOptions) {
@@ -133,6 +135,14 @@ export class Ingest {
   state(block: Buffer): Promise<void> {
     const { catalog, job } = this.#options;
     return this.#step(() => catalog.writer.addState(job.id, detached(block)));
+  }
+
+  /** Everything up to `key` came before this. */
+  mark(key: string): Promise<void> {
+    return this.#step(async () => {
+      await this.#flush();
+      this.marked = key;
+    });
   }
 
   /** One byte per digest, 1 for what need not be sent. */

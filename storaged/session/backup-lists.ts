@@ -3,14 +3,19 @@
 import { BackupKind, encodeList, type ListInfo } from "../../proto/data/backup.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
-import type { BegunJob, ListSource, StoredLevel } from "../catalog/types.js";
+import type { BegunJob, ListSource, Splice, StoredLevel } from "../catalog/types.js";
 import { violation } from "../catalog/writer-context.js";
 
 /** What is announced to filed, and where each list comes from. */
 export interface ListPlan {
   lists: ListInfo[];
   /** `effective`: what must still be the layers when the list is opened; left out for what the job itself holds. */
-  sources: { layers: number[]; stateOf: number | undefined; effective?: number[] }[];
+  sources: {
+    layers: number[];
+    stateOf: number | undefined;
+    effective?: number[];
+    splice?: Splice | undefined;
+  }[];
   ownIsParent: boolean;
 }
 
@@ -23,7 +28,7 @@ export function planLists(job: BegunJob, level: StoredLevel): ListPlan {
   const plan: ListPlan = { lists: [], sources: [], ownIsParent: false };
   const add = (role: ListInfo["role"], source: ListSource, stateOf?: number) => {
     plan.lists.push({ role, jobId: source.jobId });
-    plan.sources.push({ layers: source.layers, stateOf });
+    plan.sources.push({ layers: source.layers, stateOf, splice: source.spliced });
   };
   const partial = level === "Incremental" || level === "Differential";
   if (job.own !== undefined) add("own", job.own, job.own.layers[0]);
@@ -53,8 +58,8 @@ export class ListSender {
   constructor(catalog: Catalog, plan: ListPlan, stream: DataStream, onError: (error: unknown) => void) {
     this.#stream = stream;
     this.#onError = onError;
-    this.#lists = plan.sources.map(({ layers, stateOf, effective }) => ({
-      blocks: catalog.blocks(layers, stateOf, effective),
+    this.#lists = plan.sources.map(({ layers, stateOf, effective, splice }) => ({
+      blocks: catalog.blocks(layers, stateOf, effective, splice),
       credits: 0,
       running: false,
       done: false,

@@ -4,7 +4,7 @@ import type { BackupStart, BackupTotals } from "../../proto/data/backup.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import { PROTOCOL } from "../../proto/rpc.js";
-import type { BegunJob, JobCounts } from "../catalog/types.js";
+import type { BegunJob, JobCounts, NewJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { ListPlan } from "./backup-lists.js";
 import type { JobOrigin } from "./job-origin.js";
@@ -15,10 +15,36 @@ export function startOf(
   storage: string,
   { selfContained }: BegunJob,
   { lists, ownIsParent }: ListPlan,
+  marks: boolean,
 ): BackupStart {
   const level = (parents?.level ?? "Full") as BackupStart["level"];
   const protocol = { ...PROTOCOL };
-  return { protocol, storage, jobUuid, jobId, level, ticket, lists, ownIsParent, selfContained };
+  return { protocol, storage, jobUuid, jobId, level, ticket, lists, ownIsParent, selfContained, marks };
+}
+
+/** What the catalog is told of a job that begins. */
+export function newJobOf(
+  request: StorageBackup__Output,
+  facts: { level: StoredLevel; startMs: number },
+  { type = "B", copyOf = "", draws = [], holds = [] }: Partial<JobOrigin> = {},
+): NewJob {
+  const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = request;
+  const { chain = [], bases = [], ownNewest = 0 } = request.parents ?? {};
+  return {
+    ...{
+      uuid: request.jobUuid,
+      jobId,
+      jobName,
+      job,
+      client,
+      fileSet,
+      fileSetDigest,
+      pool,
+      scheduledMs,
+      comment,
+    },
+    ...{ ...facts, chain, bases, ownNewest, type, copyOf, draws, holds, resume: request.resume },
+  };
 }
 
 /** The record that stands before a job's frames on every volume. A copy names its original. */

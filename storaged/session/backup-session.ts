@@ -5,10 +5,9 @@
  */
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { GarbledInput } from "../../common/format/varint.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import { BackupKind, encodeJson } from "../../proto/data/backup.js";
+import { BackupKind, encodeJson, NO_TOTALS } from "../../proto/data/backup.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
@@ -19,12 +18,15 @@ import type { BegunJob, LocalJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import { closeJob } from "./backup-closing.js";
+import { afterCommit } from "./backup-committed.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
+import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
 import { ListSender, planLists } from "./backup-lists.js";
-import { beginRecordOf, resultOf, startOf } from "./backup-records.js";
+import { beginRecordOf, newJobOf, resultOf, startOf } from "./backup-records.js";
 import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
+import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
 import { Reporter } from "./reporter.js";
 import type { VolumeDesk } from "./volume-desk.js";
 
@@ -42,6 +44,8 @@ export interface SessionDeps {
   connect: (request: FiledPlace) => Promise<{ stream: DataStream; close: () => void }>;
   /** Takes the end record of a failed job back; gives warnings. */
   settle: (job: LocalJob) => Promise<string[]>;
+  /** Deletes jobs whose place was taken by others; gives warnings. */
+  dropReplaced?: (() => Promise<string[]>) | undefined;
   /** For VolSessionId and VolSessionTime of reports. */
   session: { id: number; timeMs: number };
 }
@@ -49,7 +53,10 @@ export interface SessionDeps {
 export class BackupSession {
   readonly #deps: SessionDeps;
   readonly #request: StorageBackup__Output;
+  /** Ends the transfer; a job that may be kept is, all the same. */
   readonly #abort = new AbortController();
+  /** Ends everything. */
+  readonly #end = new AbortController();
   readonly #reporter: Reporter;
   readonly #startMs = nowMs();
   readonly #origin: JobOrigin | undefined;
@@ -58,6 +65,8 @@ export class BackupSession {
   #canceled = false;
   /** An end record may lie on a volume. */
   #closing = false;
+  /** It is being kept as incomplete. */
+  #keeping = false;
 
   /** `origin`: the job is made out of others, not by a client. */
   constructor(
@@ -82,8 +91,16 @@ export class BackupSession {
 
   /** Ends the job as canceled; `orderly` false: as failed, such as when the daemon ends. */
   cancel(reason: string, orderly = true): void {
+    if (this.#keeping) return;
     this.#canceled ||= orderly;
-    this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
+    const error = new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason);
+    this.#abort.abort(error);
+    if (orderly || !this.#request.allowIncomplete) this.#end.abort(error);
+  }
+
+  /** Ends the transfer; what was stored stays if the job allows it. */
+  stop(reason: string): void {
+    if (!this.#keeping) this.#abort.abort(new BackupError("JOB_STOPPED", reason));
   }
 
   /** A message for the job's report. */
@@ -122,17 +139,11 @@ export class BackupSession {
     if (!levels.includes(parents.level) && (this.#origin === undefined || parents.level !== "VirtualFull")) {
       throw new BackupError("REQUEST_INVALID", `level "${parents.level}" is not known to this storage`);
     }
-    const { uuid, ...rest } = { ...this.#request, uuid: this.#request.jobUuid };
-    const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = rest;
     const { chain, bases, ownNewest } = parents;
-    const facts = { uuid, jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment };
-    const { type = "B", copyOf = "", draws = [], holds = [] } = this.#origin ?? {};
+    const { draws = [], holds = [] } = this.#origin ?? {};
     const { catalog } = this.#deps;
-    const begin = () =>
-      catalog.writer.begin({
-        ...facts,
-        ...{ level: this.level, startMs: this.#stateMs, chain, bases, ownNewest, type, copyOf, draws, holds },
-      });
+    const facts = { level: this.level, startMs: this.#stateMs };
+    const begin = () => catalog.writer.begin(newJobOf(this.#request, facts, this.#origin));
     // From the begin on none of these lists can be dropped.
     return catalog.withListsOf(
       [...chain, ...bases, ownNewest, ...draws, ...holds],
@@ -154,10 +165,11 @@ export class BackupSession {
     const ingest = new Ingest({ catalog, verifier, volumes, job, jobId: this.#request.jobId, onFailure });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
+    const start = startOf(this.#request, this.#deps.storage, job, plan, this.#request.allowIncomplete);
     const lists = new ListSender(catalog, plan, stream, fail);
     try {
       this.#abort.signal.throwIfAborted();
-      await stream.send(encodeJson(BackupKind.start, startOf(this.#request, this.#deps.storage, job, plan)));
+      await stream.send(encodeJson(BackupKind.start, start));
       // The volume is mounted while filed begins: an operator may have to label one first.
       volumes.start().catch(fail);
       const { client, filedTimeoutSec } = this.#request;
@@ -170,6 +182,8 @@ export class BackupSession {
       await stream.end();
       return result;
     } catch (error) {
+      const kept = await this.#kept({ job, volumes, begin, ingest, stream }, error);
+      if (kept !== undefined) return kept;
       // What made the stream break counts, not that it broke.
       fail(error);
       volumes.giveUp();
@@ -205,8 +219,44 @@ export class BackupSession {
       device,
       spread,
       reporter: this.#reporter,
-      signal: this.#abort.signal,
+      signal: this.#request.allowIncomplete ? this.#end.signal : this.#abort.signal,
     };
+  }
+
+  /** What a broken off job stored is kept, where that is allowed and worth it; else undefined. */
+  async #kept(parts: KeptParts, error: unknown): Promise<JobResult | undefined> {
+    const cause = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+    const may = this.#request.allowIncomplete && !this.#canceled && !this.#closing;
+    if (!may || !KEPT_AFTER.has(codeOf(cause) ?? "") || parts.ingest.failure !== undefined) return undefined;
+    const { catalog, session, log } = this.#deps;
+    try {
+      const counts = await keepIncomplete({ ...parts, catalog, signal: this.#end.signal }, () => {
+        this.#closing = true;
+        this.#keeping = true;
+      });
+      if (counts === undefined) return undefined;
+      await parts.stream.send(encodeJson(BackupKind.committed, { ok: false })).catch(() => undefined);
+      await parts.stream.end().catch(() => undefined);
+      await afterCommit(this.#deps, this.#ended(parts.job, parts.volumes));
+      const { bytesStored } = parts.volumes;
+      const result = resultOf(session, counts, NO_TOTALS, { bytesStored, rawBytes: parts.ingest.rawBytes });
+      const volumes = this.#namesOf(parts.job, parts.volumes);
+      return { ...result, ok: false, incomplete: true, reason: describeError(cause), volumes };
+    } catch (failure) {
+      log.warn("an interrupted job could not be kept", { job: this.#request.job, err: failure });
+      return undefined;
+    } finally {
+      this.#keeping = false;
+    }
+  }
+
+  #ended({ resumed }: BegunJob, volumes: JobVolumes) {
+    return { name: this.#request.job, resumed: resumed !== undefined, volumes, reporter: this.#reporter };
+  }
+
+  /** The volumes of a run that went on are also those of the one before. */
+  #namesOf({ resumed }: BegunJob, { names }: JobVolumes): string[] {
+    return [...new Set([...(resumed?.volumes ?? []), ...names])];
   }
 
   async #commit(
@@ -226,76 +276,30 @@ export class BackupSession {
     signal.throwIfAborted();
     const rawBytes = this.#ingest?.rawBytes ?? 0;
     const totals = { ...end.totals, bytesStored: volumes.bytesStored, rawBytes };
-    const { extents, names } = volumes;
+    const { extents } = volumes;
     await catalog.writer.commit({ job: job.id, status, endMs, totals, extents, volumes: progress });
     const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
-    await this.#afterCommit(volumes);
-    await this.#originCommitted();
+    await afterCommit(this.#deps, { ...this.#ended(job, volumes), origin: this.#origin });
     return {
       ...resultOf(this.#deps.session, counts, end.totals, { bytesStored: volumes.bytesStored, rawBytes }),
-      volumes: names,
+      volumes: this.#namesOf(job, volumes),
       lastVolumeBytes,
     };
   }
 
-  /** The job is safe: nothing here may fail it. */
-  async #afterCommit(volumes: JobVolumes): Promise<void> {
-    const { catalog, desk, log } = this.#deps;
-    try {
-      for (const { volume } of volumes.extents) {
-        const record = (await catalog.reader.listVolumes("", "")).find(({ id }) => id === volume);
-        if (record?.status === "Append") await desk.expireIfDue(record, 0, this.#reporter);
-      }
-      await volumes.release(false);
-      await this.#reporter.setState("committed");
-      while (!(await catalog.writer.dropOldStates())) await new Promise(setImmediate);
-    } catch (error) {
-      log.warn("after the commit of a job", { job: this.#request.job, err: error });
-    }
-  }
-
-  async #originCommitted(): Promise<void> {
-    try {
-      await this.#origin?.committed?.(this.#reporter);
-    } catch (error) {
-      await this.#reporter.message("warning", describeError(error)).catch(() => undefined);
-    }
-  }
-
   async #failed(job: BegunJob | undefined, cause: unknown): Promise<void> {
-    const { catalog, log } = this.#deps;
     // A cancel that broke the stream is the reason, whatever the broken stream said.
     const error = this.#abort.signal.aborted ? this.#abort.signal.reason : cause;
     const canceled = this.#canceled || codeOf(error) === "JOB_CANCELED";
-    const reason =
-      error instanceof GarbledInput ? `the client sent garbled data: ${error.message}` : describeError(error);
-    if (!(error instanceof BackupError) && !(error instanceof GarbledInput))
-      log.error("job failed", { err: error });
-    try {
-      if (job !== undefined) {
-        await catalog.writer.fail(job.id, canceled ? "A" : "E", reason, nowMs());
-        while (!(await catalog.writer.clean(job.id))) await new Promise(setImmediate);
-      }
-    } catch (cleaning) {
-      // It stays marked as dirty: nobody sees it, and the next start cleans it.
-      log.warn("a failed job could not be cleaned up yet", { job: this.#request.job, err: cleaning });
-    }
-    await this.#volumes?.release(true);
-    if (job !== undefined && this.#closing) await this.#settle(job.id);
+    const facts = { job: job?.id, name: this.#request.job, ending: this.#closing, canceled };
+    const reason = await failJob(
+      this.#deps,
+      { ...facts, volumes: this.#volumes, reporter: this.#reporter },
+      error,
+    );
     const volumes = this.#volumes?.names ?? [];
-    await this.#reporter.result({ ok: false, canceled, reason, volumes });
-  }
-
-  async #settle(job: LocalJob): Promise<void> {
-    const { settle, log } = this.#deps;
-    try {
-      for (const text of await settle(job)) await this.#reporter.message("warning", text);
-    } catch (error) {
-      // The next start does it.
-      log.warn("the end record of a failed job could not be taken back yet", {
-        job: this.#request.job,
-        err: error,
-      });
-    }
+    // What it went on with is still there.
+    const incomplete = job?.resumed !== undefined && !canceled && KEPT_AFTER.has(codeOf(error) ?? "");
+    await this.#reporter.result({ ok: false, canceled, incomplete, reason, volumes });
   }
 }

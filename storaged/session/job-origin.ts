@@ -46,9 +46,10 @@ export function originRequest(
   parents: { chain: number[]; bases: number[] },
 ): StorageBackup__Output {
   const resolved: ResolvedParents__Output = {
-    ...{ level, upgraded: "", unresolvedBases: [], ownNewest: 0, sinceMs: 0 },
+    ...{ level, upgraded: "", unresolvedBases: [], ownNewest: 0, sinceMs: 0, incompleteFiles: 0 },
     ...parents,
   };
   const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0, spread: false };
-  return { ...facts, ...wire, parents: resolved };
+  const whole = { allowIncomplete: false, resume: false };
+  return { ...facts, ...wire, ...whole, parents: resolved };
 }

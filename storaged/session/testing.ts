@@ -13,6 +13,7 @@ import type { ResolvedParents } from "../catalog/types.js";
 import type { PoolDefinition } from "../catalog/writer-pools.js";
 import type { DeviceResource } from "../config.js";
 import { JobDeleter } from "../retention/delete.js";
+import { deleteMigrated } from "../retention/migrated.js";
 import { FileStore } from "../store/file-store.js";
 import type { Store } from "../store/store.js";
 import { FrameVerifier } from "../volume/verify.js";
@@ -117,7 +118,10 @@ export class TestStorage {
         device: "",
         comment: "",
         spread,
+        allowIncomplete: wanted.allowIncomplete ?? false,
+        resume: wanted.resume !== undefined,
       },
+      ...(wanted.resume === undefined ? {} : { jobId: wanted.resume }),
     };
     return new BackupRun(this, request, parents, filed);
   }
@@ -130,6 +134,9 @@ interface Wanted {
   base: string[];
   pool: string;
   spread: boolean;
+  allowIncomplete: boolean;
+  /** JobId of the incomplete run to go on with. */
+  resume: number;
 }
 
 /** One run with everything it reported. */
@@ -166,6 +173,7 @@ export class BackupRun {
       connect,
       session: { id: 1, timeMs: 0 },
       settle: deleter.settle.bind(deleter),
+      dropReplaced: async () => (await deleteMigrated(catalog, deleter, log)).warnings,
     };
     this.session = new BackupSession(deps, request, async (event) => void this.events.push(event));
   }

@@ -139,6 +139,10 @@ class InitIngest implements Pick<ExchangeOptions["ingest"], "rows" | "state"> {
     throw violation("content in a Verify job");
   }
 
+  async mark(): Promise<void> {
+    throw violation("a mark in a Verify job");
+  }
+
   async claim(): Promise<Buffer> {
     throw new BackupError("PROTOCOL_VIOLATION", "the client asked about content in a Verify job");
   }

@@ -87,17 +87,10 @@ const OF_KIND: Readonly<Record<string, Table>> = {
   job: {
     bootstrap: "restores are planned from the catalog",
     writeverifylist: "what a Verify job finds is in its messages",
-    rerunfailedlevels: "a failed Full or Differential is not made up for by the next run of a lower level",
-    maxrunschedtime: "a job that waits long is not ended for that; see MaxWaitTime and MaxRunTime",
-    fullmaxruntime: "use MaxRunTime, which holds for every level",
-    incrementalmaxruntime: "use MaxRunTime, which holds for every level",
-    differentialmaxruntime: "use MaxRunTime, which holds for every level",
-    maxvirtualfullinterval: "a VirtualFull is only made when it is scheduled",
     backupstokeep: "use Keep, which says which runs stay",
     deleteconsolidatedjobs: "use Keep with Consolidate",
     maximumspawnedjobs: "a Copy or Migrate job takes all jobs that its selection finds",
     snapshotretention: "snapshots are removed by the job that made them",
-    allowincompletejobs: "RescheduleIncompleteJobs decides",
     allowhigherduplicates: "AllowDuplicateJobs and the three cancel rules decide",
     savefilehistory: NO_NDMP,
     filehistorysize: NO_NDMP,
@@ -105,9 +98,6 @@ const OF_KIND: Readonly<Record<string, Table>> = {
     restoreclient: "a restore goes to the Client of the job, or to restoreclient= in the command",
     writepartafterjob: "a volume is one file",
     dirpluginoptions: NO_PLUGINS,
-  },
-  runscript: {
-    console: "the console command is not run; give a command that pipes it into basalt console",
   },
   options: {
     noatime: "files are always read without a new access time",

@@ -54,10 +54,19 @@ const priority: Rule = (directive, block) => {
   }
 };
 
+/** `%c` is the client of the job, which RunsOnClient says here. */
+const target: Rule = (directive, block) => {
+  const value = textValue(directive, block);
+  if (value === undefined) return;
+  if (value === "%c") block.set("RunsOnClient", "yes", directive);
+  else throw new LeftOut("unsupported", "the command would run on another machine than the job's client");
+};
+
 const runScriptRules: Rules = {
   command: oneOfSeveral("Command"),
+  console: oneOfSeveral("Console"),
   runswhen: text("RunsWhen", { aftervss: "Before" }),
-  target: unsupported("the command would run on another machine than the job's client"),
+  target,
 };
 
 const runScript: Rule = (directive, block) => {

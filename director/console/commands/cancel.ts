@@ -1,4 +1,4 @@
-/** `cancel`: running and waiting jobs, by number, by name, or all. */
+/** `cancel` and `stop`: running and waiting jobs, by number, by name, or all. */
 import type { Command, CommandContext } from "../context.js";
 import { parseIdList } from "../grammar.js";
 import type { LiveView } from "../port.js";
@@ -15,25 +15,41 @@ export const cancel: Command = {
     "cancel inactive jobid=N",
   ],
   keywords: ["jobid=", "job=", "ujobid=", "all", "inactive", "yes"],
-  async run(context) {
-    const { args } = context;
-    const live = context.director.queue.list().filter((job) => context.acl.allows("job", job.plan.job.name));
-    const named = args.find("jobid", "job", "jobname", "ujobid");
-    const jobs =
-      named?.value !== undefined
-        ? await byName(context, live, named.key, named.value)
-        : await chosen(context, live);
-    if (jobs === undefined) return;
-    const lines: string[] = [];
-    for (const job of jobs) {
-      const told = await context.director.cancel(job.jobId, `Canceled by console ${context.console}.`);
-      // It may have ended while the question stood.
-      lines.push(...(told.length > 0 ? told : [`Warning Job JobId=${job.jobId} is not running.`]));
-    }
-    context.data.jobIds = jobs.map((job) => job.jobId);
-    for (const line of lines) await context.say(line);
-  },
+  run: (context) => end(context, "cancel"),
 };
+
+export const stop: Command = {
+  name: "stop",
+  summary: "End backups and keep what they have stored; see restart",
+  usage: ["stop jobid=N[,M] [yes]", "stop job=NAME", "stop ujobid=JOB", "stop all yes"],
+  keywords: ["jobid=", "job=", "ujobid=", "all", "yes"],
+  run: (context) => end(context, "stop"),
+};
+
+type Verb = "cancel" | "stop";
+
+async function end(context: CommandContext, verb: Verb): Promise<void> {
+  const { args, director } = context;
+  const live = director.queue.list().filter((job) => context.acl.allows("job", job.plan.job.name));
+  const named = args.find("jobid", "job", "jobname", "ujobid");
+  const jobs =
+    named?.value !== undefined
+      ? await byName(context, live, named.key, named.value)
+      : await chosen(context, live, verb);
+  if (jobs === undefined) return;
+  const lines: string[] = [];
+  for (const job of jobs) {
+    const by = `by console ${context.console}.`;
+    const told =
+      verb === "cancel"
+        ? await director.cancel(job.jobId, `Canceled ${by}`)
+        : await director.stopJob(job.jobId, `Stopped ${by}`);
+    // It may have ended while the question stood.
+    lines.push(...(told.length > 0 ? told : [`Warning Job JobId=${job.jobId} is not running.`]));
+  }
+  context.data.jobIds = jobs.map((job) => job.jobId);
+  for (const line of lines) await context.say(line);
+}
 
 async function byName(
   context: CommandContext,
@@ -58,7 +74,11 @@ async function byName(
 }
 
 /** Without a name: all, the only one, or an answer such as `1,3`; several are confirmed. */
-async function chosen(context: CommandContext, live: readonly LiveView[]): Promise<LiveView[] | undefined> {
+async function chosen(
+  context: CommandContext,
+  live: readonly LiveView[],
+  verb: Verb,
+): Promise<LiveView[] | undefined> {
   if (live.length === 0) return await context.fail("No Jobs running.");
   const sure = context.args.has("yes");
   let jobs: LiveView[];
@@ -66,11 +86,11 @@ async function chosen(context: CommandContext, live: readonly LiveView[]): Promi
   else if (live.length === 1) {
     await context.say(`Automatically selected Job: ${title(live[0]!)}`);
     jobs = [live[0]!];
-  } else jobs = await fromList(context, live);
+  } else jobs = await fromList(context, live, verb);
   if (jobs.length === 1 && live.length === 1 && !context.args.has("all")) return jobs;
   if (
     sure ||
-    (await yesNo(context, `Confirm cancel of ${jobs.length} Job${jobs.length === 1 ? "" : "s"} (yes/no): `))
+    (await yesNo(context, `Confirm ${verb} of ${jobs.length} Job${jobs.length === 1 ? "" : "s"} (yes/no): `))
   ) {
     return jobs;
   }
@@ -81,11 +101,11 @@ function title(job: LiveView): string {
   return `JobId=${job.jobId} Job=${job.job}`;
 }
 
-async function fromList(context: CommandContext, live: readonly LiveView[]): Promise<LiveView[]> {
+async function fromList(context: CommandContext, live: readonly LiveView[], verb: Verb): Promise<LiveView[]> {
   const items = live.map((job, index) => `${String(index + 1).padStart(6)}: ${title(job)}\n`).join("");
   await context.print(`Select Job(s):\n${items}`);
   for (;;) {
-    const answer = await context.ask(`Choose Job list to cancel (1-${live.length}): `);
+    const answer = await context.ask(`Choose Job list to ${verb} (1-${live.length}): `);
     const numbers = parseIdList(answer);
     if (numbers === undefined) await context.say(`Expected a positive integer, got: ${answer}`);
     else if (numbers.some((number) => number > live.length)) {

@@ -1,4 +1,5 @@
 /** `restore`: choose runs and files, then run the restore job. */
+import { rm } from "node:fs/promises";
 import { BackupError } from "../../../common/errors.js";
 import { relocationOf } from "../../../common/relocation.js";
 import { withCommas } from "../../../common/units.js";
@@ -7,6 +8,7 @@ import { idsOf } from "../chain.js";
 import type { Command, CommandContext } from "../context.js";
 import type { RunRequest } from "../port.js";
 import { pickResource, RESOURCE, selectResource } from "../prompts.js";
+import { chooseByBootstrap, leaveBootstrap } from "../restore/bootstrap.js";
 import { type Choice, viewOf } from "../restore/choice.js";
 import { chooseRuns } from "../restore/choose.js";
 import { rulesForNames } from "../restore/names.js";
@@ -25,6 +27,7 @@ export const restore: Command = {
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
     "    [pool=NAME] [when=TIME] [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
     '    [regexwhere="!FROM!TO!FLAGS,…" | strip_prefix=PATH add_prefix=PATH add_suffix=TEXT]',
+    "restore bootstrap=FILE [where=DIR] [yes]",
     "restore      (a menu)",
   ],
   keywords: [
@@ -41,6 +44,7 @@ export const restore: Command = {
     ],
     ...[
       "restorejob=",
+      "bootstrap=",
       "before=",
       "pool=",
       "when=",
@@ -63,23 +67,22 @@ export const restore: Command = {
       ));
     }
     await refuseUnknown(context);
+    const names = restoreJobs.map((job) => job.name);
+    const bootstrap = context.args.value("bootstrap");
+    if (bootstrap !== undefined) {
+      const { choice, marks, files } = await chooseByBootstrap(context, bootstrap);
+      return await askAndRun(context, { choice, marks, files, restoreJobs: names, bootstrap });
+    }
     const choice = await chooseRuns(context);
     if (choice === undefined) return;
     const marks = await chooseFiles(context, choice);
     if (marks === undefined) return;
-    await finish(
-      context,
-      choice,
-      marks,
-      restoreJobs.map((job) => job.name),
-    );
+    await finish(context, choice, marks, names);
   },
 };
 
 /** A word that is not understood might have changed what is restored: it must not be passed over. */
 async function refuseUnknown(context: CommandContext): Promise<void> {
-  if (context.args.has("bootstrap"))
-    await context.fail("restore bootstrap: is not available in this version.");
   const known = new Set([...restore.keywords, ...SILENT].map((each) => each.replace(/=$/, "")));
   const unknown = context.args.list.find(({ key }) => !known.has(key));
   if (unknown !== undefined) await context.fail(`Unknown keyword: ${unknown.key}`);
@@ -118,8 +121,29 @@ async function finish(
   context.data.files = files;
   context.data.bytes = bytes;
   if (files === 0) return void (await context.say("No files selected to be restored."));
-  await printVolumes(context, choice);
-  await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
+  const bootstrap = await leaveBootstrap(context, choice, marks);
+  try {
+    await printVolumes(context, choice);
+    await context.print(`\n${withCommas(files)} file${files === 1 ? "" : "s"} selected to be restored.\n\n`);
+    await askAndRun(context, { choice, marks, files, restoreJobs, bootstrap, dropBootstrap: true });
+  } catch (error) {
+    await rm(bootstrap, { force: true });
+    throw error;
+  }
+}
+
+interface Chosen {
+  choice: Choice;
+  marks: TreeMarks;
+  /** Entries; 0: as many as the storage daemon plans. */
+  files: number;
+  restoreJobs: readonly string[];
+  bootstrap: string;
+  dropBootstrap?: boolean;
+}
+
+async function askAndRun(context: CommandContext, chosen: Chosen): Promise<void> {
+  const { choice, marks, files, restoreJobs, bootstrap, dropBootstrap = false } = chosen;
   const job = await restoreJob(context, restoreJobs);
   const restoreClient = await restoreClientOf(context, choice.client);
   const where = context.args.value("where");
@@ -140,6 +164,8 @@ async function finish(
       ...(regexWhere === undefined ? {} : { regexWhere }),
       ...(replace === undefined ? {} : { replace }),
       filesExpected: files,
+      bootstrap,
+      dropBootstrap,
     },
   };
   await confirmRun(context, request, context.args.has("yes"));

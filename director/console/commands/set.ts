@@ -1,5 +1,4 @@
-/** `setdebug`, `setbandwidth`, `trace`: accepted in Bacula's form; each says what it does not do here. */
-import { parseSpeed } from "../../../common/units.js";
+/** `setdebug`, `trace`: accepted in Bacula's form; each says what it does not do here. */
 import type { Command, CommandContext } from "../context.js";
 
 const TARGETS = ["client", "fd", "storage", "sd", "dir", "director", "all"];
@@ -28,6 +27,7 @@ export const setdebug: Command = {
     for (const name of all || target.key === "client" || target.key === "fd"
       ? targets(context, "client")
       : []) {
+      await hangUp(context, name);
       await context.say(
         `2000 OK ${settings} client=${name} (no effect: set BASALT_LOG_LEVEL for the daemon)`,
       );
@@ -36,28 +36,22 @@ export const setdebug: Command = {
   },
 };
 
+/** The next backup of the client breaks off after so many files, or (negative) kilobytes. */
+async function hangUp(context: CommandContext, client: string): Promise<void> {
+  const text = context.args.value("hangup");
+  if (text === undefined) return;
+  if (!/^-?\d{1,12}$/.test(text)) return await context.fail(`Expected an integer, got: ${text}`);
+  const { daemons } = context.director;
+  const filed = await daemons.filed(client, { signal: context.signal });
+  await filed.unary("Filed", "SetDebug", { hangup: Number(text) }, { timeoutMs: 10_000 });
+}
+
 function targets(context: CommandContext, kind: "storage" | "client"): string[] {
   const given = context.args.value(...(kind === "storage" ? ["storage", "sd"] : ["client", "fd"]));
   const known = [...(kind === "storage" ? context.config.storages : context.config.clients).keys()];
   const allowed = known.filter((name) => context.acl.allows(kind, name));
   return given === undefined ? allowed : allowed.filter((name) => name === given);
 }
-
-export const setbandwidth: Command = {
-  name: "setbandwidth",
-  summary: "Accepted, without effect on running jobs (see ReadLimit, MaximumBandwidth)",
-  usage: ["setbandwidth limit=SPEED client=NAME | jobid=N | job=NAME"],
-  keywords: ["limit=", "client=", "jobid=", "job="],
-  async run(context) {
-    const text = context.args.value("limit") ?? (await context.ask("Enter new bandwidth limit: "));
-    const speed = parseSpeed(text);
-    context.data.limit = speed;
-    await context.say(
-      `2000 OK Limit of ${(speed / 1e6).toFixed(3)} MB/s accepted, without effect in this version: ` +
-        "set ReadLimit or MaximumBandwidth in the configuration and reload.",
-    );
-  },
-};
 
 export const trace: Command = {
   name: "trace",

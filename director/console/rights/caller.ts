@@ -57,7 +57,8 @@ export class RestrictedCaller implements DaemonCaller {
     request: object,
     options?: CallOptions,
   ): Promise<Reply> {
-    const rule = service === "Storaged" && Object.hasOwn(UNARY, method) ? UNARY[method] : undefined;
+    const rules = service === "Storaged" ? UNARY : CLIENT_UNARY;
+    const rule = Object.hasOwn(rules, method) ? rules[method] : undefined;
     if (rule === undefined) throw refused(method);
     this.need("catalog", this.rights.catalog, "Catalog");
     return (await rule(this, request, options)) as Reply;
@@ -205,6 +206,12 @@ const UNARY: Readonly<Record<string, Unary>> = {
     caller.need("pool", request.pool, "Pool");
     return caller.pass("DeletePool", request, options);
   },
+};
+
+/** The file daemon was reached: its client is granted. */
+const CLIENT_UNARY: Readonly<Record<string, Unary>> = {
+  SetBandwidth: (caller, request, options) => caller.raw.unary("Filed", "SetBandwidth", request, options),
+  SetDebug: (caller, request, options) => caller.raw.unary("Filed", "SetDebug", request, options),
 };
 
 const STREAMS: Readonly<Record<string, Streaming>> = {

@@ -8,6 +8,7 @@ import { BackupError } from "../../../common/errors.js";
 import type { FiledStatus__Output } from "../../../proto/generated/basalt/v1/FiledStatus.js";
 import type { StorageStatus__Output } from "../../../proto/generated/basalt/v1/StorageStatus.js";
 import type { DirectorConfig } from "../../config/types.js";
+import { resumeRequest } from "../../job/again.js";
 import type { Acl, AclKind } from "../acl.js";
 import { catalogName } from "../context.js";
 import type {
@@ -25,7 +26,7 @@ import type {
 import { RestrictedCaller } from "./caller.js";
 import { restrictConfig } from "./config.js";
 import { EntryGate } from "./gate.js";
-import { grantedRun } from "./run.js";
+import { checkPlan, grantedRun } from "./run.js";
 
 export class RestrictedDirector implements ConsoleDirector {
   readonly startedAtMs: number;
@@ -73,6 +74,22 @@ export class RestrictedDirector implements ConsoleDirector {
 
   async cancel(jobId: number, reason?: string): Promise<string[]> {
     return this.queue.get(jobId) === undefined ? [] : await this.#whole.cancel(jobId, reason);
+  }
+
+  async stopJob(jobId: number, reason?: string): Promise<string[]> {
+    return this.queue.get(jobId) === undefined ? [] : await this.#whole.stopJob(jobId, reason);
+  }
+
+  /** What it uses is what it used before: this console must be allowed all of that. */
+  async resumeJob(jobId: number): Promise<void> {
+    const record = this.db.jobs.get(jobId);
+    if (record === undefined) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
+    checkPlan(this.plan(resumeRequest(this.#whole.config, this.#whole.db.jobs.get(jobId)!)), this.#acl);
+    await this.#whole.resumeJob(jobId);
+  }
+
+  leaveBootstrap(text: string): Promise<string> {
+    return this.#whole.leaveBootstrap(text);
   }
 
   reload(): Promise<{ ok: boolean; errors: string[] }> {

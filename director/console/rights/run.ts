@@ -23,6 +23,8 @@ const KNOWN: ReadonlySet<string> = new Set([
 ]);
 const KNOWN_RESTORE: ReadonlySet<string> = new Set([
   ...["selection", "client", "restoreClient", "where", "regexWhere", "replace", "filesExpected"],
+  // Only the file that the restore command has written itself.
+  ...["bootstrap", "dropBootstrap"],
 ]);
 
 /**

@@ -141,6 +141,23 @@ export class FakeDirector implements ConsoleDirector {
     return job === undefined ? [] : [`JobId ${jobId}, Job ${job.job} marked to be canceled.`];
   }
 
+  readonly stopped: number[] = [];
+  readonly resumed: number[] = [];
+
+  async stopJob(jobId: number): Promise<string[]> {
+    this.stopped.push(jobId);
+    const job = this.queue.get(jobId);
+    return job === undefined ? [] : [`JobId ${jobId}, Job ${job.job} marked to be stopped.`];
+  }
+
+  async resumeJob(jobId: number): Promise<void> {
+    this.resumed.push(jobId);
+  }
+
+  async leaveBootstrap(): Promise<string> {
+    return "/nowhere/t-dir.restore.1.bsr";
+  }
+
   async reload() {
     return { ok: this.reloadErrors.length === 0, errors: this.reloadErrors };
   }

@@ -41,6 +41,7 @@ describe("crash", () => {
         name: "slow",
         job: {
           ReadLimit: SLOW_LIMIT,
+          AllowIncompleteJobs: "no",
           ClientRunAfterJob: "outcome",
           RunAfterJob: `${done} %i ok %e ${told}`,
           RunAfterFailedJob: `${done} %i failed %e ${told}`,

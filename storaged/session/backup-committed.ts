@@ -1,0 +1,50 @@
+/** What follows the commit of a job: nothing here may fail it. */
+
+import { describeError } from "../../common/errors.js";
+import type { SessionDeps } from "./backup-session.js";
+import type { JobOrigin } from "./job-origin.js";
+import type { JobVolumes } from "./job-volumes.js";
+import type { Reporter } from "./reporter.js";
+
+export interface CommittedJob {
+  name: string;
+  /** It went on with an incomplete run. */
+  resumed: boolean;
+  volumes: JobVolumes;
+  reporter: Reporter;
+  origin?: JobOrigin | undefined;
+}
+
+type Deps = Pick<SessionDeps, "catalog" | "desk" | "log" | "dropReplaced">;
+
+/** Gives the volumes back and removes what the job took the place of. */
+export async function afterCommit(deps: Deps, committed: CommittedJob): Promise<void> {
+  const { log } = deps;
+  const { name, reporter, origin, resumed } = committed;
+  try {
+    await giveBack(deps, committed);
+  } catch (error) {
+    log.warn("after the commit of a job", { job: name, err: error });
+  }
+  try {
+    await origin?.committed?.(reporter);
+  } catch (error) {
+    await reporter.message("warning", describeError(error)).catch(() => undefined);
+  }
+  if (!resumed) return;
+  try {
+    for (const text of (await deps.dropReplaced?.()) ?? []) await reporter.message("warning", text);
+  } catch (error) {
+    log.warn("an incomplete job that was gone on with stays for now", { job: name, err: error });
+  }
+}
+
+async function giveBack({ catalog, desk }: Deps, { volumes, reporter }: CommittedJob): Promise<void> {
+  for (const { volume } of volumes.extents) {
+    const record = (await catalog.reader.listVolumes("", "")).find(({ id }) => id === volume);
+    if (record?.status === "Append") await desk.expireIfDue(record, 0, reporter);
+  }
+  await volumes.release(false);
+  await reporter.setState("committed");
+  while (!(await catalog.writer.dropOldStates())) await new Promise(setImmediate);
+}
