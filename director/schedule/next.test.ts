@@ -91,7 +91,7 @@ test("overrides", () => {
     priority: 20,
     accurate: true,
     storage: "File",
-    maxRunTimeSec: 18000,
+    maxRunSchedTimeSec: 18000,
   });
   assert.equal(text, "1st sun at 1:05");
 });

@@ -89,6 +89,7 @@ test("what can be carried over is, and all daemons take it", () => {
       ['/usr/local/lib/backup/dump "all databases" %n', "Before", true],
       ["/bin/rm -f /var/tmp/dump.sql", "After", true],
       ["/usr/local/bin/notify %n %e", "After", false],
+      ["purge jobs client=web-fd", "Before", false],
     ],
   );
   assert.deepEqual(
@@ -239,7 +240,6 @@ test("every directive is in the result or in the report", () => {
     /there are no jobs of Type Archive: this one is not run\n.*Job "Strange"/,
     /every n-th week[^\n]*\n.*Run = Full w01\/w02 mon at 1:00/,
     /the client refuses this command[^\n]*\n.*ClientRunAfterJob = "\/bin\/rm/,
-    /Console = "purge jobs client=web-fd"/,
     /no storage daemon has a Device of this name[^\n]*\n.*Storage "Tapes": Device = LTO/,
     /Password = …/,
   ]) {
