@@ -179,7 +179,7 @@ export class Devices {
     }
     while (Atomics.wait(this.#words, at, OPENING, LOOK_MS) === "timed-out") this.#mayGoOn();
     const state = Atomics.load(this.#words, at);
-    if (state < 0) throw new EntryError("the device could not be written to, as said before");
+    if (state < 0) throw new EntryError("the device could not be had by another thread of this restore");
     return state;
   }
 
