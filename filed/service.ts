@@ -54,7 +54,12 @@ export class FiledService {
 
   constructor(options: FiledOptions) {
     this.#settings = { bandwidth: new Map(), hangup: 0 };
-    this.#options = { ...options, settings: this.#settings };
+    // Getters stay getters: the certificate comes with the first contact.
+    const settings = { value: this.#settings, enumerable: true };
+    this.#options = Object.defineProperties({} as FiledOptions, {
+      ...Object.getOwnPropertyDescriptors(options),
+      settings,
+    });
   }
 
   /** Adds all methods to a server that does not listen yet. */

@@ -73,6 +73,7 @@ test("no expression makes it try for ever", () => {
     "(a)\\1",
     "a{999}",
     "(((a{200}){200}){200})",
+    "a{0}{255}{255}{255}{255}{255}",
     "(".repeat(2000),
   ])
     assert.throws(() => LinearPattern.parse(pattern, false), PatternError, pattern);

@@ -17,6 +17,8 @@ type Step =
 
 /** Steps of one pattern; repetitions with numbers are written out. */
 const MAX_STEPS = 2000;
+/** Nodes visited while a pattern is made into steps: one that adds none, such as `a{0}`, may be repeated too. */
+const MAX_VISITS = 20_000;
 /** Code points of one text. A path may have 65,535. */
 const MAX_TEXT = 70_000;
 
@@ -27,6 +29,7 @@ export class LinearPattern {
   readonly #steps: Step[] = [];
   readonly #start: number;
   readonly groups: number;
+  #visits = 0;
   /** One bit for each step and place. */
   #tried = new Uint32Array(64);
 
@@ -109,6 +112,7 @@ export class LinearPattern {
 
   /** Adds the steps of a node that go on at `to`; the first one's place. */
   #compile(node: PatternNode, to: number): number {
+    if (++this.#visits > MAX_VISITS) throw new PatternError("it is too large");
     switch (node.kind) {
       case "one":
         return this.#add({ op: "one", takes: node.takes, to });

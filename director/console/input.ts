@@ -3,14 +3,17 @@ import { BackupError } from "../../common/errors.js";
 
 /** A console sends its next line when it was asked to; only a broken one piles them up. */
 const MAX_WAITING_LINES = 10_000;
+const MAX_LINE_CHARS = 1024 * 1024;
 
 export class InputLines {
   readonly #lines: string[] = [];
   #closed = false;
   #wake: (() => void) | undefined;
 
-  /** @throws BackupError CONSOLE_FLOODED when too many lines wait */
+  /** @throws BackupError CONSOLE_FLOODED when too many lines wait, or for one that nobody types */
   push(line: string): void {
+    if (line.length > MAX_LINE_CHARS)
+      throw new BackupError("CONSOLE_FLOODED", "a line of more than 1 MiB is no command");
     if (this.#lines.length >= MAX_WAITING_LINES) {
       throw new BackupError("CONSOLE_FLOODED", "the console sends lines without waiting for answers");
     }

@@ -22,6 +22,8 @@ export interface DaemonIdentity {
 interface DaemonFacts {
   readonly name: string;
   readonly tls: TlsFiles;
+  /** Names of the directors that may give orders: nobody else is enrolled, whatever password it knows. */
+  readonly directors: readonly string[];
   readonly bacula?: BaculaOrigin | undefined;
 }
 
@@ -40,7 +42,10 @@ export async function openIdentity(
     role,
     name,
     pki: `${bacula.stateDirectory}/pki`,
-    passwordOf: (director) => config().bacula?.passwords.of("Director", director),
+    passwordOf: (director) => {
+      const { directors, bacula: origin } = config();
+      return directors.includes(director) ? origin?.passwords.of("Director", director) : undefined;
+    },
     log,
   });
   if (enrolment.tls() === undefined)

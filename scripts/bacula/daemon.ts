@@ -4,7 +4,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
 import type { Loaded } from "../../common/config/load.js";
@@ -12,7 +12,7 @@ import { makeWorkingDirectory } from "../../common/daemon.js";
 import { BackupError, describeError, EXIT } from "../../common/errors.js";
 import { type ParsedOptions, parseOptions, setDebugLevel } from "./options.js";
 import { checkPidFile, removePidFile, writePidFile } from "./pid-file.js";
-import { becomeUser, giveTo } from "./user.js";
+import { becomeUser, giveDirectory, openForUser } from "./user.js";
 
 export type DaemonName = "bacula-dir" | "bacula-sd" | "bacula-fd";
 
@@ -148,8 +148,8 @@ async function goToBackground(
   const isNew = !existsSync(config.workingDirectory);
   makeWorkingDirectory(config.workingDirectory);
   const logFile = path.join(config.workingDirectory, "daemon.log");
-  const log = openSync(logFile, "a", 0o640);
-  giveTo(user, isNew ? [config.workingDirectory, logFile] : [logFile]);
+  if (isNew) giveDirectory(user, config.workingDirectory);
+  const log = openForUser(logFile, user, 0o640);
   const start = fstatSync(log).size;
   const child = spawn(
     process.execPath,

@@ -1,13 +1,18 @@
 /** `PIDDIR/bacula-dir.9101.pid`: who runs, for start scripts. */
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { BackupError, describeError } from "../../common/errors.js";
+
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
 
 /** @throws BackupError ALREADY_RUNNING when a process of that number is there, WORKING_DIRECTORY */
 export function writePidFile(file: string, program: string): void {
   checkPidFile(file, program);
   try {
-    writeFileSync(file, `${process.pid}\n`, { mode: 0o640 });
+    // Root writes it, and the directory may be somebody else's, who could have put a link to any file there.
+    const fd = openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o640);
+    writeSync(fd, `${process.pid}\n`);
+    closeSync(fd);
   } catch (cause) {
     throw new BackupError("WORKING_DIRECTORY", `cannot write the PID file ${describeError(cause)}`);
   }

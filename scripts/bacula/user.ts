@@ -1,6 +1,6 @@
 /** `-u USER -g GROUP`: a daemon that root has started goes on as somebody else. */
 
-import { chownSync, readFileSync } from "node:fs";
+import { closeSync, constants, fchownSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { BackupError, describeError } from "../../common/errors.js";
 
 /** Missing from the package's type definitions. */
@@ -20,12 +20,37 @@ export function becomeUser(user: string | undefined, group: string | undefined):
   }
 }
 
-/** Gives files that root has just made to the user; nothing without one. @throws BackupError USAGE */
-export function giveTo(user: string | undefined, files: readonly string[]): void {
+/**
+ * Opens a file for appending on behalf of a user in whose directory it lies. He may have put a link there, to a file of
+ * root's: none is followed, and only a file without other names is taken and becomes his. @throws SysError, BackupError
+ */
+export function openForUser(file: string, user: string | undefined, mode: number): number {
+  const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+  const fd = openSync(file, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, mode);
+  const { nlink } = fstatSync(fd);
+  if (!fstatSync(fd).isFile() || nlink !== 1)
+    throw new BackupError("WORKING_DIRECTORY", `${file} is no file of its own: remove it`);
+  giveTo(user, [fd]);
+  return fd;
+}
+
+/** Gives a directory that root has just made to the user. @throws BackupError USAGE */
+export function giveDirectory(user: string | undefined, directory: string): void {
+  const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+  const fd = openSync(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    giveTo(user, [fd]);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Gives what is open to the user; nothing without one. */
+function giveTo(user: string | undefined, descriptors: readonly number[]): void {
   if (user === undefined || process.geteuid?.() !== 0) return;
   try {
     const { uid, gid } = idsOf(user);
-    for (const file of files) chownSync(file, uid, gid);
+    for (const fd of descriptors) fchownSync(fd, uid, gid);
   } catch (cause) {
     throw new BackupError("USAGE", `cannot run as ${user}: ${describeError(cause)}`);
   }

@@ -7,13 +7,21 @@ import type { Log } from "../../../common/log.js";
 import type { ConsoleDirector } from "../port.js";
 
 const MAX_LINE = 1000;
-/** `password=…` and the like, quoted or not, whatever the word begins with. */
-const SECRET = /([\w-]*(?:passw(?:or)?d|passphrase|secret|token|key)[\w-]*\s*=\s*)("(?:[^"\\]|\\.)*"?|\S+)/gi;
+/** No more of a line is looked at. */
+const MAX_LOOK = 4 * MAX_LINE;
+/** A keyword and its value, quoted or not. */
+const ASSIGNMENT = /(?<![\w-])([\w-]+)(\s*=\s*)("(?:[^"\\]|\\.)*"?|\S+)/g;
+/** `password=…` and the like, whatever the word begins with. */
+const SECRET = /passw(?:or)?d|passphrase|secret|token|key/i;
 
 /** A line as it may be kept: without secrets and control characters, and not endless. */
 export function auditText(line: string): string {
-  const masked = line.replace(SECRET, "$1***").replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
-  return masked.length > MAX_LINE ? `${masked.slice(0, MAX_LINE)}…` : masked;
+  // What is cut off ends with a whole word, so that no secret stands without its keyword.
+  const text = line.length > MAX_LOOK ? line.slice(0, line.lastIndexOf(" ", MAX_LOOK) + 1) : line;
+  const hide = (all: string, name: string, equals: string) =>
+    SECRET.test(name) ? `${name}${equals}***` : all;
+  const masked = text.replace(ASSIGNMENT, hide).replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
+  return masked.length > MAX_LINE || text.length < line.length ? `${masked.slice(0, MAX_LINE)}…` : masked;
 }
 
 export class Audit {

@@ -1,5 +1,6 @@
 /** An installation in Bacula's own files, driven by programs under Bacula's names. */
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -20,8 +21,10 @@ export class Site {
     this.root = root;
     this.portBase = portBase;
     process.once("exit", () => {
-      for (const file of this.pidFiles())
-        process.kill(Number(readFileSync(join(root, "run", file), "utf8")), "SIGKILL");
+      for (const file of this.pidFiles()) {
+        const pid = Number(readFileSync(join(root, "run", file), "utf8"));
+        if (pid > 1) process.kill(pid, "SIGKILL");
+      }
     });
   }
 
@@ -73,6 +76,8 @@ export class Site {
   /** Ends a daemon as a stop script does, and waits until it is gone. */
   async stop(letter: DaemonLetter): Promise<void> {
     const pid = this.pid(letter);
+    // 0 would be this process and all with it.
+    assert.ok(pid > 1, `bacula-${letter} runs`);
     process.kill(pid, "SIGTERM");
     await until(`bacula-${letter} is gone`, () => this.pid(letter) === 0);
   }
