@@ -26,7 +26,7 @@ export function checkPiece(bytes: Buffer, piece: Piece): void {
 
 /**
  * Writes a whole file of at most one piece (empty without one) and puts it into place. `direct`: nothing was there
- * before this restore, so a file that does not exist yet is made under its own name (a third less work: no renaming).
+ * before this restore, so a file that does not exist yet is made under its own name and needs no renaming.
  */
 export function writeWhole(
   place: Place,
