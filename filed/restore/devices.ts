@@ -15,13 +15,12 @@ import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { closeFd, endOf, openAt, zeroDevice } from "../../common/sys/files.js";
 import { AT_FDCWD } from "../../common/sys/native.js";
 import { withCommas } from "../../common/units.js";
-import type { Piece } from "../../proto/data/restore.js";
 import { realPath } from "../sys/real-path.js";
 import { newStat, type StatRecord, statAt, statFd, statIfThere } from "../sys/stat.js";
 import { Skipped } from "./install.js";
 import type { RestoreWorkerData } from "./protocol.js";
 import { EntryError, type Place, type Target } from "./target.js";
-import { writeAll } from "./write.js";
+import { type Stretch, writeAll } from "./write.js";
 
 const MAX_DEVICES = 64;
 const FIELDS = 4;
@@ -137,9 +136,9 @@ export class Devices {
   }
 
   /** @throws EntryError, SysError */
-  write(device: Device, row: Row, pieces: readonly [Piece, Buffer][]): void {
+  write(device: Device, row: Row, stretches: readonly Stretch[]): void {
     const fd = this.#claim(device, row);
-    for (const [{ fileOffset }, bytes] of pieces) {
+    for (const { fileOffset, bytes } of stretches) {
       if (fileOffset + bytes.length > row.size) throw new EntryError("content behind its end");
       writeAll(fd, bytes, fileOffset);
     }

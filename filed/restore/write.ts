@@ -18,6 +18,12 @@ const O_EXCL = 0o200;
 const HOLE_BYTES = 4096;
 const zeroBlock = Buffer.alloc(HOLE_BYTES);
 
+/** Verified bytes of a file and where they belong. */
+export interface Stretch {
+  fileOffset: number;
+  bytes: Buffer;
+}
+
 /** @throws EntryError when the bytes are not what was backed up */
 export function checkPiece(bytes: Buffer, piece: Piece): void {
   if (!contentDigest(bytes).equals(piece.digest))
@@ -68,16 +74,11 @@ function createAt(fd: number, name: string, mayExist: boolean): number {
 }
 
 /** Writes pieces of a file that other threads write pieces of too. */
-export function writePieces(
-  place: Place,
-  row: Row,
-  temporary: string,
-  pieces: readonly [Piece, Buffer][],
-): void {
+export function writePieces(place: Place, row: Row, temporary: string, stretches: readonly Stretch[]): void {
   const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT, 0o600);
   try {
     const sparse = (row.flags & RowFlag.sparse) !== 0;
-    for (const [piece, bytes] of pieces) writeBytes(fd, bytes, piece.fileOffset, sparse);
+    for (const { fileOffset, bytes } of stretches) writeBytes(fd, bytes, fileOffset, sparse);
   } finally {
     closeFd(fd);
   }

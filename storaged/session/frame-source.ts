@@ -32,10 +32,13 @@ export class FrameSource {
     this.#say = say;
   }
 
-  /** The zstd frame behind the index record at `offset`. @throws BackupError */
-  async read(volume: number, offset: number, bytes: number): Promise<Buffer> {
+  /**
+   * The zstd frame behind the index record at `offset`; it lies in `into`, behind its record, when it is as long as
+   * `bytes` says. @throws BackupError
+   */
+  async read(volume: number, offset: number, bytes: number, into?: Buffer): Promise<Buffer> {
     const reader = await this.#reader(volume);
-    const { frame } = await reader.readFrameAt(offset, bytes);
+    const { frame } = await reader.readFrameAt(offset, bytes, into);
     return frame;
   }
 

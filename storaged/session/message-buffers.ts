@@ -11,29 +11,32 @@ const MIN_BYTES = STEP_BYTES / 2;
 /** Kept when nobody needs them; a stream has a few messages under way. */
 const MAX_KEPT = 12;
 
+/** Memory for one message that is built in place. */
+export interface MessageRoom {
+  /** At least as long as was asked for. */
+  readonly buffer: Buffer;
+  /** To be used again when it is no longer needed. */
+  readonly kept: boolean;
+}
+
 export class MessageBuffers {
   readonly #free: Buffer[] = [];
 
-  /** Sends the pieces as one message; they may be changed as soon as this returns. @throws as DataStream.send */
-  send(stream: DataStream, pieces: readonly Uint8Array[]): Promise<void> {
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (length < MIN_BYTES) return stream.send(Buffer.concat(pieces, length));
-    const buffer = this.#take(length);
-    let at = 0;
-    for (const piece of pieces) {
-      buffer.set(piece, at);
-      at += piece.length;
-    }
-    return stream.send(buffer.subarray(0, length), () => this.#giveBack(buffer));
-  }
-
-  #take(length: number): Buffer {
+  /** Room for a message of that length, to be sent by `sendRoom` or given back. */
+  room(length: number): MessageRoom {
+    if (length < MIN_BYTES) return { buffer: Buffer.allocUnsafeSlow(length), kept: false };
     const fits = this.#free.findIndex((buffer) => buffer.length >= length);
-    if (fits >= 0) return this.#free.splice(fits, 1)[0]!;
-    return Buffer.allocUnsafeSlow(Math.ceil(length / STEP_BYTES) * STEP_BYTES);
+    if (fits >= 0) return { buffer: this.#free.splice(fits, 1)[0]!, kept: true };
+    return { buffer: Buffer.allocUnsafeSlow(Math.ceil(length / STEP_BYTES) * STEP_BYTES), kept: true };
   }
 
-  #giveBack(buffer: Buffer): void {
+  /** Sends `message`, which lies in the room; the room is given back when it has left. @throws as DataStream.send */
+  sendRoom(stream: DataStream, room: MessageRoom, message: Buffer): Promise<void> {
+    return room.kept ? stream.send(message, () => this.giveBack(room)) : stream.send(message);
+  }
+
+  giveBack({ buffer, kept }: MessageRoom): void {
+    if (!kept) return;
     this.#free.push(buffer);
     this.#free.sort((a, b) => a.length - b.length);
     // The smallest makes way: what is large serves all.

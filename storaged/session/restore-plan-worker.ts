@@ -18,6 +18,7 @@ export function planMethods(plan: RestorePlan) {
     blockCount: (kind: BlockKind) => built().blockCount(kind),
     block: (kind: BlockKind, seq: number) => built().block(kind, seq),
     nextFrame: () => built().nextFrame(),
+    nextFrames: () => built().nextFrames(),
     lose: (volume: number, pos: number) => built().lose(volume, pos),
     lostLinks: (seq: number) => built().lostLinks(seq),
   };

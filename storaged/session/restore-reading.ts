@@ -21,6 +21,10 @@ export interface PlannedFrame {
 /** Pieces in one message at most; a frame that is wanted more often is sent again. */
 const MESSAGE_PIECES = 4096;
 
+/** Frames handed out at once, and bytes of their heads after which there are no more. */
+const BATCH_FRAMES = 16;
+const BATCH_BYTES = 512 * 1024;
+
 export function bytesOf(key: string): Buffer {
   return Buffer.from(key, "latin1");
 }
@@ -86,6 +90,18 @@ export class PlanReading {
     return data === undefined || !this.#anyLost || kind === "make" || kind === "folders"
       ? data
       : this.#without(data);
+  }
+
+  /** The next few frames, so that the threads need not talk about each; none at the end. */
+  nextFrames(): PlannedFrame[] {
+    const frames: PlannedFrame[] = [];
+    for (let bytes = 0; frames.length < BATCH_FRAMES && bytes < BATCH_BYTES; ) {
+      const frame = this.nextFrame();
+      if (frame === undefined) break;
+      bytes += frame.head.length;
+      frames.push(frame);
+    }
+    return frames;
   }
 
   /** The next frame in volume order; the same one again when more wants it than fits in a message. */

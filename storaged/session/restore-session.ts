@@ -21,11 +21,11 @@ import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { FrameSource } from "./frame-source.js";
-import { MessageBuffers } from "./message-buffers.js";
 import { Reporter } from "./reporter.js";
+import { sendFrames } from "./restore-frames.js";
 import type { PlanSummary } from "./restore-plan.js";
 import type { PlanMethods } from "./restore-plan-worker.js";
-import type { BlockKind, PlannedFrame } from "./restore-reading.js";
+import type { BlockKind } from "./restore-reading.js";
 
 export interface RestoreDeps {
   catalog: Catalog;
@@ -35,9 +35,6 @@ export interface RestoreDeps {
   workingDirectory: string;
   devices: () => ReadonlyMap<string, DeviceResource>;
 }
-
-/** Frames read ahead of the one that is being sent. */
-const READ_AHEAD = 4;
 
 interface Plan {
   worker: WorkerClient;
@@ -65,7 +62,6 @@ export class RestoreSession {
   #canceled = false;
   #plan: Plan | undefined;
   #failed = 0;
-  readonly #buffers = new MessageBuffers();
   #sentBytes = 0;
   #serving: DataStream | undefined;
   #served: () => void = () => undefined;
@@ -218,44 +214,14 @@ export class RestoreSession {
 
   async #frames(plan: Plan, stream: DataStream): Promise<void> {
     const source = new FrameSource(this.#deps, (text) => this.#reporter.message("info", text));
-    const ahead: { planned: PlannedFrame; frame: Promise<Buffer> }[] = [];
-    let more = true;
-    try {
-      while (more || ahead.length > 0) {
-        while (more && ahead.length < READ_AHEAD) {
-          const planned = await plan.remote.nextFrame();
-          more = planned !== undefined;
-          if (planned === undefined) break;
-          const frame = source.read(planned.volume, planned.offset, planned.bytes);
-          frame.catch(() => undefined);
-          ahead.push({ planned, frame });
-        }
-        const next = ahead.shift();
-        if (next !== undefined) await this.#sendFrame(plan, stream, next.planned, next.frame);
-      }
-    } finally {
-      await Promise.allSettled(ahead.map(({ frame }) => frame));
-      await source.close();
-    }
-  }
-
-  async #sendFrame(
-    plan: Plan,
-    stream: DataStream,
-    planned: PlannedFrame,
-    reading: Promise<Buffer>,
-  ): Promise<void> {
-    let frame: Buffer;
-    try {
-      frame = await reading;
-    } catch (error) {
-      const paths = await plan.remote.lose(planned.volume, planned.offset);
-      await this.#lost(stream, paths, describeError(error));
-      return;
-    }
-    this.#sentBytes += planned.head.length + frame.length;
-    await this.#buffers.send(stream, [planned.head, frame]);
-    await this.#reporter.setProgress({ bytesSent: this.#sentBytes });
+    await sendFrames(plan.remote, source, {
+      stream,
+      onSent: (bytes) => {
+        this.#sentBytes += bytes;
+        return this.#reporter.setProgress({ bytesSent: this.#sentBytes });
+      },
+      onLost: (paths, why) => this.#lost(stream, paths, why),
+    });
   }
 
   /** Names entries that this restore cannot give back. */

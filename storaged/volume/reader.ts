@@ -115,14 +115,15 @@ export class VolumeReader {
 
   /**
    * The frame whose index record is at `offset`; safe to call many times at once. `lengthHint` (index record and
-   * frame together), when known, saves a read.
+   * frame together), when known, saves a read. `into`, if at least as long, takes what is read: the frame lies in it
+   * when the hint was right.
    * @throws DamagedVolume
    */
-  async readFrameAt(offset: number, lengthHint = FIRST_READ_BYTES): Promise<VolumeFrame> {
+  async readFrameAt(offset: number, lengthHint = FIRST_READ_BYTES, into?: Buffer): Promise<VolumeFrame> {
     // The volume may have grown since it was opened: the frame's own lengths bound the reads here.
     const limit = Number.MAX_SAFE_INTEGER;
     return this.#guard(offset, async () => {
-      const record = await this.#record(offset, lengthHint, limit);
+      const record = await this.#record(offset, lengthHint, limit, into);
       if (record.kind !== RecordKind.frameIndex) throw new GarbledInput("no frame here");
       const index = readIndex(record.body);
       const frame = await this.#frame(index, record, limit);
@@ -184,11 +185,9 @@ export class VolumeReader {
     return { end: await findRecord(this.#file, recordEnd ?? step.offset + 1, search), searched: true };
   }
 
-  async #record(offset: number, hint: number, limit: number): Promise<ReadRecord> {
-    const first = await this.#read(
-      offset,
-      Math.min(Math.max(hint, SKIPPABLE_HEADER_BYTES), MAX_FRAME_BYTES * 2),
-    );
+  async #record(offset: number, hint: number, limit: number, into?: Buffer): Promise<ReadRecord> {
+    const bytes = Math.min(Math.max(hint, SKIPPABLE_HEADER_BYTES), MAX_FRAME_BYTES * 2);
+    const first = await this.#read(offset, bytes, into);
     if (first.length === 0 && offset === 0) throw new GarbledInput("not a Basalt volume: the file is empty");
     if (first.length < SKIPPABLE_HEADER_BYTES) throw new GarbledInput("the volume ends inside a record");
     const magic = first.readUInt32LE(0);
@@ -224,8 +223,9 @@ export class VolumeReader {
     return whole;
   }
 
-  async #read(offset: number, bytes: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(bytes);
+  async #read(offset: number, bytes: number, into?: Buffer): Promise<Buffer> {
+    const fits = into !== undefined && into.length >= bytes;
+    const buffer = fits ? into.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
     return buffer.subarray(0, await this.#file.readAt(buffer, offset));
   }
 
