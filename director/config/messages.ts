@@ -12,7 +12,7 @@ import {
   wrongRecipients,
   wrongWebhook,
 } from "./mail.js";
-import type { ConsoleResource } from "./types.js";
+import type { ConsoleResource } from "./types-console.js";
 import type { MessageDestination, MessageDestinationKind, MessagesResource } from "./types-messages.js";
 
 const TYPES = [

@@ -2,7 +2,7 @@
  * What a console may do and see. A console without a resource in the configuration is the administrator's and
  * may do everything; one that is named there may do what its lists grant and nothing else.
  */
-import type { ConsoleResource } from "../config/types.js";
+import type { ConsoleResource } from "../config/types-console.js";
 
 export type AclKind =
   | "command"

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource, DirectorConfig } from "../../config/types.js";
+import type { DirectorConfig } from "../../config/types.js";
+import type { ConsoleResource } from "../../config/types-console.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
 import { setRights } from "../testing/open-console.js";
 

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource } from "../../config/types.js";
+import type { ConsoleResource } from "../../config/types-console.js";
 import { COMMANDS, DOT_COMMANDS } from "../commands.js";
 import { completeLine } from "../complete.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
