@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource } from "../../config/types-console.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
 import { setRights } from "../testing/open-console.js";
 
@@ -14,14 +13,10 @@ beforeEach(() => {
 });
 afterEach(() => setClock());
 
-function console(lists: Partial<ConsoleResource>): void {
-  setRights(director, lists);
-}
-
 const RESTORE = 'restore client=vm1-fd fileset="Full Set" select all done yes';
 
 test("WhereACL: below a granted place only, and never by way of `..`", async () => {
-  console({ whereAcl: ["/tmp/restores"] });
+  setRights(director, { whereAcl: ["/tmp/restores"] });
   for (const [where, granted] of [
     ["where=/tmp/restores", true],
     ["", true],
@@ -37,19 +32,19 @@ test("WhereACL: below a granted place only, and never by way of `..`", async () 
     assert.equal(director.ran.length, granted ? 1 : 0, `${where}: ${text}`);
     if (!granted) assert.match(text, /Where ".*": not allowed by this console's ACL/);
   }
-  console({ whereAcl: ["*all*", "!/etc"] });
+  setRights(director, { whereAcl: ["*all*", "!/etc"] });
   director.ran.length = 0;
   for (const where of ["/etc", "/etc/x", "/tmp/../etc"]) {
     const text = await transcript(director, [`${RESTORE} where=${where}`], "op");
     assert.match(text, /not allowed by this console's ACL/, where);
   }
-  console({ whereAcl: ["/"] });
+  setRights(director, { whereAcl: ["/"] });
   await transcript(director, [`${RESTORE} where=/`], "op");
   assert.equal(director.ran.length, 1);
 });
 
 test("RestoreClientACL and BackupClientACL grant one direction each", async () => {
-  console({ clientAcl: [], backupClientAcl: ["vm1-fd"], restoreClientAcl: ["vm2-fd"] });
+  setRights(director, { clientAcl: [], backupClientAcl: ["vm1-fd"], restoreClientAcl: ["vm2-fd"] });
   await transcript(director, [`${RESTORE} restoreclient=vm2-fd`], "op");
   assert.equal(director.ran.length, 1);
   assert.equal(director.ran[0]!.restore!.restoreClient, "vm2-fd");
@@ -96,7 +91,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
     [["*all*"], PATHS],
   ];
   for (const [directoryAcl, paths] of cases) {
-    console({ directoryAcl });
+    setRights(director, { directoryAcl });
     director.ran.length = 0;
     const text = await transcript(director, [RESTORE], "op");
     assert.deepEqual(restored(PATHS), paths, directoryAcl.join());
@@ -105,7 +100,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
     const list = await transcript(director, ["list files jobid=1"], "op");
     assert.equal(list.includes("/srv/a "), paths.includes("/srv/a"), list);
   }
-  console({ directoryAcl: ["/srv/etc/*"] });
+  setRights(director, { directoryAcl: ["/srv/etc/*"] });
   const tree = await transcript(
     director,
     [
@@ -125,7 +120,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
   assert.match(tree, /cwd is: \/srv\/\n/);
   assert.ok(tree.includes("\netc/\n") && tree.includes("hosts"));
   assert.ok(!/\na(-b)?\n/.test(tree) && tree.includes("No files marked."), tree);
-  console({ directoryAcl: [] });
+  setRights(director, { directoryAcl: [] });
   assert.match(await transcript(director, [RESTORE], "op"), /No files selected to be restored/);
 });
 
@@ -143,7 +138,7 @@ test("UserIdACL: as the file system would decide for these users", async () => {
     [["root"], PATHS],
   ];
   for (const [userIdAcl, paths] of cases) {
-    console({ userIdAcl });
+    setRights(director, { userIdAcl });
     const text = await transcript(director, [RESTORE], "op");
     assert.deepEqual(restored(PATHS), paths, userIdAcl.join());
     assert.ok(text.includes(`${paths.length} file`), text);
@@ -153,7 +148,7 @@ test("UserIdACL: as the file system would decide for these users", async () => {
     assert.equal(found.includes("| /srv/etc/hosts"), paths.includes("/srv/etc/hosts"), found);
   }
   for (const userIdAcl of [[], ["no-such-user"]]) {
-    console({ userIdAcl });
+    setRights(director, { userIdAcl });
     assert.match(await transcript(director, [RESTORE], "op"), /No files selected to be restored/);
   }
 });
