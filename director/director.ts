@@ -136,12 +136,20 @@ export class Director {
   async runJob(request: RunRequest): Promise<JobId> {
     const plan = this.plan(request);
     this.#switches.check(plan);
-    await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
+    await this.learnRuns();
     if (this.#shutdown.signal.aborted) throw new BackupError("SHUTDOWN", "the director is about to end");
     const live = this.#register.create(plan);
     this.#checkDuplicates(live);
     this.queue.add(live);
     return live.jobId;
+  }
+
+  /**
+   * Resolves when a new database knows the runs that the storage daemons hold.
+   * @throws BackupError JOBID_UNKNOWN when one of them cannot be asked
+   */
+  async learnRuns(): Promise<void> {
+    await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
   }
 
   /** Cancels a waiting or running job; Bacula's confirmation lines, empty when it is neither. */

@@ -94,6 +94,7 @@ export interface ConsoleDirector {
     storagedStatus(storage: string): Promise<StorageStatus__Output>;
   };
   plan(request: RunRequest): JobPlan;
+  learnRuns(): Promise<void>;
   runJob(request: RunRequest): Promise<number>;
   cancel(jobId: number, reason?: string): Promise<string[]>;
   stopJob(jobId: number, reason?: string): Promise<string[]>;

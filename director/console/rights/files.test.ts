@@ -59,6 +59,17 @@ test("RestoreClientACL and BackupClientACL grant one direction each", async () =
   assert.equal(director.ran.length, 1);
 });
 
+test("after the director's database was lost the first restore waits until its runs are known again", async () => {
+  setRights(director, { directoryAcl: ["/srv"] });
+  const { jobs } = director.db;
+  const known = jobs.get;
+  jobs.get = () => undefined;
+  director.learnRuns = async () => {
+    jobs.get = known;
+  };
+  assert.match(await transcript(director, [RESTORE], "op"), /\nJob queued\. JobId=11\n/);
+});
+
 /** Paths that the rules of the last restore take, of a list. */
 function restored(paths: readonly string[]): string[] {
   const rules = director.ran.at(-1)!.restore!.selection.rules.map((rule) => ({

@@ -62,7 +62,13 @@ export class RestrictedDirector implements ConsoleDirector {
     return this.#whole.plan(request);
   }
 
+  learnRuns(): Promise<void> {
+    return this.#whole.learnRuns();
+  }
+
   async runJob(request: RunRequest): Promise<number> {
+    // Whether it may restore a run is known by the run's record.
+    await this.#whole.learnRuns();
     const plan = this.plan(request);
     const rights = { acl: this.#acl, gate: this.#gate, signal: this.#signal, whole: this.#whole };
     return await this.#whole.runJob(await grantedRun(request, plan, rights));
