@@ -117,6 +117,29 @@ test("a database that takes no messages loses them, not the end of the job", asy
   }
 });
 
+test("a job whose start the database does not record fails without having run", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "basalt-start-"));
+  const file = join(directory, "director.db");
+  const bench = await startBench(WEB1, file);
+  const other = new Sqlite(file);
+  try {
+    const full = "BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END";
+    other.exec(`CREATE TRIGGER full AFTER UPDATE ON job WHEN NEW.status = 'R' ${full}`);
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "E");
+    assert.match(record.reason, /^the director's database cannot record the start of the job: .*disk full/);
+    assert.ok(bench.texts(1).some((text) => text.includes("Fatal error: the director's database")));
+    assert.match(record.report, /Termination: {12}\*\*\* Backup Error \*\*\*\n/);
+    assert.equal(bench.script.storageRequests.length, 0);
+    other.exec("DROP TRIGGER full");
+    assert.equal((await bench.run({ job: "web1" })).status, "T");
+  } finally {
+    other.close();
+    await bench.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test("the end of a job and all that it said come to the database as one", async () => {
   const directory = mkdtempSync(join(tmpdir(), "basalt-end-"));
   const file = join(directory, "director.db");
