@@ -4,18 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import Sqlite from "better-sqlite3";
-import { type Bench, startBench } from "../testing.js";
-
-const WEB1 = "  - {Name: web1, JobDefs: D}\n";
-
-async function withBench(jobs: string, work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await startBench(jobs);
-  try {
-    await work(bench);
-  } finally {
-    await bench.close();
-  }
-}
+import { startBench } from "../testing.js";
+import { WEB1, withBench } from "../with-bench.js";
 
 test("hooks: output, codes as single words, a failing one ends the job before its daemons", async () => {
   const jobs = `

@@ -70,6 +70,14 @@ test("after the director's database was lost the first restore waits until its r
   assert.match(await transcript(director, [RESTORE], "op"), /\nJob queued\. JobId=11\n/);
 });
 
+test("a run that is not there fails its job where nothing is hidden, and is refused where something is", async () => {
+  const line = "run job=vm1 jobid=4711 yes";
+  setRights(director, {});
+  assert.match(await transcript(director, [line], "op"), /\nJob queued\. JobId=11\n$/);
+  setRights(director, { clientAcl: ["vm1-fd"] });
+  assert.match(await transcript(director, [line], "op"), /\nJobId 4711 is not in the catalog\n$/);
+});
+
 /** Paths that the rules of the last restore take, of a list. */
 function restored(paths: readonly string[]): string[] {
   const rules = director.ran.at(-1)!.restore!.selection.rules.map((rule) => ({
