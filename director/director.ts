@@ -7,38 +7,34 @@ import { setMaxListeners } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BackupError, codeOf, describeError } from "../common/errors.js";
+import { BackupError, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { DirectorConfig } from "./config/types.js";
 import type { Daemons } from "./daemons/daemons.js";
+import { greetStorages } from "./daemons/greet.js";
 import type { DirectorDb } from "./db/database.js";
 import { rescheduled, resumeRequest } from "./job/again.js";
 import type { JobServices } from "./job/job-run.js";
 import type { LiveJob } from "./job/live-job.js";
 import { mailed } from "./job/mailed.js";
-import { makePlan } from "./job/plan.js";
+import { makePlan, placed } from "./job/plan.js";
 import { JobRegister } from "./job/register.js";
 import type { JobId, JobPlan, RunRequest } from "./job/request.js";
 import { runLiveJob } from "./job/runner.js";
-import { JobIds } from "./job-ids.js";
+import { JobIds, whenNumbered } from "./job-ids.js";
 import type { MessageCenter } from "./messages/center.js";
 import { duplicatesOf } from "./queue/duplicates.js";
 import { JobQueue } from "./queue/queue.js";
 import { Scheduler, type UpcomingRun } from "./queue/scheduler.js";
 import { recoverJobs } from "./recover.js";
+import { type ReloadResult, readAgain } from "./reload.js";
 import { Switches, type SwitchKind } from "./switches.js";
 
 export type { JobFilter, JobRecord, LogRecord } from "./db/records.js";
 export type { LiveJob, LiveProgress } from "./job/live-job.js";
 export type { JobId, JobPlan, OriginKey, RestoreRequest, RunRequest } from "./job/request.js";
 export type { SwitchKind } from "./switches.js";
-
-export interface ReloadResult {
-  ok: boolean;
-  /** Findings, one line each; the old configuration stays in force when there are any. */
-  errors: string[];
-}
 
 export interface DirectorOptions {
   config: DirectorConfig;
@@ -55,8 +51,6 @@ export interface DirectorOptions {
   log: Log;
 }
 
-/** How long a schedule waits for the storage daemons that must be asked for JobIds. */
-const JOBID_RETRY_MS = 60_000;
 /** Jobs get this long to end in order when the director stops, and what is left this long to be cut off. */
 const STOP_MS = 6000;
 const CUT_MS = 2500;
@@ -109,7 +103,8 @@ export class Director {
       db: options.db,
       config: () => this.#config,
       isEnabled: (kind, name) => this.isEnabled(kind, name),
-      run: (request) => this.#runScheduled(request),
+      run: (request) =>
+        whenNumbered(() => this.runJob(request), request, this.messages, this.#shutdown.signal),
       messages: options.messages,
       log: options.log.child({ scope: "scheduler" }),
     });
@@ -126,12 +121,12 @@ export class Director {
     for (const live of recoverJobs({ config: this.#config, services: this.#services, log }))
       this.queue.add(live);
     this.#scheduler.start();
-    this.#greetStorages();
+    greetStorages(this, this.#shutdown.signal, this.#options.log);
   }
 
   /** Settles every value of a run without running it. @throws BackupError NOT_FOUND */
   plan(request: RunRequest): JobPlan {
-    return makePlan(this.#config, this.#placed(request));
+    return makePlan(this.#config, placed(request, this.#config, this.db.jobs));
   }
 
   /**
@@ -141,12 +136,20 @@ export class Director {
   async runJob(request: RunRequest): Promise<JobId> {
     const plan = this.plan(request);
     this.#switches.check(plan);
-    await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
+    await this.learnRuns();
     if (this.#shutdown.signal.aborted) throw new BackupError("SHUTDOWN", "the director is about to end");
     const live = this.#register.create(plan);
     this.#checkDuplicates(live);
     this.queue.add(live);
     return live.jobId;
+  }
+
+  /**
+   * Resolves when a new database knows the runs that the storage daemons hold.
+   * @throws BackupError JOBID_UNKNOWN when one of them cannot be asked
+   */
+  async learnRuns(): Promise<void> {
+    await this.#jobIds.ready((storage) => this.isEnabled("storage", storage));
   }
 
   /** Cancels a waiting or running job; Bacula's confirmation lines, empty when it is neither. */
@@ -198,25 +201,17 @@ export class Director {
 
   /** Reads the configuration again. Jobs that are queued or run keep the old one. */
   async reload(): Promise<ReloadResult> {
-    try {
-      const old = this.#config.director;
-      this.#config = this.#options.load();
-      const now = this.#config.director;
-      const fixed = ["name", "address", "port", "workingDirectory", "ticketKeyFile", "revokedFile"] as const;
-      for (const key of fixed) {
-        if (old[key] === now[key]) continue;
-        this.messages.daemon("warning", `The new ${key} of the Director takes effect at its next start.`);
-      }
-    } catch (error) {
-      const errors = (error instanceof Error ? error.message : describeError(error)).split("\n");
-      const text = `Please correct the configuration file ${this.#config.file}:\n${errors.join("\n")}\nThe old configuration stays in force.`;
-      this.messages.daemon("error", text);
-      return { ok: false, errors };
+    const read = readAgain(this.#config, this.#options.load);
+    if (read.config === undefined) {
+      this.messages.daemon("error", read.text);
+      return { ok: false, errors: read.errors };
     }
+    this.#config = read.config;
+    for (const text of read.warnings) this.messages.daemon("warning", text);
     this.#scheduler.replan();
     this.queue.changed();
     this.messages.retryNow();
-    this.#greetStorages();
+    greetStorages(this, this.#shutdown.signal, this.#options.log);
     return { ok: true, errors: [] };
   }
 
@@ -264,16 +259,6 @@ export class Director {
     this.messages.flush();
   }
 
-  /** A restore without a storage takes the one that its jobs were written to. */
-  #placed(request: RunRequest): RunRequest {
-    const newest = request.restore?.selection.jobIds.at(-1);
-    if (request.storage !== undefined || newest === undefined) return request;
-    const storage = this.db.jobs.get(newest)?.storage ?? "";
-    if (!this.#config.storages.has(storage)) return request;
-    const origins = { ...request.origins, storage: "Job record" };
-    return { ...request, storage, origins };
-  }
-
   #checkDuplicates(live: LiveJob): void {
     const { cancel, refuse } = duplicatesOf(live, this.queue.list());
     const source = { jobId: live.jobId, name: live.plan.job.name, messages: live.plan.messages };
@@ -308,29 +293,5 @@ export class Director {
     const live = this.#register.again(record, this.plan(request));
     this.#checkDuplicates(live);
     this.queue.add(live);
-  }
-
-  /** Schedules wait for JobIds as long as it takes; everything else is told at once. */
-  async #runScheduled(request: RunRequest): Promise<JobId> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.runJob(request);
-      } catch (error) {
-        if (codeOf(error) !== "JOBID_UNKNOWN") throw error;
-        if (attempt === 0) this.messages.daemon("alert", `Job ${request.job} waits: ${describeError(error)}`);
-        await sleep(JOBID_RETRY_MS, undefined, { signal: this.#shutdown.signal });
-      }
-    }
-  }
-
-  /** Brings the pools to every storage daemon that is there; the others get them when they are first used. */
-  #greetStorages(): void {
-    for (const name of this.#config.storages.keys()) {
-      if (!this.isEnabled("storage", name)) continue;
-      const options = { timeoutMs: 30_000, signal: this.#shutdown.signal };
-      void this.daemons.storaged(name, options).catch((error: unknown) => {
-        if (!this.#shutdown.signal.aborted) this.#options.log.warn(describeError(error));
-      });
-    }
   }
 }

@@ -4,14 +4,19 @@
  * becomes the director's history.
  */
 
-import { BackupError, describeError } from "../common/errors.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { BackupError, codeOf, describeError } from "../common/errors.js";
 import type { NextJobIdReply__Output as NextJobIdReply } from "../proto/generated/basalt/v1/NextJobIdReply.js";
 import type { DirectorConfig } from "./config/types.js";
 import type { Daemons } from "./daemons/daemons.js";
 import type { DirectorDb } from "./db/database.js";
+import type { JobId, RunRequest } from "./job/request.js";
+import type { MessageCenter } from "./messages/center.js";
 import { learnHistory } from "./recover-history.js";
 
 const CONNECT_MS = 15_000;
+/** How long a schedule waits before it asks again. */
+const RETRY_MS = 60_000;
 
 export class JobIds {
   readonly #db: DirectorDb;
@@ -53,6 +58,27 @@ export class JobIds {
         `the director's database is new, and Storage "${storage}" cannot be asked for the highest JobId it knows ` +
         `(${why}). Start its daemon, or disable the Storage if it is gone for good.`;
       throw new BackupError("JOBID_UNKNOWN", message, { cause, retry: "later" });
+    }
+  }
+}
+
+/**
+ * Starts a run of a schedule, which waits for JobIds as long as it takes; everything else is told at once.
+ * @throws what `run` throws besides JOBID_UNKNOWN; AbortError once `signal` is aborted
+ */
+export async function whenNumbered(
+  run: () => Promise<JobId>,
+  request: RunRequest,
+  messages: Pick<MessageCenter, "daemon">,
+  signal: AbortSignal,
+): Promise<JobId> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (codeOf(error) !== "JOBID_UNKNOWN") throw error;
+      if (attempt === 0) messages.daemon("alert", `Job ${request.job} waits: ${describeError(error)}`);
+      await sleep(RETRY_MS, undefined, { signal });
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Counts what a FileSet holds, for the console's `estimate`. Nothing is read but metadata. */
 import { setImmediate as turn } from "node:timers/promises";
 import { BackupError } from "../common/errors.js";
+import { ENTRY_TYPE_WORDS } from "../common/format/entry-words.js";
 import { keyToPath } from "../common/format/path.js";
 import { EntryType } from "../common/format/row.js";
 import type { EstimateEvent } from "../proto/generated/basalt/v1/EstimateEvent.js";
@@ -82,20 +83,11 @@ function isWanted({ stat }: WalkEntry, sinceMs: number): boolean {
   return sinceMs === 0 || stat.mtimeSec * 1000 >= sinceMs || stat.ctimeSec * 1000 >= sinceMs;
 }
 
-const TYPE_NAMES: Readonly<Record<number, string>> = {
-  [EntryType.file]: "file",
-  [EntryType.directory]: "directory",
-  [EntryType.symlink]: "symlink",
-  [EntryType.charDevice]: "charDevice",
-  [EntryType.blockDevice]: "blockDevice",
-  [EntryType.fifo]: "fifo",
-};
-
 function toLine({ key, dir, name, stat }: WalkEntry): EstimateLine {
   return {
     path: Buffer.from(keyToPath(key), "latin1"),
     mode: stat.mode,
-    type: TYPE_NAMES[stat.type as number] ?? "",
+    type: ENTRY_TYPE_WORDS[stat.type as number] ?? "",
     links: stat.links,
     uid: stat.uid,
     gid: stat.gid,

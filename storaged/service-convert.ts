@@ -1,7 +1,7 @@
 /** Between the catalog's values and the messages of proto/storaged.proto. */
 
+import { ENTRY_TYPE_WORDS } from "../common/format/entry-words.js";
 import { keyToPath, pathToKey } from "../common/format/path.js";
-import { EntryType } from "../common/format/row.js";
 import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
 import type { Counter__Output } from "../proto/generated/basalt/v1/Counter.js";
 import type { Entry } from "../proto/generated/basalt/v1/Entry.js";
@@ -14,16 +14,6 @@ import { asBuffer } from "./catalog/worker-rpc.js";
 import type { CounterDefinition } from "./catalog/writer-counters.js";
 import type { PoolDefinition } from "./catalog/writer-pools.js";
 
-const TYPE_NAMES: Readonly<Record<number, string>> = {
-  [EntryType.file]: "file",
-  [EntryType.directory]: "directory",
-  [EntryType.symlink]: "symlink",
-  [EntryType.charDevice]: "charDevice",
-  [EntryType.blockDevice]: "blockDevice",
-  [EntryType.fifo]: "fifo",
-  [EntryType.deleted]: "deleted",
-};
-
 const bytes = (text: string) => Buffer.from(text, "latin1");
 
 /** Key of a path from the wire. */
@@ -35,7 +25,7 @@ export function toEntry(entry: ListedEntry): Entry {
   const { mode, uid, gid, size, mtimeSec, mtimeNsec, jobId, marked, flags, content, group } = entry;
   return {
     path: bytes(keyToPath(entry.key)),
-    type: TYPE_NAMES[entry.type] ?? "file",
+    type: ENTRY_TYPE_WORDS[entry.type] ?? "file",
     mode,
     uid,
     gid,

@@ -100,41 +100,22 @@ async function find(catalog: Catalog, client: string, pattern: string, exact: bo
   return count;
 }
 
+const EVERY_JOB = { jobIds: [], client: "", jobName: "", fileSet: "", beforeMs: 0, limit: 0 };
+
 export function listJobs(catalog: Catalog, limit: number) {
-  return catalog.listJobs({ jobIds: [], client: "", jobName: "", fileSet: "", beforeMs: 0, limit });
+  return catalog.listJobs({ ...EVERY_JOB, limit });
 }
 
 async function startCompare(catalog: Catalog, jobId: number): Promise<void> {
-  const [job] = await catalog.reader.listJobs({
-    jobIds: [jobId],
-    client: "",
-    jobName: "",
-    fileSet: "",
-    beforeMs: 0,
-    limit: 1,
-  });
-  const locals = await catalog.reader.listJobs({
-    jobIds: job!.chain,
-    client: "",
-    jobName: "",
-    fileSet: "",
-    beforeMs: 0,
-    limit: 0,
-  });
+  const [job] = await catalog.reader.listJobs({ ...EVERY_JOB, jobIds: [jobId], limit: 1 });
+  const locals = await catalog.reader.listJobs({ ...EVERY_JOB, jobIds: job!.chain });
   for await (const block of catalog.blocks([job!.id, ...locals.map(({ id }) => id)])) {
     if (block.length > 0) return;
   }
 }
 
 async function deleteNewest(catalog: Catalog, jobId: number): Promise<void> {
-  const [job] = await catalog.reader.listJobs({
-    jobIds: [jobId],
-    client: "",
-    jobName: "",
-    fileSet: "",
-    beforeMs: 0,
-    limit: 1,
-  });
+  const [job] = await catalog.reader.listJobs({ ...EVERY_JOB, jobIds: [jobId], limit: 1 });
   await catalog.writer.doom([job!.id]);
   while (!(await catalog.writer.bury(job!.id)));
 }

@@ -1,6 +1,7 @@
 /** Messages (where job messages go) and Console (what an operator may do). */
 
 import { type Diagnostics, quoted, suggestion } from "../../common/config/diagnostics.js";
+import { MESSAGE_WORDS } from "../../common/config/message-words.js";
 import { fingerprint } from "../../common/config/parts.js";
 import { type ResourceOf, resourceName } from "../../common/config/resources.js";
 import type { ConfigNode } from "../../common/config/source.js";
@@ -12,29 +13,8 @@ import {
   wrongRecipients,
   wrongWebhook,
 } from "./mail.js";
-import type { ConsoleResource } from "./types.js";
+import type { ConsoleResource } from "./types-console.js";
 import type { MessageDestination, MessageDestinationKind, MessagesResource } from "./types-messages.js";
-
-const TYPES = [
-  "all",
-  "debug",
-  "abort",
-  "fatal",
-  "error",
-  "warning",
-  "info",
-  "saved",
-  "notsaved",
-  "skipped",
-  "mount",
-  "terminate",
-  "restored",
-  "security",
-  "alert",
-  "volmgmt",
-  "events",
-  "audit",
-];
 
 const typeList = commaList();
 
@@ -43,8 +23,8 @@ function readTypes(node: ConfigNode, context: ReadContext): readonly string[] {
   const given = (typeList(node, context) ?? []).map((word) => word.toLowerCase().replace(/^!\s+/, "!"));
   for (const word of given) {
     const name = word.replace(/^!/, "");
-    if (TYPES.includes(name)) continue;
-    const hint = suggestion(name, TYPES) || `; known are ${TYPES.join(", ")}`;
+    if (MESSAGE_WORDS.includes(name)) continue;
+    const hint = suggestion(name, MESSAGE_WORDS) || `; known are ${MESSAGE_WORDS.join(", ")}`;
     diagnostics.error(node.at, `${directive} in ${place}: ${quoted(word)} is not a message type${hint}`);
   }
   if (given.length === 0)

@@ -21,7 +21,7 @@ import { describeError } from "../../common/errors.js";
 import { type BaculaRun, parseBaculaRun } from "../schedule/bacula-run.js";
 import { parseCron } from "../schedule/cron.js";
 import { jobLevel } from "./job-spec.js";
-import type { RunDirective, RunOverrides, RunSpec, ScheduleResource } from "./types.js";
+import type { RunDirective, RunOverrides, RunSpec, ScheduleResource } from "./types-schedule.js";
 
 const runDirectives = {
   at: text(),

@@ -7,8 +7,10 @@
 import type { BaculaOrigin } from "../../common/bacula/origin.js";
 import type { Diagnostic } from "../../common/config/diagnostics.js";
 import type { TlsFiles } from "../../common/tls/load.js";
+import type { ConsoleResource } from "./types-console.js";
 import type { FileSetResource } from "./types-file-set.js";
 import type { MessagesResource } from "./types-messages.js";
+import type { ScheduleResource } from "./types-schedule.js";
 
 export type { TlsFiles };
 
@@ -233,39 +235,6 @@ export interface ClientResource {
   readonly maximumBandwidth: number;
 }
 
-/** Values that one line of a schedule sets for the runs it starts. */
-export interface RunOverrides {
-  readonly level?: JobLevel | undefined;
-  readonly pool?: string | undefined;
-  readonly fullPool?: string | undefined;
-  readonly incrementalPool?: string | undefined;
-  readonly differentialPool?: string | undefined;
-  readonly virtualFullPool?: string | undefined;
-  readonly nextPool?: string | undefined;
-  readonly storage?: string | undefined;
-  readonly messages?: string | undefined;
-  readonly priority?: number | undefined;
-  readonly accurate?: boolean | undefined;
-  readonly maxRunTimeSec?: number | undefined;
-  readonly maxRunSchedTimeSec?: number | undefined;
-}
-
-/** When a line of a schedule is due: a cron expression, or Bacula's words without the overrides. */
-export type RunSpec =
-  | { readonly kind: "cron"; readonly expression: string }
-  | { readonly kind: "bacula"; readonly text: string };
-
-export interface RunDirective {
-  readonly overrides: RunOverrides;
-  readonly spec: RunSpec;
-}
-
-export interface ScheduleResource {
-  readonly name: string;
-  readonly enabled: boolean;
-  readonly runs: readonly RunDirective[];
-}
-
 export interface StorageResource {
   readonly name: string;
   readonly address: string;
@@ -314,24 +283,4 @@ export interface PoolResource extends RetentionPolicy {
   readonly migrationHighBytes: number;
   readonly migrationLowBytes: number;
   readonly migrationTimeSec: number;
-}
-
-/** An operator's console. Each ACL lists names or `*all*`; an empty one allows nothing. */
-export interface ConsoleResource {
-  readonly name: string;
-  readonly fingerprint?: string | undefined;
-  readonly commandAcl: readonly string[];
-  readonly jobAcl: readonly string[];
-  readonly clientAcl: readonly string[];
-  readonly storageAcl: readonly string[];
-  readonly scheduleAcl: readonly string[];
-  readonly poolAcl: readonly string[];
-  readonly fileSetAcl: readonly string[];
-  readonly catalogAcl: readonly string[];
-  readonly whereAcl: readonly string[];
-  readonly pluginOptionsAcl: readonly string[];
-  readonly restoreClientAcl: readonly string[];
-  readonly backupClientAcl: readonly string[];
-  readonly userIdAcl: readonly string[];
-  readonly directoryAcl: readonly string[];
 }

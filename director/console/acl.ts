@@ -2,7 +2,8 @@
  * What a console may do and see. A console without a resource in the configuration is the administrator's and
  * may do everything; one that is named there may do what its lists grant and nothing else.
  */
-import type { ConsoleResource } from "../config/types.js";
+import { BackupError } from "../../common/errors.js";
+import type { ConsoleResource } from "../config/types-console.js";
 
 export type AclKind =
   | "command"
@@ -134,4 +135,9 @@ export class Acl {
 /** `!purge, *all*` grants everything else. */
 function isAll(entry: string): boolean {
   return entry.toLowerCase() === "*all*";
+}
+
+/** What a console is told that asks for something its resource does not grant. */
+export function notAllowed(what: string): BackupError {
+  return new BackupError("NOT_ALLOWED", `${what}: not allowed by this console's ACL`);
 }

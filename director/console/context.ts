@@ -1,6 +1,5 @@
 /** What a command sees of its session: its words, its rights, the way to print and to ask. */
-import { BackupError } from "../../common/errors.js";
-import type { Acl, AclKind } from "./acl.js";
+import { type Acl, type AclKind, notAllowed } from "./acl.js";
 import type { ParsedLine } from "./grammar.js";
 import type { ConsoleDirector } from "./port.js";
 import { type Cell, formatBlocks, formatTable, type Row } from "./table.js";
@@ -147,9 +146,7 @@ export class CommandContext {
 
   /** @throws BackupError NOT_ALLOWED when the console's list does not grant the name */
   require(kind: AclKind, name: string, what: string): void {
-    if (!this.acl.allows(kind, name)) {
-      throw new BackupError("NOT_ALLOWED", `${what} "${name}": not allowed by this console's ACL`);
-    }
+    if (!this.acl.allows(kind, name)) throw notAllowed(`${what} "${name}"`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Words, letters and columns that several commands print in Bacula's way. */
 import { baculaTime } from "../../common/time.js";
 import { withCommas } from "../../common/units.js";
+import { TYPE_WORDS } from "../job/words.js";
 import type { JobRecord } from "./port.js";
 
 const LEVELS: Readonly<Record<string, string>> = {
@@ -9,16 +10,6 @@ const LEVELS: Readonly<Record<string, string>> = {
   D: "Differential",
   B: "Base",
   f: "VirtualFull",
-};
-const TYPES: Readonly<Record<string, string>> = {
-  B: "Backup",
-  R: "Restore",
-  V: "Verify",
-  D: "Admin",
-  c: "Copy",
-  g: "Migration",
-  C: "Job Copy",
-  M: "Migrated Job",
 };
 const STATUSES: Readonly<Record<string, readonly [long: string, short: string]>> = {
   C: ["Created, not yet running", "Created"],
@@ -43,13 +34,13 @@ export function levelLetter(name: string): string {
 }
 
 export function typeName(letter: string): string {
-  return TYPES[letter] ?? letter;
+  return TYPE_WORDS[letter] ?? letter;
 }
 
 /** Letter of a job type as the configuration writes it. */
 export function typeLetter(type: string): string {
   if (type === "Migrate") return "g";
-  return Object.keys(TYPES).find((letter) => TYPES[letter] === type) ?? " ";
+  return Object.keys(TYPE_WORDS).find((letter) => TYPE_WORDS[letter] === type) ?? " ";
 }
 
 /** `OK`, `Canceled`, …: for `wait` and lists of words. */

@@ -11,6 +11,7 @@ import type { JobFilter, JobRecord, LogRecord } from "../db/records.js";
 import type { LiveProgress } from "../job/live-job.js";
 import type { JobPlan, RunRequest } from "../job/request.js";
 import type { MessageType } from "../messages/types.js";
+import type { UpcomingRun } from "../queue/scheduler.js";
 import type { RunRecords } from "../retention/records.js";
 
 export type { JobFilter, JobPlan, JobRecord, LogRecord, RunRequest };
@@ -55,15 +56,7 @@ export interface LiveView {
 }
 
 /** A run that a schedule will start. */
-export interface UpcomingView {
-  whenMs: number;
-  job: string;
-  level: string;
-  type: string;
-  priority: number;
-  pool: string;
-  schedule: string;
-}
+export type UpcomingView = Omit<UpcomingRun, "storage">;
 
 export type SwitchKind = "job" | "client" | "storage" | "schedule";
 
@@ -101,6 +94,7 @@ export interface ConsoleDirector {
     storagedStatus(storage: string): Promise<StorageStatus__Output>;
   };
   plan(request: RunRequest): JobPlan;
+  learnRuns(): Promise<void>;
   runJob(request: RunRequest): Promise<number>;
   cancel(jobId: number, reason?: string): Promise<string[]>;
   stopJob(jobId: number, reason?: string): Promise<string[]>;

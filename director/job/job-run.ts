@@ -15,6 +15,7 @@ import type { CodeValues } from "./codes.js";
 import type { CopyFacts } from "./copy-report.js";
 import type { LiveJob } from "./live-job.js";
 import type { JobId, RunRequest } from "./request.js";
+import { OUTCOME_WORDS } from "./words.js";
 
 /** What the sequences need of the director. */
 export interface JobServices {
@@ -133,7 +134,7 @@ export class JobRun {
       client: plan.client?.name ?? "",
       clientAddress: plan.client?.address ?? "",
       director: plan.config.director.name,
-      exitStatus: EXIT_WORDS[this.status],
+      exitStatus: this.status === "f" ? "Error" : OUTCOME_WORDS[this.status],
       errors: this.errors + result.errors + this.storaged.result.errors,
       fileSet: plan.fileSet?.name ?? "",
       files: result.files,
@@ -152,15 +153,3 @@ export class JobRun {
     };
   }
 }
-
-const EXIT_WORDS: Readonly<Record<StatusLetter, string>> = {
-  C: "Created",
-  R: "Running",
-  T: "OK",
-  W: "OK -- with warnings",
-  D: "Differences",
-  E: "Error",
-  f: "Error",
-  A: "Canceled",
-  I: "Incomplete",
-};

@@ -4,18 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import Sqlite from "better-sqlite3";
-import { type Bench, startBench } from "../testing.js";
-
-const WEB1 = "  - {Name: web1, JobDefs: D}\n";
-
-async function withBench(jobs: string, work: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = await startBench(jobs);
-  try {
-    await work(bench);
-  } finally {
-    await bench.close();
-  }
-}
+import { startBench } from "../testing.js";
+import { WEB1, withBench } from "../with-bench.js";
 
 test("hooks: output, codes as single words, a failing one ends the job before its daemons", async () => {
   const jobs = `
@@ -110,6 +100,29 @@ test("a database that takes no messages loses them, not the end of the job", asy
     other.exec(`DROP TRIGGER full; CREATE TRIGGER full AFTER UPDATE ON job WHEN NEW.status = 'T' ${full}`);
     assert.equal((await bench.run({ job: "web1" })).status, "R");
     assert.ok(bench.texts(2).some((text) => text.includes("Termination:")));
+  } finally {
+    other.close();
+    await bench.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a job whose start the database does not record fails without having run", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "basalt-start-"));
+  const file = join(directory, "director.db");
+  const bench = await startBench(WEB1, file);
+  const other = new Sqlite(file);
+  try {
+    const full = "BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END";
+    other.exec(`CREATE TRIGGER full AFTER UPDATE ON job WHEN NEW.status = 'R' ${full}`);
+    const record = await bench.run({ job: "web1" });
+    assert.equal(record.status, "E");
+    assert.match(record.reason, /^the director's database cannot record the start of the job: .*disk full/);
+    assert.ok(bench.texts(1).some((text) => text.includes("Fatal error: the director's database")));
+    assert.match(record.report, /Termination: {12}\*\*\* Backup Error \*\*\*\n/);
+    assert.equal(bench.script.storageRequests.length, 0);
+    other.exec("DROP TRIGGER full");
+    assert.equal((await bench.run({ job: "web1" })).status, "T");
   } finally {
     other.close();
     await bench.close();

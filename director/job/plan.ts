@@ -9,6 +9,7 @@ import type {
   PoolResource,
   StorageResource,
 } from "../config/types.js";
+import type { DirectorDb } from "../db/database.js";
 import type { JobPlan, OriginKey, RunRequest } from "./request.js";
 
 /** A value and where it comes from, as shown behind "From". */
@@ -63,6 +64,20 @@ export function makePlan(config: DirectorConfig, request: RunRequest): JobPlan {
     maxRunSchedTimeSec: request.maxRunSchedTimeSec ?? overrides.maxRunSchedTimeSec ?? job.maxRunSchedTimeSec,
     comment: request.comment ?? "",
   };
+}
+
+/** A restore without a storage takes the one that its jobs were written to. */
+export function placed(
+  request: RunRequest,
+  { storages }: Pick<DirectorConfig, "storages">,
+  jobs: Pick<DirectorDb["jobs"], "get">,
+): RunRequest {
+  const newest = request.restore?.selection.jobIds.at(-1);
+  if (request.storage !== undefined || newest === undefined) return request;
+  const storage = jobs.get(newest)?.storage ?? "";
+  if (!storages.has(storage)) return request;
+  const origins = { ...request.origins, storage: "Job record" };
+  return { ...request, storage, origins };
 }
 
 /** The pool that a run writes to when it ends up with this level; undefined for jobs without one. */

@@ -8,12 +8,12 @@ import type {
   JobResource,
   PoolResource,
   ReplacePolicy,
-  RunOverrides,
   StorageResource,
   VerifyLevel,
 } from "../config/types.js";
 import type { FileSetResource } from "../config/types-file-set.js";
 import type { MessagesResource } from "../config/types-messages.js";
+import type { RunOverrides } from "../config/types-schedule.js";
 
 /** Number of a run; handed out by the director, never twice. */
 export type JobId = number;

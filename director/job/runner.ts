@@ -43,11 +43,10 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   const run = new JobRun(live, services);
   const kind = KINDS[live.plan.job.type];
   live.startedMs = run.startMs;
-  services.db.jobs.update(live.jobId, { status: "R", startMs: run.startMs });
+  const started = recordStart(run) && !live.canceled;
   services.changed();
-  const started = !live.canceled;
   if (started) await perform(run, kind);
-  else run.reason = live.cancelReason ?? "canceled";
+  else if (live.canceled) run.reason = live.cancelReason ?? "canceled";
   const late = [START_DELAY_EXCEEDED, SCHED_TIME_EXCEEDED].find((text) => text === live.cancelReason);
   if (!started && late !== undefined) run.say("fatal", late);
   run.status = judge(run, kind);
@@ -58,6 +57,20 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   const succeeded = run.status === "T" || run.status === "W";
   if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;
+}
+
+/** False when the database takes nothing: what ran then would leave no trace. Never throws. */
+function recordStart(run: JobRun): boolean {
+  const { live, services } = run;
+  try {
+    services.db.jobs.update(live.jobId, { status: "R", startMs: run.startMs });
+    return true;
+  } catch (error) {
+    run.reason = `the director's database cannot record the start of the job: ${describeError(error)}`;
+    run.say("fatal", run.reason);
+    services.log.error(`JobId ${live.jobId} was not started`, { err: error });
+    return false;
+  }
 }
 
 /** A backup writes its file; that of a restore has done its service. */

@@ -3,15 +3,8 @@
 import { baculaTime } from "../../common/time.js";
 import type { JobRecord, StatusLetter } from "../db/records.js";
 import { type CodeValues, replaceCodes } from "../job/codes.js";
+import { OUTCOME_WORDS, TYPE_WORDS } from "../job/words.js";
 
-const TYPES: Readonly<Record<string, string>> = {
-  B: "Backup",
-  R: "Restore",
-  V: "Verify",
-  D: "Admin",
-  c: "Copy",
-  g: "Migration",
-};
 const LEVELS: Readonly<Record<string, string>> = {
   F: "Full",
   I: "Incremental",
@@ -19,29 +12,18 @@ const LEVELS: Readonly<Record<string, string>> = {
   B: "Base",
   f: "Virtual Full",
 };
-const OUTCOMES: Readonly<Record<StatusLetter, string>> = {
-  C: "Created",
-  R: "Running",
-  T: "OK",
-  W: "OK -- with warnings",
-  D: "Differences",
-  E: "Error",
-  f: "Fatal Error",
-  A: "Canceled",
-  I: "Incomplete",
-};
 const DAEMON_SUBJECT = "Bacula daemon message";
 /** Servers refuse mails of more than some megabytes. */
 const MAX_TEXT = 1_000_000;
 
 function codesOf(record: JobRecord, director: string, clientAddress: string): CodeValues {
-  const type = TYPES[record.type] ?? record.type;
+  const type = TYPE_WORDS[record.type] ?? record.type;
   return {
     bytes: record.bytes,
     client: record.client,
     clientAddress,
     director,
-    exitStatus: OUTCOMES[record.status] ?? record.status,
+    exitStatus: OUTCOME_WORDS[record.status] ?? record.status,
     errors: record.errors,
     fileSet: record.fileSet,
     files: record.files,

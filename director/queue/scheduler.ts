@@ -7,7 +7,8 @@
 import { describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { baculaTime, nowMs } from "../../common/time.js";
-import type { DirectorConfig, JobResource, RunOverrides } from "../config/types.js";
+import type { DirectorConfig, JobResource } from "../config/types.js";
+import type { RunOverrides } from "../config/types-schedule.js";
 import type { DirectorDb } from "../db/database.js";
 import type { JobId, RunRequest } from "../job/request.js";
 import type { MessageCenter } from "../messages/center.js";

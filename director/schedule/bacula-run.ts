@@ -11,7 +11,8 @@
 
 import { quoted, suggestion } from "../../common/config/diagnostics.js";
 import { parseDuration, parseYesNo } from "../../common/units.js";
-import type { JobLevel, RunOverrides } from "../config/types.js";
+import type { JobLevel } from "../config/types.js";
+import type { RunOverrides } from "../config/types-schedule.js";
 
 /** When a line is due. A missing set means no condition. Months and weekdays count from 0 (January, Sunday). */
 export interface BaculaTime {

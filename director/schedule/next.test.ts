@@ -3,7 +3,7 @@ process.env.TZ = "Europe/Berlin";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { baculaDate, baculaTime } from "../../common/time.js";
-import type { RunDirective } from "../config/types.js";
+import type { RunDirective } from "../config/types-schedule.js";
 import { parseBaculaRun } from "./bacula-run.js";
 import { parseCron } from "./cron.js";
 import { missedRuns, nextRunAfter, runsBetween } from "./next.js";

@@ -3,7 +3,8 @@
  * the moment the clock jumps over it, one that occurs twice is due the first time only.
  */
 
-import type { JobLevel, RunDirective, RunOverrides, ScheduleResource } from "../config/types.js";
+import type { JobLevel } from "../config/types.js";
+import type { RunDirective, RunOverrides, ScheduleResource } from "../config/types-schedule.js";
 import { type BaculaTime, parseBaculaTimeSpec } from "./bacula-run.js";
 import { cronAfter } from "./cron.js";
 

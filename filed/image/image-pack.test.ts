@@ -20,6 +20,7 @@ import { PackPool, type PackPoolOptions, type PackResult } from "../pack/pool.js
 import type { ImageTask } from "../pack/task.js";
 import { FakeStore } from "../pack/test-store.js";
 import { openImage } from "./image-root.js";
+import { emptyImage, hasTools, tool } from "./maps/testing.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -212,6 +213,21 @@ test("under a read limit a window is no larger than a unit of it", async () => {
     3 * MIB,
   );
   assert.equal(Math.max(...corrected), 192 * KIB - 200_000);
+});
+
+test("what is read of maps of free space counts under a read limit, beside the windows", async (t) => {
+  if (!hasTools(t, "mke2fs")) return;
+  const path = emptyImage(64 * MIB);
+  tool("mke2fs", "-q", "-F", "-t", "ext4", path);
+  let paid = 0;
+  const add = (bytes: number): void => {
+    paid += bytes;
+  };
+  const throttle = { unitBytes: MIB, take: async (bytes: number) => add(bytes), correct: add };
+  const { submit } = start({ throttle });
+  const { result } = await submit(path, { skipFree: true });
+  assert.equal(result.kind, "ok");
+  assert.equal(paid, result.bytesRead);
 });
 
 test("what changes, shrinks, vanishes or is exchanged while it is read is told, and descriptors are closed", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, existsSync, readFileSync, statSync } from "node:fs";
+import fs, { closeSync, constants, existsSync, readFileSync, statSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { contentDigest } from "../../common/format/content.js";
@@ -67,6 +68,44 @@ test("a direct read that does not work is done again through the cache, and that
   assert.deepEqual([reply.state, reply.direct, reply.bytesRead], ["more", false, MIB]);
   assert.deepEqual(digest, contentDigest(bytes.subarray(0, 64 * KIB)));
 });
+
+test("direct reads that a device agrees to and then refuses go through the cache", (t) => {
+  const bytes = noise(MIB, "agreed");
+  const device = loopDevice(t, makeSparse(join(scratchDirectory("agreed"), "backing"), MIB, [[0, bytes]]));
+  if (device === undefined) return;
+  // A device of larger sectors than are read first: it is for the kernel to say so, which no loop device does.
+  const { readSync } = fs;
+  let refused = 0;
+  let asks = false;
+  const refusing = (fd: number, ...rest: unknown[]): number => {
+    // To ask for the flags is to read as well.
+    const wasAsking = asks;
+    asks = true;
+    const isDirect = !wasAsking && (flagsOf(fd) & constants.O_DIRECT) !== 0;
+    asks = wasAsking;
+    if (!isDirect) return Reflect.apply(readSync, fs, [fd, ...rest]);
+    refused++;
+    throw Object.assign(new Error("EINVAL: invalid argument, read"), { code: "EINVAL" });
+  };
+  fs.readSync = refusing as typeof readSync;
+  syncBuiltinESMExports();
+  t.after(() => {
+    fs.readSync = readSync;
+    syncBuiltinESMExports();
+  });
+  const plan = planned(t, source(device, true));
+  assert.deepEqual([plan.state, plan.opened!.direct, refused], ["ok", false, 1]);
+  assert.equal(flagsOf(plan.opened!.fd) & constants.O_DIRECT, 0);
+  const { reply, digest } = firstWindow(plan, alignedMemory(MIB));
+  assert.deepEqual([reply.state, reply.direct, reply.bytesRead], ["more", false, MIB]);
+  assert.deepEqual(digest, contentDigest(bytes.subarray(0, 64 * KIB)));
+});
+
+/** How a descriptor was opened (proc(5)). */
+function flagsOf(fd: number): number {
+  const [, octal] = /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"))!;
+  return Number.parseInt(octal!, 8);
+}
 
 test("a device without anything behind it says that, and not that it is no regular file", (t) => {
   if (!asRoot(t)) return;

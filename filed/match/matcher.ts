@@ -4,7 +4,6 @@
  * parent says something else. Memory is bounded: list windows, the reorder queue, held directories, open hard links.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import { BackupError } from "../../common/errors.js";
 import { isBelow, isWithin } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { monotonicMs, nowMs } from "../../common/time.js";
@@ -15,6 +14,7 @@ import { ClaimBatch } from "./claims.js";
 import { ContentFlow, type Packer } from "./content-flow.js";
 import { Decider } from "./decider.js";
 import { Emitter } from "./emitter.js";
+import { EmptyRoots } from "./empty-roots.js";
 import { stateOf } from "./entry-row.js";
 import { HeldDirectories } from "./held-directories.js";
 import { LEAVE_MS, Leaving } from "./leaving.js";
@@ -82,12 +82,11 @@ export class Matcher {
   #unverifiedSelf = false;
   /** Key whose row hides everything below it in the parent. */
   #hidden: string | undefined;
-  /** An empty root below which a list has something. */
-  #lostRoot: string | undefined;
   #racyMs = 0;
   #sliceEnd = 0;
   #count = 0;
   readonly #leaving: Leaving;
+  readonly #emptyRoots: EmptyRoots;
 
   constructor(options: MatcherOptions) {
     const { packer, tally, parents, claim, sendRows, sendState, sendMark } = options;
@@ -109,6 +108,7 @@ export class Matcher {
       random: options.random ?? Math.random,
     });
     const ownOutranks = parents.own !== undefined && !options.ownIsParent;
+    this.#emptyRoots = new EmptyRoots(options.walker, parents);
     this.#keeper = new Keeper({ ...shared, ownOutranks });
   }
 
@@ -144,7 +144,7 @@ export class Matcher {
       }
       if (!this.#leaving.now) {
         await this.#seekSlowly(undefined);
-        this.#checkRootsFound();
+        this.#emptyRoots.checkFound();
       }
       if (!(await this.#leaving.drain())) {
         await this.#leaving.leave();
@@ -190,7 +190,9 @@ export class Matcher {
       });
     }
     if (event === WalkEvent.through) return this.#afterSeek(key, () => this.#through(key));
-    if (event === WalkEvent.emptyRoot) return this.#checkEmptyRoot(key);
+    // The next key of a list decides: it may have to arrive first.
+    if (event === WalkEvent.emptyRoot)
+      return this.#seekSlowly(`${key}\0`).then(() => this.#emptyRoots.check(key));
     return this.#afterSeek(key, () => this.#entry(walker.entry));
   }
 
@@ -279,27 +281,5 @@ export class Matcher {
     }
     this.#check();
     this.#startSlice();
-  }
-
-  async #checkEmptyRoot(key: string): Promise<void> {
-    const { isListed } = this.#options.walker;
-    // The next key of a list decides: it may have to arrive first.
-    await this.#seekSlowly(`${key}\0`);
-    if (this.#parents.holdsBelow(key, true)) this.#lostRoot = key;
-    if (isListed) return;
-    if (!this.#parents.overBases && this.#parents.holdsBelow(key, false)) this.#refuseEmpty(key);
-  }
-
-  /** Every root is empty now and was not before: a snapshot that is not mounted, not a machine without files. */
-  #checkRootsFound(): void {
-    const { walker } = this.#options;
-    if (this.#lostRoot !== undefined && walker.emptyRoots === walker.rootDirectories)
-      this.#refuseEmpty(this.#lostRoot);
-  }
-
-  #refuseEmpty(key: string): never {
-    const path = this.#options.walker.rootPath(key);
-    const text = `${path} is empty, but was not in the last backup: is its file system or snapshot mounted?`;
-    throw new BackupError("ROOT_EMPTY", text);
   }
 }

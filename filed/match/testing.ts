@@ -16,7 +16,7 @@ import type { BackupTotals, JobMessage } from "../../proto/data/backup.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
 import type { PackTask } from "../pack/task.js";
-import { compileFileSet } from "../walk/file-set.js";
+import { compileFileSet, DEFAULT_OPTIONS } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import type { Packer } from "./content-flow.js";
 import { ListReader } from "./list-reader.js";
@@ -32,34 +32,10 @@ export function scratchTree(): string {
 }
 
 export const TEST_OPTIONS: OptionsBlock__Output = {
+  ...DEFAULT_OPTIONS,
   compression: "none",
-  oneFs: true,
   sparse: true,
-  recurse: true,
-  hardLinks: true,
-  acl: true,
-  xattr: true,
-  exclude: false,
-  ignoreCase: false,
-  wild: [],
-  wildDir: [],
-  wildFile: [],
-  regex: [],
-  regexDir: [],
-  regexFile: [],
-  fsType: [],
   noAtime: true,
-  checkFileChanges: false,
-  mtimeOnly: false,
-  baseLetters: "",
-  accurateLetters: "",
-  verifyLetters: "",
-  digestAlways: false,
-  blockSize: 0,
-  skipFree: false,
-  stripPath: 0,
-  readFifo: false,
-  honorNoDump: false,
 };
 
 /** `root` stands for the virtual "/". */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import {
   closeSync,
   constants,
@@ -13,12 +14,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { Worker } from "node:worker_threads";
 import { contentDigest } from "../../common/format/content.js";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { asRoot } from "../../common/test-needs.js";
 import { RestoreKind } from "../../proto/data/restore.js";
 import { loopDevice } from "../../test/helpers/loop-device.js";
+import { closeDevices, DEVICE_TABLE_BYTES } from "./devices.js";
 import { end, file, noise, type Outcome, pieces, restoreInto, row, rows } from "./test-messages.js";
 
 const MIB = 1024 * 1024;
@@ -157,6 +160,37 @@ test("damaged data leaves the device useless and says so", async (t) => {
   ]);
   assert.equal(totals.failed, 1);
   assert.match(errors.join("\n"), /digest differs(?:.|\n)*what is on the device now is useless/);
+});
+
+test("a thread that is ended while it zeroes leaves no descriptor behind", async (t) => {
+  const device = junkDevice(t, 2 * MIB);
+  if (device === undefined) return;
+  const { rdev } = statSync(device.path);
+  const devices = new SharedArrayBuffer(DEVICE_TABLE_BYTES);
+  // It asks whether it may go on with the zeros, and waits for an answer that never comes.
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    const ask = () => {
+      parentPort.postMessage("zeroes");
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    };
+    import(workerData.code).then(({ Devices }) => {
+      const data = { devices: workerData.devices, get stop() { return ask(); } };
+      new Devices(data).write(workerData.device, workerData.row, []);
+    });`;
+  const workerData = {
+    code: new URL("./devices.js", import.meta.url).href,
+    devices,
+    device: { path: device.path, major: rdev >> 8, minor: rdev & 0xff },
+    row: image(device.key, 2 * MIB),
+  };
+  const thread = new Worker(code, { eval: true, workerData });
+  await once(thread, "message");
+  await thread.terminate();
+  const claim = (): void => closeSync(openSync(device.path, constants.O_RDWR | constants.O_EXCL));
+  assert.throws(claim, { code: "EBUSY" });
+  await closeDevices(devices);
+  claim();
 });
 
 test("no file is made among the devices, where it would lie in memory", async (t) => {

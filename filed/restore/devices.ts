@@ -4,8 +4,8 @@
  *
  * A device may be claimed once (O_EXCL, open(2)): the thread that comes first opens it, makes it read as zeros, and
  * notes the descriptor in a table that all threads of the restore share; whoever wants the same device waits for that.
- * The main thread closes what is in the table. The table: a lock, a count, and per device its major and minor number,
- * its descriptor, and a mark of the row.
+ * The main thread closes what is in the table, also for a thread that was ended while it zeroed. The table: a lock, a
+ * count, and per device its major and minor number, what others may do with it, a mark of the row, and its descriptor.
  */
 import { close, constants, fsyncSync } from "node:fs";
 import { codeOf, describeError } from "../../common/errors.js";
@@ -23,7 +23,9 @@ import { EntryError, type Place, type Target } from "./target.js";
 import { type Stretch, writeAll } from "./write.js";
 
 const MAX_DEVICES = 64;
-const FIELDS = 4;
+const FIELDS = 5;
+/** From what others may do with a device to its descriptor, 1 added; 0: none is open. */
+const OPEN = 2;
 const HEAD = 2;
 export const DEVICE_TABLE_BYTES = (HEAD + MAX_DEVICES * FIELDS) * 4;
 /** In the place of a descriptor: not to be had, and left alone; opened and zeroed just now; zeroed in part. */
@@ -53,7 +55,7 @@ export async function closeDevices(table: SharedArrayBuffer): Promise<void> {
   words[1] = 0;
   const closed: Promise<void>[] = [];
   for (let i = 0; i < count; i++) {
-    const fd = words[HEAD + i * FIELDS + 2]!;
+    const fd = words[HEAD + i * FIELDS + 2 + OPEN]! - 1;
     if (fd >= 0) closed.push(new Promise((resolve) => close(fd, () => resolve())));
   }
   await Promise.all(closed);
@@ -167,8 +169,9 @@ export class Devices {
       let state = REFUSED;
       try {
         const fd = openDevice(device, row);
+        Atomics.store(this.#words, at + OPEN, fd + 1);
         state = SPOILT;
-        this.#zero(fd, row);
+        this.#zero(fd, at, row);
         state = fd;
       } finally {
         Atomics.store(this.#words, at, state);
@@ -183,18 +186,19 @@ export class Devices {
   }
 
   /** Closes the device when that fails. */
-  #zero(fd: number, row: Row): void {
+  #zero(fd: number, at: number, row: Row): void {
     try {
       const whole = row.size - (row.size % SECTOR_BYTES);
       if (whole > 0) zeroDevice(fd, 0, whole, () => this.#mayGoOn());
       if (row.size > whole) writeAll(fd, Buffer.alloc(row.size - whole), whole);
     } catch (error) {
+      Atomics.store(this.#words, at + OPEN, 0);
       closeFd(fd);
       throw error;
     }
   }
 
-  /** Where the device's descriptor stands in the table. */
+  /** Where the device stands in the table: what others may do with it. */
   #find(device: Device): number | undefined {
     const words = this.#words;
     for (let at = HEAD; at < HEAD + words[1]! * FIELDS; at += FIELDS) {
@@ -203,7 +207,7 @@ export class Devices {
     return undefined;
   }
 
-  /** Where the device's descriptor stands in the table; `first`: nobody asked for the device before. */
+  /** Where the device stands in the table, as `#find`; `first`: nobody asked for the device before. */
   #entryOf(device: Device, row: Row): { at: number; first: boolean } {
     const words = this.#words;
     const mark = contentDigest(Buffer.from(row.key, "latin1")).readInt32LE(0);
@@ -217,7 +221,7 @@ export class Devices {
       const count = words[1]!;
       if (count === MAX_DEVICES) throw new EntryError("too many devices in one restore");
       const at = HEAD + count * FIELDS;
-      words.set([device.major, device.minor, OPENING, mark], at);
+      words.set([device.major, device.minor, OPENING, mark, 0], at);
       words[1] = count + 1;
       return { at: at + 2, first: true };
     } finally {

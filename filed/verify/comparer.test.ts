@@ -9,7 +9,7 @@ import { BlockWriter, decodeBlock } from "../../common/format/row-block.js";
 import { ListReader } from "../match/list-reader.js";
 import { Tally } from "../match/tally.js";
 import type { PackTask } from "../pack/task.js";
-import { compileFileSet } from "../walk/file-set.js";
+import { compileFileSet, DEFAULT_OPTIONS } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import { Comparer } from "./comparer.js";
 
@@ -28,20 +28,9 @@ afterEach(() => rmSync(root, { recursive: true }));
 async function run(letters: string, list: readonly Row[] | undefined) {
   const lines: string[] = [];
   const tally = new Tally((_type, text) => void lines.push(text));
-  const options = { verifyLetters: letters, recurse: true, hardLinks: true, compression: "none" };
   const block = {
-    ...{ oneFs: true, sparse: false, acl: false, xattr: false, exclude: false, ignoreCase: false },
-    ...{ wild: [], wildDir: [], wildFile: [], regex: [], regexDir: [], regexFile: [], fsType: [] },
-    ...{ noAtime: false, checkFileChanges: false, mtimeOnly: false, baseLetters: "", accurateLetters: "" },
-    ...{
-      digestAlways: false,
-      blockSize: 0,
-      skipFree: false,
-      stripPath: 0,
-      readFifo: false,
-      honorNoDump: false,
-      ...options,
-    },
+    ...DEFAULT_OPTIONS,
+    ...{ verifyLetters: letters, compression: "none", oneFs: true, acl: false, xattr: false },
   };
   const include = [{ files: ["/"], root, options: [block], excludeDirContaining: [], images: [], lists: [] }];
   const walker = new Walker({

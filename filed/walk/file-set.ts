@@ -230,7 +230,7 @@ function compileBlock(block: OptionsBlock__Output): CompiledBlock {
 }
 
 /** What an Include without Options means. */
-const DEFAULT_OPTIONS: OptionsBlock__Output = {
+export const DEFAULT_OPTIONS: OptionsBlock__Output = {
   compression: "auto",
   oneFs: true,
   sparse: false,

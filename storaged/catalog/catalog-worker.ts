@@ -14,6 +14,7 @@ import { JobStore } from "./writer-jobs.js";
 import { ListStore } from "./writer-lists.js";
 import { MigrateStore } from "./writer-migrate.js";
 import { Needs } from "./writer-needs.js";
+import { PartsStore } from "./writer-parts.js";
 import { PoolStore } from "./writer-pools.js";
 import { PurgeStore } from "./writer-purge.js";
 import { RepairStore } from "./writer-repair.js";
@@ -27,7 +28,8 @@ export function writerMethods(db: Db) {
   const contexts = new Contexts(db);
   const needs = new Needs(db);
   const contents = new ContentStore(db, contexts, needs);
-  const jobs = new JobStore(db, contexts, contents, needs);
+  const parts = new PartsStore(db, contexts, needs, contents);
+  const jobs = new JobStore(db, contexts, parts, needs);
   const failed = new FailedStore(db, contexts);
   const gone = new GoneStore(db, contexts);
   const purges = new PurgeStore(db, contexts, needs);
@@ -47,7 +49,7 @@ export function writerMethods(db: Db) {
     begin: jobs.begin.bind(jobs),
     addFrames: contents.addFrames.bind(contents),
     known: contents.known.bind(contents),
-    addParts: contents.addParts.bind(contents),
+    addParts: parts.addParts.bind(parts),
     addRows: rows.addRows.bind(rows),
     addState: rows.addState.bind(rows),
     finishRows: jobs.finishRows.bind(jobs),

@@ -99,8 +99,8 @@ export interface NewVolume {
   uuid: string;
 }
 
-export interface JobRecord {
-  id: LocalJob;
+/** Whose run it is. */
+export interface JobNames {
   uuid: string;
   jobId: number;
   jobName: string;
@@ -108,6 +108,10 @@ export interface JobRecord {
   client: string;
   fileSet: string;
   fileSetDigest: string;
+}
+
+export interface JobRecord extends JobNames {
+  id: LocalJob;
   level: StoredLevel;
   type: JobKind;
   /** UUID of the job that it is a copy of; "". */
@@ -149,14 +153,7 @@ export interface JobListing extends JobRecord {
   needs: string[];
 }
 
-export interface NewJob {
-  uuid: string;
-  jobId: number;
-  jobName: string;
-  job: string;
-  client: string;
-  fileSet: string;
-  fileSetDigest: string;
+export interface NewJob extends JobNames {
   level: StoredLevel;
   pool: string;
   scheduledMs: number;

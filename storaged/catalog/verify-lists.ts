@@ -11,18 +11,11 @@ import { GarbledInput } from "../../common/format/varint.js";
 import { LayerQueries } from "./layers.js";
 import { removeBlocks } from "./list-number.js";
 import { type Db, durably } from "./schema.js";
-import type { LocalJob } from "./types.js";
+import type { JobNames, LocalJob } from "./types.js";
 import { asBuffer } from "./worker-rpc.js";
 import { StreamOrder, violation } from "./writer-context.js";
 
-export interface NewInitList {
-  uuid: string;
-  jobId: number;
-  jobName: string;
-  job: string;
-  client: string;
-  fileSet: string;
-  fileSetDigest: string;
+export interface NewInitList extends JobNames {
   startMs: number;
 }
 

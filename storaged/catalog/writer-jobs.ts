@@ -23,22 +23,22 @@ import type {
   NewJob,
   VolumeProgress,
 } from "./types.js";
-import type { ContentStore } from "./writer-content.js";
 import { type Contexts, type JobContext, newContext } from "./writer-context.js";
 import type { Needs } from "./writer-needs.js";
+import type { PartsStore } from "./writer-parts.js";
 
 export class JobStore {
   readonly #db: Db;
   readonly #contexts: Contexts;
-  readonly #contents: ContentStore;
+  readonly #parts: PartsStore;
   readonly #layers: LayerQueries;
   readonly #needs: Needs;
 
-  constructor(db: Db, contexts: Contexts, contents: ContentStore, needs: Needs) {
+  constructor(db: Db, contexts: Contexts, parts: PartsStore, needs: Needs) {
     this.#needs = needs;
     this.#db = db;
     this.#contexts = contexts;
-    this.#contents = contents;
+    this.#parts = parts;
     this.#layers = new LayerQueries(db);
   }
 
@@ -184,7 +184,7 @@ export class JobStore {
   /** What the job has stored so far; nothing more may come. */
   finishRows(job: LocalJob): JobCounts {
     const context = this.#contexts.get(job);
-    this.#contents.dropUnfinished(context);
+    this.#parts.dropUnfinished(context);
     return context.counts;
   }
 

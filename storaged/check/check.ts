@@ -14,13 +14,13 @@ import { type Remote, WorkerClient } from "../catalog/worker-rpc.js";
 import type { DeviceResource } from "../config.js";
 import { isUnlabelled } from "../session/volume-fit.js";
 import type { Store } from "../store/store.js";
+import { throttle } from "../throttle.js";
 import { volumePath } from "../volume/label.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import type { CheckMethods } from "./check-worker.js";
-import { loadDropped } from "./dropped-lists.js";
 import { markFrame } from "./frame-marks.js";
-import type { WalkStep } from "./list-walk.js";
-import type { CheckOptions, CheckSummary, Finding } from "./types.js";
+import { ListCheck } from "./list-check.js";
+import { type CheckOptions, type CheckSummary, type Finding, NOWHERE } from "./types.js";
 import { VolumeCheck } from "./volume-check.js";
 
 export interface CheckDeps {
@@ -38,8 +38,6 @@ export interface CheckTelling {
   progress: (volume: string, bytes: number) => Promise<void>;
 }
 
-/** Files named for each job; the rest are counted. */
-const FILES_PER_JOB = 20;
 /** Frames marked in one transaction. */
 const MARK_FRAMES = 100;
 const PROGRESS_MS = 1000;
@@ -84,7 +82,7 @@ export class CheckRun {
   /** Jobs with a closing frame that cannot be read. */
   readonly badClosing = new Set<LocalJob>();
   readonly #telling: CheckTelling;
-  readonly #startedAt = monotonicMs();
+  readonly #pause: (bytes: number) => Promise<void>;
   #toldAt = 0;
   #volume = "";
 
@@ -100,6 +98,7 @@ export class CheckRun {
     this.signal = parts.signal;
     this.thread = parts.thread;
     this.#telling = parts.telling;
+    this.#pause = throttle(parts.options.bytesPerSec, parts.signal);
   }
 
   async run(): Promise<CheckSummary> {
@@ -107,7 +106,11 @@ export class CheckRun {
     const volumes = await this.#volumes();
     const all = options.volume === "" && options.pool === "";
     for (const text of await thread.integrity(options.quick)) {
-      await this.find({ ...NONE, kind: "catalog", text: `SQLite: ${text}; see docs/disaster-recovery.md` });
+      await this.find({
+        ...NOWHERE,
+        kind: "catalog",
+        text: `SQLite: ${text}; see docs/disaster-recovery.md`,
+      });
     }
     if (all) await this.#strangers(volumes);
     const read: number[] = [];
@@ -119,7 +122,7 @@ export class CheckRun {
     }
     if (!options.quick && all) await this.#orphans();
     const bad = await thread.badCount();
-    if (!options.quick || bad > 0) await this.#lists(volumes, all);
+    if (!options.quick || bad > 0) await new ListCheck(this).check(volumes, all);
     return this.summary;
   }
 
@@ -132,11 +135,7 @@ export class CheckRun {
   /** So many bytes of a volume were read: keeps to the limit and tells how far it is. */
   async passed(bytes: number): Promise<void> {
     this.summary.bytes += bytes;
-    const { bytesPerSec } = this.options;
-    if (bytesPerSec > 0) {
-      const aheadMs = (this.summary.bytes / bytesPerSec) * 1000 - (monotonicMs() - this.#startedAt);
-      if (aheadMs > 50) await pause(Math.min(aheadMs, 1000), this.signal);
-    }
+    await this.#pause(bytes);
     if (monotonicMs() - this.#toldAt < PROGRESS_MS) return;
     this.#toldAt = monotonicMs();
     await this.#telling.progress(this.#volume, this.summary.bytes);
@@ -158,7 +157,7 @@ export class CheckRun {
     const jobIds = () => this.thread.jobsNeeding(record.id);
     if (device === undefined) {
       const text = `Device "${record.device}" is not configured`;
-      await this.find({ ...NONE, kind: "missing", volume: record.name, text, jobIds: await jobIds() });
+      await this.find({ ...NOWHERE, kind: "missing", volume: record.name, text, jobIds: await jobIds() });
       return false;
     }
     try {
@@ -166,7 +165,7 @@ export class CheckRun {
       await this.deps.store.list(device.archiveDevice);
     } catch (error) {
       const text = `Device "${device.name}": ${describeError(error)}`;
-      await this.find({ ...NONE, kind: "missing", volume: record.name, text, jobIds: await jobIds() });
+      await this.find({ ...NOWHERE, kind: "missing", volume: record.name, text, jobIds: await jobIds() });
       return false;
     }
     const holder = `check ${record.id}`;
@@ -200,7 +199,7 @@ export class CheckRun {
       for (const file of files) {
         if (known.has(file)) continue;
         const text = `${archiveDevice}/${file} is no volume of the catalog`;
-        await this.find({ ...NONE, kind: "extra", text });
+        await this.find({ ...NOWHERE, kind: "extra", text });
       }
     }
   }
@@ -208,7 +207,7 @@ export class CheckRun {
   async #endRecords(volumes: readonly number[]): Promise<void> {
     for (const { jobId, job, volume } of await this.thread.endless(volumes)) {
       const text = `the end record of JobId ${jobId} (${job}) is missing: without the catalog the job could not be found; "rebase jobid=${jobId}" writes a new one`;
-      await this.find({ ...NONE, kind: "missing", volume, text, jobIds: [jobId] });
+      await this.find({ ...NOWHERE, kind: "missing", volume, text, jobIds: [jobId] });
     }
   }
 
@@ -227,83 +226,9 @@ export class CheckRun {
     const count = await this.thread.orphanChunks();
     if (count > 0)
       await this.find({
-        ...NONE,
+        ...NOWHERE,
         kind: "catalog",
         text: `${count} chunks lie in frames that are not in the catalog`,
       });
   }
-
-  async #lists(volumes: readonly VolumeRecord[], all: boolean): Promise<void> {
-    const only = !all && volumes.length === 1 ? volumes[0]!.id : 0;
-    const bad = { volumes: await this.thread.badVolumes(), jobs: [...this.badClosing] };
-    for (const { text, jobIds } of await loadDropped(this.deps.catalog, bad, this.signal)) {
-      await this.find({ ...NONE, kind: "damaged", text, jobIds });
-      for (const jobId of jobIds) this.#affected(jobId);
-    }
-    await this.thread.openWalk(only);
-    const names = new Map(
-      (await this.deps.catalog.reader.listVolumes("", "")).map(({ id, name }) => [id, name]),
-    );
-    let files = 0;
-    for (;;) {
-      const step = await this.thread.stepWalk();
-      if (step.job === undefined) return;
-      this.signal.throwIfAborted();
-      files = await this.#step(step, files, names);
-    }
-  }
-
-  /** One step of a job's list; `files` lost so far. */
-  async #step(step: WalkStep, files: number, names: ReadonlyMap<number, string>): Promise<number> {
-    const { jobId, id } = step.job!;
-    const { repair } = this.options;
-    const { writer } = this.deps.catalog;
-    const at = { ...NONE, jobIds: [jobId] };
-    for (const text of step.garbled)
-      await this.find({ ...at, kind: "catalog", text: `JobId ${jobId}: ${text}` });
-    const again = repair ? "stored again by the next backup that meets it" : "";
-    let count = files;
-    // Runs over this one show the file too, unless they replaced it.
-    const over = step.lost.length === 0 ? [] : await this.deps.catalog.reader.jobsOver(id);
-    const jobIds = [jobId, ...over.filter((other) => other !== jobId)];
-    for (const { path, nowhere, chunks } of step.lost) {
-      if (repair && chunks.length > 0)
-        await writer.noteNowhere(chunks.map((chunk) => ({ ...chunk, job: id })));
-      if (count++ >= FILES_PER_JOB) continue;
-      const text = nowhere ? `JobId ${jobId}: content is on no volume` : `JobId ${jobId}: content is damaged`;
-      await this.find({ ...at, jobIds, kind: nowhere ? "missing" : "damaged", text, path, repaired: again });
-    }
-    if (step.garbled.length > 0 || count > 0) this.#affected(jobId);
-    // Chunks that moved or were stored anew since the list was written: the job holds on to them from now on.
-    if (step.needs.length > 0 && repair) await writer.addNeeds(step.needs);
-    for (const { volume } of step.needs) {
-      const text = `JobId ${jobId} needs Volume "${names.get(volume) ?? volume}", which the catalog did not know`;
-      await this.find({ ...at, kind: "catalog", text, repaired: repair ? "added to the catalog" : "" });
-    }
-    if (!step.last) return count;
-    if (count > FILES_PER_JOB) {
-      const text = `JobId ${jobId}: ${count - FILES_PER_JOB} more files are lost`;
-      await this.find({ ...at, jobIds, kind: "damaged", text, repaired: again });
-    }
-    return 0;
-  }
-
-  #affected(jobId: number): void {
-    if (this.summary.jobIds.at(-1) !== jobId && !this.summary.jobIds.includes(jobId))
-      this.summary.jobIds.push(jobId);
-  }
-}
-
-const NONE = { volume: "", offset: 0, jobIds: [] as number[], path: "", repaired: "" };
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

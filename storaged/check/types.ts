@@ -19,6 +19,15 @@ export interface Finding {
   repaired: string;
 }
 
+/** A finding about no volume, job or file, and nothing done about it. */
+export const NOWHERE: Pick<Finding, "volume" | "offset" | "jobIds" | "path" | "repaired"> = {
+  volume: "",
+  offset: 0,
+  jobIds: [],
+  path: "",
+  repaired: "",
+};
+
 export interface CheckOptions {
   /** Only these volumes and the lists of jobs that need them; "": all. */
   volume: string;

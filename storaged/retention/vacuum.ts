@@ -6,10 +6,9 @@
 import { randomUUID } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
-import { monotonicMs, nowMs } from "../../common/time.js";
+import { nowMs } from "../../common/time.js";
 import { formatBytes } from "../../common/units.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob, VolumeRecord } from "../catalog/types.js";
@@ -19,6 +18,7 @@ import type { DeviceResource } from "../config.js";
 import type { Reporter } from "../session/reporter.js";
 import type { VolumeDesk } from "../session/volume-desk.js";
 import type { Store } from "../store/store.js";
+import { throttle } from "../throttle.js";
 import { volumePath } from "../volume/label.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import type { LiveMethods, LiveWorkerData } from "./live-worker.js";
@@ -292,16 +292,4 @@ interface Emptying extends Work {
   /** Volumes that took content in this run. */
   targets: Set<number>;
   renewed: Map<LocalJob, number>;
-}
-
-/** Lets so many bytes a second through on average; 0: all. */
-function throttle(bytesPerSec: number, signal: AbortSignal): (bytes: number) => Promise<void> {
-  const begun = monotonicMs();
-  let passed = 0;
-  return async (bytes) => {
-    if (bytesPerSec <= 0) return;
-    passed += bytes;
-    const due = begun + (passed / bytesPerSec) * 1000 - monotonicMs();
-    if (due > 0) await sleep(due, undefined, { signal }).catch(() => signal.throwIfAborted());
-  };
 }

@@ -1,23 +1,11 @@
 /** Messages: `destination [= target] = types`. */
 
+import { MESSAGE_WORDS } from "../../config/message-words.js";
 import type { ConfigNode } from "../../config/source.js";
 import type { BaculaDirective, BaculaWord } from "../syntax.js";
 import type { BlockBuilder } from "./mapper.js";
 import { name, replaced, text, unsupported } from "./rules.js";
 import type { Rule, Rules } from "./types.js";
-
-const TYPES = [
-  "all",
-  "debug",
-  "abort",
-  "fatal",
-  "error",
-  "warning",
-  "info",
-  "saved",
-  "notsaved",
-  "skipped",
-].concat(["mount", "terminate", "restored", "security", "alert", "volmgmt", "events", "audit"]);
 
 /** The types behind the last `=`, and the words in front of it. */
 function split(words: readonly BaculaWord[]): {
@@ -35,7 +23,7 @@ function typesText(words: readonly BaculaWord[], directive: BaculaDirective, blo
     .split(",")
     .map((word) => word.trim().toLowerCase())
     .filter((word) => word !== "" && word !== "!");
-  const unknown = given.filter((word) => !TYPES.includes(word.replace(/^!/, "")));
+  const unknown = given.filter((word) => !MESSAGE_WORDS.includes(word.replace(/^!/, "")));
   if (unknown.length > 0) {
     block.say("differs", directive, `there are no messages of the type ${unknown.join(", ")}`);
   }

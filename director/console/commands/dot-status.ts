@@ -194,20 +194,11 @@ async function terseClient(context: CommandContext, client: string, section: str
   if (section === "header") return await context.print(lines(daemonPairs(client, status)));
   if (section !== "running") return;
   const records = status.running.map(
-    ({ jobId, job, kind, level, state, startedMs, progress }): Pairs => [
-      ...([
-        ["jobid", jobId],
-        ["job", job],
-        ["type", kind],
-        ["level", level],
-        ["status_desc", state],
-      ] as const),
-      ...([
-        ["jobfiles", Number(progress?.files ?? 0)],
-        ["jobbytes", Number(progress?.bytesRead ?? 0)],
-      ] as const),
-      ...moment("starttime", Number(startedMs)),
-      ["errors", Number(progress?.errors ?? 0)],
+    (job): Pairs => [
+      ...stateOf(job),
+      ...progressOf(job.progress?.files, job.progress?.bytesRead),
+      ...moment("starttime", Number(job.startedMs)),
+      ["errors", Number(job.progress?.errors ?? 0)],
     ],
   );
   await context.print(blocks(records));
@@ -220,43 +211,48 @@ async function terseStorage(context: CommandContext, storage: string, section: s
   if (section === "header") return await context.print(lines(daemonPairs(storage, status)));
   if (section === "devices") {
     const records = status.devices.map(
-      ({ name, mediaType, path, volume, pool, writers, volumeBytes }): Pairs => [
-        ...([
-          ["name", name],
-          ["archive_device", path],
-          ["media_type", mediaType],
-          ["volume", volume],
-        ] as const),
-        ...([
-          ["pool", pool],
-          ["writers", writers],
-          ["volume_bytes", Number(volumeBytes)],
-        ] as const),
+      (device): Pairs => [
+        ["name", device.name],
+        ["archive_device", device.path],
+        ["media_type", device.mediaType],
+        ["volume", device.volume],
+        ["pool", device.pool],
+        ["writers", device.writers],
+        ["volume_bytes", Number(device.volumeBytes)],
       ],
     );
     return await context.print(blocks(records));
   }
   if (section !== "running") return;
   const records = status.running.map(
-    ({ jobId, job, kind, level, pool, device, volume, state, ...more }): Pairs => [
-      ...([
-        ["jobid", jobId],
-        ["job", job],
-        ["type", kind],
-        ["level", level],
-        ["status_desc", state],
-      ] as const),
-      ...([
-        ["pool", pool],
-        ["device", device],
-        ["volume", volume],
-      ] as const),
-      ["jobfiles", Number(more.progress?.files ?? 0)],
-      ["jobbytes", Number(more.progress?.bytesStored ?? 0)],
-      ...moment("starttime", Number(more.startedMs)),
+    (job): Pairs => [
+      ...stateOf(job),
+      ["pool", job.pool],
+      ["device", job.device],
+      ["volume", job.volume],
+      ...progressOf(job.progress?.files, job.progress?.bytesStored),
+      ...moment("starttime", Number(job.startedMs)),
     ],
   );
   await context.print(blocks(records));
+}
+
+/** What both daemons say of a job that they carry out. */
+function stateOf(running: { jobId: number; job: string; kind: string; level: string; state: string }): Pairs {
+  return [
+    ["jobid", running.jobId],
+    ["job", running.job],
+    ["type", running.kind],
+    ["level", running.level],
+    ["status_desc", running.state],
+  ];
+}
+
+function progressOf(files: number | undefined, bytes: number | undefined): Pairs {
+  return [
+    ["jobfiles", Number(files ?? 0)],
+    ["jobbytes", Number(bytes ?? 0)],
+  ];
 }
 
 function daemonPairs(name: string, status: { version: string; startedMs: number; rssBytes: number }): Pairs {

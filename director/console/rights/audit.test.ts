@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource, DirectorConfig } from "../../config/types.js";
+import type { DirectorConfig } from "../../config/types.js";
+import type { ConsoleResource } from "../../config/types-console.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
 import { setRights } from "../testing/open-console.js";
 
@@ -14,12 +15,8 @@ beforeEach(() => {
 });
 afterEach(() => setClock());
 
-function console(lists: Partial<ConsoleResource>): void {
-  setRights(director, lists);
-}
-
 test("a console whose resource is taken away does not become the administrator's", async () => {
-  console({ commandAcl: ["time", "reload"] });
+  setRights(director, { commandAcl: ["time", "reload"] });
   const consoles = director.config.consoles as Map<string, ConsoleResource>;
   director.reload = async () => {
     consoles.delete("op");
@@ -30,7 +27,7 @@ test("a console whose resource is taken away does not become the administrator's
 });
 
 test("an audit line for every command: who, from where, what, and the outcome; passwords never", async () => {
-  console({ commandAcl: ["list", "run"], jobAcl: ["vm1"] });
+  setRights(director, { commandAcl: ["list", "run"], jobAcl: ["vm1"] });
   director.config = { ...director.config } as DirectorConfig;
   const lines = [
     "list jobs",
@@ -51,7 +48,7 @@ test("an audit line for every command: who, from where, what, and the outcome; p
     'audit: Console "op" from unknown: run job=vm2 yes: allowed',
   ]);
   director.said.length = 0;
-  console({ fileSetAcl: [] });
+  setRights(director, { fileSetAcl: [] });
   await transcript(director, ["run job=vm1 yes"], "op");
   assert.equal(director.said.length, 2);
   assert.match(director.said[1]!, /run job=vm1 yes: denied: FileSet "Full Set": not allowed/);

@@ -13,7 +13,7 @@ import type { VolumeListReply__Output } from "../../../proto/generated/basalt/v1
 import type { DataStream } from "../../../proto/rpc.js";
 import type { DirectorConfig } from "../../config/types.js";
 import { toPoolList } from "../../daemons/pools.js";
-import type { Acl, AclKind } from "../acl.js";
+import { type Acl, type AclKind, notAllowed } from "../acl.js";
 import type { CallOptions, DaemonCaller } from "../port.js";
 import { GatedEntries, gateEntry } from "./entries.js";
 import { type EntryGate, GateWalk } from "./gate.js";
@@ -280,8 +280,4 @@ function seenReply(caller: RestrictedCaller, reply: unknown): unknown {
 
 function refused(method: string): BackupError {
   return new BackupError("NOT_ALLOWED", `${method}: not open to consoles with ACLs`);
-}
-
-function notAllowed(what: string): BackupError {
-  return new BackupError("NOT_ALLOWED", `${what}: not allowed by this console's ACL`);
 }

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource } from "../../config/types.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
 import { setRights } from "../testing/open-console.js";
 
@@ -14,14 +13,10 @@ beforeEach(() => {
 });
 afterEach(() => setClock());
 
-function console(lists: Partial<ConsoleResource>): void {
-  setRights(director, lists);
-}
-
 const RESTORE = 'restore client=vm1-fd fileset="Full Set" select all done yes';
 
 test("WhereACL: below a granted place only, and never by way of `..`", async () => {
-  console({ whereAcl: ["/tmp/restores"] });
+  setRights(director, { whereAcl: ["/tmp/restores"] });
   for (const [where, granted] of [
     ["where=/tmp/restores", true],
     ["", true],
@@ -37,19 +32,19 @@ test("WhereACL: below a granted place only, and never by way of `..`", async () 
     assert.equal(director.ran.length, granted ? 1 : 0, `${where}: ${text}`);
     if (!granted) assert.match(text, /Where ".*": not allowed by this console's ACL/);
   }
-  console({ whereAcl: ["*all*", "!/etc"] });
+  setRights(director, { whereAcl: ["*all*", "!/etc"] });
   director.ran.length = 0;
   for (const where of ["/etc", "/etc/x", "/tmp/../etc"]) {
     const text = await transcript(director, [`${RESTORE} where=${where}`], "op");
     assert.match(text, /not allowed by this console's ACL/, where);
   }
-  console({ whereAcl: ["/"] });
+  setRights(director, { whereAcl: ["/"] });
   await transcript(director, [`${RESTORE} where=/`], "op");
   assert.equal(director.ran.length, 1);
 });
 
 test("RestoreClientACL and BackupClientACL grant one direction each", async () => {
-  console({ clientAcl: [], backupClientAcl: ["vm1-fd"], restoreClientAcl: ["vm2-fd"] });
+  setRights(director, { clientAcl: [], backupClientAcl: ["vm1-fd"], restoreClientAcl: ["vm2-fd"] });
   await transcript(director, [`${RESTORE} restoreclient=vm2-fd`], "op");
   assert.equal(director.ran.length, 1);
   assert.equal(director.ran[0]!.restore!.restoreClient, "vm2-fd");
@@ -62,6 +57,25 @@ test("RestoreClientACL and BackupClientACL grant one direction each", async () =
   assert.equal(director.ran.length, 0);
   await transcript(director, ["run job=vm1 yes"], "op");
   assert.equal(director.ran.length, 1);
+});
+
+test("after the director's database was lost the first restore waits until its runs are known again", async () => {
+  setRights(director, { directoryAcl: ["/srv"] });
+  const { jobs } = director.db;
+  const known = jobs.get;
+  jobs.get = () => undefined;
+  director.learnRuns = async () => {
+    jobs.get = known;
+  };
+  assert.match(await transcript(director, [RESTORE], "op"), /\nJob queued\. JobId=11\n/);
+});
+
+test("a run that is not there fails its job where nothing is hidden, and is refused where something is", async () => {
+  const line = "run job=vm1 jobid=4711 yes";
+  setRights(director, {});
+  assert.match(await transcript(director, [line], "op"), /\nJob queued\. JobId=11\n$/);
+  setRights(director, { clientAcl: ["vm1-fd"] });
+  assert.match(await transcript(director, [line], "op"), /\nJobId 4711 is not in the catalog\n$/);
 });
 
 /** Paths that the rules of the last restore take, of a list. */
@@ -96,7 +110,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
     [["*all*"], PATHS],
   ];
   for (const [directoryAcl, paths] of cases) {
-    console({ directoryAcl });
+    setRights(director, { directoryAcl });
     director.ran.length = 0;
     const text = await transcript(director, [RESTORE], "op");
     assert.deepEqual(restored(PATHS), paths, directoryAcl.join());
@@ -105,7 +119,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
     const list = await transcript(director, ["list files jobid=1"], "op");
     assert.equal(list.includes("/srv/a "), paths.includes("/srv/a"), list);
   }
-  console({ directoryAcl: ["/srv/etc/*"] });
+  setRights(director, { directoryAcl: ["/srv/etc/*"] });
   const tree = await transcript(
     director,
     [
@@ -125,7 +139,7 @@ test("DirectoryACL: seen, counted and restored is what lies in granted places", 
   assert.match(tree, /cwd is: \/srv\/\n/);
   assert.ok(tree.includes("\netc/\n") && tree.includes("hosts"));
   assert.ok(!/\na(-b)?\n/.test(tree) && tree.includes("No files marked."), tree);
-  console({ directoryAcl: [] });
+  setRights(director, { directoryAcl: [] });
   assert.match(await transcript(director, [RESTORE], "op"), /No files selected to be restored/);
 });
 
@@ -143,7 +157,7 @@ test("UserIdACL: as the file system would decide for these users", async () => {
     [["root"], PATHS],
   ];
   for (const [userIdAcl, paths] of cases) {
-    console({ userIdAcl });
+    setRights(director, { userIdAcl });
     const text = await transcript(director, [RESTORE], "op");
     assert.deepEqual(restored(PATHS), paths, userIdAcl.join());
     assert.ok(text.includes(`${paths.length} file`), text);
@@ -153,7 +167,7 @@ test("UserIdACL: as the file system would decide for these users", async () => {
     assert.equal(found.includes("| /srv/etc/hosts"), paths.includes("/srv/etc/hosts"), found);
   }
   for (const userIdAcl of [[], ["no-such-user"]]) {
-    console({ userIdAcl });
+    setRights(director, { userIdAcl });
     assert.match(await transcript(director, [RESTORE], "op"), /No files selected to be restored/);
   }
 });

@@ -5,16 +5,11 @@
  */
 
 import { BackupError } from "../../../common/errors.js";
-import type { FiledStatus__Output } from "../../../proto/generated/basalt/v1/FiledStatus.js";
-import type { StorageStatus__Output } from "../../../proto/generated/basalt/v1/StorageStatus.js";
 import type { DirectorConfig } from "../../config/types.js";
 import { resumeRequest } from "../../job/again.js";
-import type { Acl, AclKind } from "../acl.js";
-import { catalogName } from "../context.js";
+import { type Acl, type AclKind, notAllowed } from "../acl.js";
 import type {
-  CallOptions,
   ConsoleDirector,
-  DaemonCaller,
   JobFilter,
   JobPlan,
   JobRecord,
@@ -23,8 +18,8 @@ import type {
   SwitchKind,
   UpcomingView,
 } from "../port.js";
-import { RestrictedCaller } from "./caller.js";
 import { restrictConfig } from "./config.js";
+import { restrictDaemons } from "./daemons.js";
 import { EntryGate } from "./gate.js";
 import { checkPlan, grantedRun } from "./run.js";
 
@@ -50,7 +45,8 @@ export class RestrictedDirector implements ConsoleDirector {
     this.db = this.#records();
     this.queue = this.#jobs();
     this.messages = this.#box();
-    this.daemons = this.#callers();
+    const sees = (jobId: number) => this.db.jobs.get(jobId) !== undefined;
+    this.daemons = restrictDaemons(whole, { acl, gate: this.#gate, signal }, sees);
   }
 
   get config(): DirectorConfig {
@@ -66,7 +62,13 @@ export class RestrictedDirector implements ConsoleDirector {
     return this.#whole.plan(request);
   }
 
+  learnRuns(): Promise<void> {
+    return this.#whole.learnRuns();
+  }
+
   async runJob(request: RunRequest): Promise<number> {
+    // Whether it may restore a run is known by the run's record.
+    await this.#whole.learnRuns();
     const plan = this.plan(request);
     const rights = { acl: this.#acl, gate: this.#gate, signal: this.#signal, whole: this.#whole };
     return await this.#whole.runJob(await grantedRun(request, plan, rights));
@@ -243,55 +245,6 @@ export class RestrictedDirector implements ConsoleDirector {
       daemon: (type, text) => messages.daemon(type, text),
     };
   }
-
-  #callers(): ConsoleDirector["daemons"] {
-    const { daemons } = this.#whole;
-    const caller = (raw: DaemonCaller): DaemonCaller =>
-      new RestrictedCaller(raw, {
-        acl: this.#acl,
-        gate: this.#gate,
-        catalog: catalogName(this.#whole),
-        config: () => this.#whole.config,
-        signal: this.#signal,
-      });
-    return {
-      filed: async (client: string, options?: CallOptions) => {
-        if (!this.#acl.allowsClient(client)) throw notAllowed(`Client "${client}"`);
-        return caller(await daemons.filed(client, options));
-      },
-      storaged: async (storage: string, options?: CallOptions) => {
-        if (!this.#acl.allows("storage", storage)) throw notAllowed(`Storage "${storage}"`);
-        return caller(await daemons.storaged(storage, options));
-      },
-      filedStatus: async (client) => {
-        if (!this.#acl.allowsClient(client)) throw notAllowed(`Client "${client}"`);
-        return this.#seenFiled(await daemons.filedStatus(client));
-      },
-      storagedStatus: async (storage) => {
-        if (!this.#acl.allows("storage", storage)) throw notAllowed(`Storage "${storage}"`);
-        return this.#seenStoraged(await daemons.storagedStatus(storage));
-      },
-    };
-  }
-
-  #seenFiled(status: FiledStatus__Output): FiledStatus__Output {
-    return {
-      ...status,
-      running: status.running.filter(({ jobId }) => this.db.jobs.get(jobId) !== undefined),
-    };
-  }
-
-  #seenStoraged(status: StorageStatus__Output): StorageStatus__Output {
-    const running = status.running
-      .filter(({ jobId }) => this.db.jobs.get(jobId) !== undefined)
-      .map((job) => (this.#acl.allows("pool", job.pool) ? job : { ...job, pool: "", volume: "" }));
-    const devices = status.devices.map((device) =>
-      device.volume === "" || this.#acl.allows("pool", device.pool)
-        ? device
-        : { ...device, volume: "", pool: "", volumeBytes: 0, writers: 0 },
-    );
-    return { ...status, running, devices };
-  }
 }
 
 /** Resolves at the next change of the queue; rejects when the signal is aborted. */
@@ -307,8 +260,4 @@ function changed(queue: ConsoleDirector["queue"], signal?: AbortSignal): Promise
     if (signal?.aborted === true) gone();
     else signal?.addEventListener("abort", gone, { once: true });
   });
-}
-
-function notAllowed(what: string): BackupError {
-  return new BackupError("NOT_ALLOWED", `${what}: not allowed by this console's ACL`);
 }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { setClock } from "../../../common/time.js";
-import type { ConsoleResource } from "../../config/types.js";
+import type { ConsoleResource } from "../../config/types-console.js";
 import { COMMANDS, DOT_COMMANDS } from "../commands.js";
 import { completeLine } from "../complete.js";
 import { FakeDirector, NOON, transcript } from "../testing/fake-director.js";
@@ -28,10 +28,6 @@ type Maps = "jobs" | "clients" | "fileSets" | "schedules" | "storages" | "pools"
 function addTwin(kind: Maps, name: string, twin: string, changes: object = {}): void {
   const map = director.config[kind] as Map<string, object>;
   map.set(twin, { ...map.get(name)!, name: twin, ...changes });
-}
-
-function console(lists: Partial<ConsoleResource>): void {
-  setRights(director, lists);
 }
 
 /** A run of its own whose one attribute is hidden; its number is 7. */
@@ -209,14 +205,14 @@ const CASES: readonly {
 for (const { acl, kind, name, granted, prepare } of CASES) {
   test(`${acl}: what is not granted is nowhere to be read, and nothing is started with it`, async () => {
     prepare();
-    console({});
+    setRights(director, {});
     const open = await seen(kind, name);
     assert.match(open, SECRET, "the test sees it when it is granted");
     assert.ok(completions(kind).some((each) => SECRET.test(each)));
     director.ran.length = 0;
     director.canceled.length = 0;
     director.storage.calls.length = 0;
-    console({ [acl]: granted });
+    setRights(director, { [acl]: granted });
     assertHidden(await seen(kind, name));
     assertHidden(completions(kind).join("\n"));
     assertHidden(JSON.stringify(director.ran));
@@ -227,16 +223,16 @@ for (const { acl, kind, name, granted, prepare } of CASES) {
     );
     assertHidden(JSON.stringify(changes));
     // Exceptions count the same, whatever else is granted.
-    console({ [acl]: ["*all*", `!${name}`] });
+    setRights(director, { [acl]: ["*all*", `!${name}`] });
     assertHidden(await seen(kind, name));
-    console({ [acl]: [] });
+    setRights(director, { [acl]: [] });
     assertHidden(await seen(kind, name));
   });
 }
 
 test("JSON answers hide the same", async () => {
   CASES[0]!.prepare();
-  console({ jobAcl: ["vm1"] });
+  setRights(director, { jobAcl: ["vm1"] });
   const text = await transcript(
     director,
     [".api json", "status dir", "list jobs", "messages", ".jobs"],
@@ -249,7 +245,7 @@ test("JSON answers hide the same", async () => {
 test("CommandACL: a command that is not granted does nothing but say so; leaving is always allowed", async () => {
   for (const { name } of [...COMMANDS, ...DOT_COMMANDS]) {
     if (/^\.?(quit|exit)$/.test(name)) continue;
-    console({
+    setRights(director, {
       commandAcl: [...COMMANDS, ...DOT_COMMANDS].map((each) => each.name).filter((each) => each !== name),
     });
     const text = await transcript(director, [`${name} job=vm1 jobid=1 yes all`], "op");
@@ -258,18 +254,18 @@ test("CommandACL: a command that is not granted does nothing but say so; leaving
     assert.deepEqual(completeLine(director, `${name} jo`, "op").candidates, []);
   }
   assert.deepEqual(director.ran, []);
-  console({ directoryAcl: ["/srv"] });
+  setRights(director, { directoryAcl: ["/srv"] });
   assert.match(await transcript(director, ["sqlquery"], "op"), /sqlquery: is not allowed for this console/);
-  console({ commandAcl: ["!list", "*all*"] });
+  setRights(director, { commandAcl: ["!list", "*all*"] });
   assert.match(await transcript(director, ["list jobs"], "op"), /list: is not allowed for this console/);
   assert.match(await transcript(director, ["time"], "op"), /2026/);
-  console({ commandAcl: [] });
+  setRights(director, { commandAcl: [] });
   assert.equal(await transcript(director, ["quit"], "op"), "quit\n");
   assert.deepEqual(completeLine(director, "", "op").candidates, ["exit", "quit"]);
 });
 
 test("CatalogACL: without it nothing of a catalog is read or changed", async () => {
-  console({ catalogAcl: ["Other"] });
+  setRights(director, { catalogAcl: ["Other"] });
   for (const line of [
     ...[
       "list jobs",

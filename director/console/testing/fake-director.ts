@@ -130,6 +130,9 @@ export class FakeDirector implements ConsoleDirector {
     return makePlan(this.config, request);
   }
 
+  /** Puts in what a lost database does not know at first. (Default: nothing) */
+  learnRuns: () => Promise<void> = async () => undefined;
+
   async runJob(request: RunRequest): Promise<number> {
     this.ran.push(request);
     return 10 + this.ran.length;

@@ -1,5 +1,5 @@
 /** For tests of rights: a console named `op` that is granted everything but what a test takes away. */
-import type { ConsoleResource } from "../../config/types.js";
+import type { ConsoleResource } from "../../config/types-console.js";
 import type { FakeDirector } from "./fake-director.js";
 
 const ALL = ["*all*"];

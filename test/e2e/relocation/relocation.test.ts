@@ -3,25 +3,11 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { findReport, type JobReport } from "../../helpers/job-report.js";
+import { restoreTree } from "../../helpers/restore-tree.js";
 import { Scenario, sameTrees } from "../../helpers/scenario.js";
-import { dirOp, fileOp, runTreeOps, type TreeOp } from "../../helpers/tree-ops.js";
+import { runTreeOps } from "../../helpers/tree-ops.js";
 
-const file = (path: string, size = 2000): TreeOp => fileOp(path, { kind: "random", size, seed: path });
-
-const TREE: TreeOp[] = [
-  dirOp("etc", { mode: 0o750 }),
-  file("etc/conf"),
-  file("etc/other"),
-  dirOp("etc/sub"),
-  file("etc/sub/deep"),
-  dirOp("links"),
-  file("links/one", 5000),
-  { op: "entry", type: "link", path: "links/two", target: "links/one" },
-  { op: "entry", type: "link", path: "three", target: "links/one" },
-  { op: "entry", type: "symlink", path: "etc/soft", target: "../three" },
-  file("large", 3_000_000),
-  file("plain"),
-];
+const TREE = restoreTree();
 
 /** Restore jobs whose directives say where files go. */
 async function relocationJobs(scenario: Scenario): Promise<void> {

@@ -1,0 +1,21 @@
+/** Types of messages that a Messages resource may name, in either language of configuration. */
+export const MESSAGE_WORDS: readonly string[] = [
+  "all",
+  "debug",
+  "abort",
+  "fatal",
+  "error",
+  "warning",
+  "info",
+  "saved",
+  "notsaved",
+  "skipped",
+  "mount",
+  "terminate",
+  "restored",
+  "security",
+  "alert",
+  "volmgmt",
+  "events",
+  "audit",
+];
