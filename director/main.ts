@@ -20,7 +20,7 @@ import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
-import { runScriptCommand } from "./console/run-script.js";
+import { jobIdsBySql, runScriptCommand } from "./console/run-script.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
@@ -95,7 +95,19 @@ async function open(
   const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   const consoleLog = log.child({ scope: "console" });
   const runConsole = (whole: Director, line: string) => runScriptCommand(whole, line, consoleLog);
-  director = new Director({ config, load, db, messages, daemons, ticketKey, version, runConsole, log });
+  const selectJobIds = (whole: Director, sql: string) => jobIdsBySql(whole, sql, consoleLog);
+  director = new Director({
+    config,
+    load,
+    db,
+    messages,
+    daemons,
+    ticketKey,
+    version,
+    runConsole,
+    selectJobIds,
+    log,
+  });
   const server = new RpcServer({ tls, isRevoked, frontDoor: door });
   const refusal = door?.refusal.bind(door);
   addDirectorService(server, { director, version, log: consoleLog, onPeer, refusal });

@@ -91,7 +91,7 @@ export function toJob(
     level,
     { name: raw.name, type },
     { client: names.client ?? "", fileSet: names.fileSet ?? "", pool: names.pool ?? "" },
-    { runScripts: effective.runScripts },
+    { runScripts: effective.runScripts, clones: values.run ?? [] },
   );
 }
 

@@ -166,6 +166,12 @@ export class FakeDirector implements ConsoleDirector {
     return !this.#off.has(`${kind} ${name}`);
   }
 
+  readonly addresses = new Map<string, string>();
+
+  setAddress(client: string, address: string): void {
+    this.addresses.set(client, address);
+  }
+
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
     if (enabled) this.#off.delete(`${kind} ${name}`);
     else this.#off.add(`${kind} ${name}`);
@@ -221,6 +227,7 @@ export async function transcript(
   director: FakeDirector,
   lines: readonly string[],
   name = "admin",
+  address?: string,
 ): Promise<string> {
   let text = "";
   const waiting = [...lines];
@@ -242,7 +249,7 @@ export async function transcript(
   };
   await runSession({
     incoming: incoming(),
-    peer: { name },
+    peer: { name, ...(address === undefined ? {} : { address }) },
     director,
     log: createLog("test", { level: "silent" }),
     send: async (output) => {
