@@ -1,4 +1,4 @@
-/** `create`, `setip` and `statistics`. */
+/** `create`, `setip`, `statistics`, `status network`, and what few ask `show` for. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeDirector, transcript } from "./testing/fake-director.js";
@@ -45,4 +45,28 @@ test("statistics: a line for each figure, of the director, a client, a storage d
   const storage = [...director.config.storages.keys()][0]!;
   const line = (await transcript(director, [`statistics storage=${storage} json`])).split("\n")[1]!;
   assert.equal(typeof JSON.parse(line)[`bacula.storage.${storage}.devices.all`], "number");
+});
+
+test("status network is the fifth of six answers to the menu, as in Bacula", async () => {
+  const director = new FakeDirector();
+  const text = await transcript(director, ["status", "5", "1", "1"]);
+  assert.match(text, /^ {5}5: Network\n {5}6: All\nSelect daemon type for status \(1-6\): 5$/m);
+  assert.match(text, /^OK Storage \S+ answers the director within \d+\.\d ms$/m);
+  assert.match(text, /^OK Client \S+ answers the director within \d+\.\d ms$/m);
+});
+
+test("show: catalog, counters, consoles; a kind without resources says so", async () => {
+  const director = new FakeDirector();
+  assert.match(await transcript(director, ["show catalog"]), /^Catalog: name=MyCatalog /m);
+  assert.match(await transcript(director, ["show statistics"]), /^No Statistics resource defined\.$/m);
+  assert.match(
+    await transcript(director, ["show counters"]),
+    /^(Counter: name=|No Counter resource defined)/m,
+  );
+  setRights(director, { jobAcl: ["vm1"], commandAcl: ["show"] });
+  const consoles = director.config.consoles as Map<string, unknown>;
+  consoles.set("other", { ...director.config.consoles.get("op")!, name: "other" });
+  const seen = await transcript(director, ["show consoles"], "op");
+  assert.match(seen, /^Console: name=op CommandACL=show$/m);
+  assert.doesNotMatch(seen, /name=other/);
 });
