@@ -14,7 +14,6 @@ import {
   text,
   textValue,
   time,
-  unsupported,
 } from "./rules.js";
 import type { Rule, Rules } from "./types.js";
 
