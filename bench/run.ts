@@ -1,7 +1,7 @@
 /**
  * Runs Basalt and the installed peers on the same trees and images, interleaved step by step, and prints tables.
  *
- * Options: --scale small|full|huge, --repeat N, --phase NAME,NAME (trees, image, latency, limit, memory), --dir DIR
+ * Options: --scale small|full|huge, --repeat N, --phase NAME,NAME (trees, image, latency, limit, memory, director), --dir DIR
  * (trees are kept there), --only NAME,NAME, --latency MS, --limit MB, --json FILE, --trace FILE, --profile DIR.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import { BORG, BORG_FIXED } from "./peers/borg.js";
 import { RESTIC } from "./peers/restic.js";
 import { TAR_ZSTD } from "./peers/tarzstd.js";
 import { WALK } from "./peers/walk.js";
+import { directorPhase } from "./phases/director.js";
 import { imagePhase } from "./phases/image.js";
 import { latencyPhase, latencyVerdicts } from "./phases/latency.js";
 import { limitPhase } from "./phases/limit.js";
@@ -35,6 +36,7 @@ const PHASES: Record<string, (setting: Setting) => Promise<void>> = {
   latency: latencyPhase,
   limit: limitPhase,
   memory: memoryPhase,
+  director: directorPhase,
 };
 
 /** A scale of its own for what takes long and wants nobody beside it. */

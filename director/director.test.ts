@@ -233,3 +233,21 @@ test("a failed job is rescheduled as its resource says", async () => {
     assert.equal(texts.filter((text) => again.test(text)).length, 1);
   });
 });
+
+test("the jobs of Run start with the job at its level, and start no further ones", () => {
+  const clones = `[ 'web2 level=%l since="%s" comment="of %i"', "nosuch level=Full" ]`;
+  const jobs = `  - {Name: web1, JobDefs: D, Run: ${clones}}\n  - {Name: web2, JobDefs: D, Level: Incremental, Run: "web1"}\n`;
+  return withBench(jobs, async ({ run, texts, director, db }) => {
+    assert.equal((await run({ job: "web1" })).status, "W");
+    await director.queue.waitIdle();
+    assert.deepEqual(
+      db.jobs.list({}).map(({ name, level, comment }) => [name, level, comment]),
+      [
+        ["web1", "F", ""],
+        ["web2", "F", "of 1"],
+      ],
+    );
+    assert.ok(texts(1).some((text) => /run web2 level=Full since=.*: Job queued\. JobId=2$/.test(text)));
+    assert.ok(texts(1).some((text) => /Warning: Run "nosuch level=Full" started no job: /.test(text)));
+  });
+});

@@ -48,6 +48,8 @@ export interface DirectorOptions {
   version: string;
   /** Carries out a command of the console for a RunScript; its lines. */
   runConsole: (director: Director, line: string) => Promise<string[]>;
+  /** JobIds that an SQL statement gives. @throws BackupError SQL_FAILED */
+  selectJobIds: (director: Director, sql: string) => Promise<number[]>;
   log: Log;
 }
 
@@ -97,6 +99,7 @@ export class Director {
       queue: this.queue,
       runJob: (request) => this.runJob(request),
       runConsole: (line) => options.runConsole(this, line),
+      selectJobIds: (sql) => options.selectJobIds(this, sql),
       changed: () => this.queue.changed(),
     };
     this.#scheduler = new Scheduler({
@@ -223,6 +226,14 @@ export class Director {
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
     this.#switches.set(kind, name, enabled);
     this.#scheduler.replan();
+  }
+
+  /** Where a client is reached from now on, until the next reload or start. */
+  setAddress(client: string, address: string): void {
+    const resource = this.#config.clients.get(client);
+    if (resource === undefined) throw new BackupError("NOT_FOUND", `Client "${client}" not found`);
+    const clients = new Map(this.#config.clients).set(client, Object.freeze({ ...resource, address }));
+    this.#config = Object.freeze({ ...this.#config, clients });
   }
 
   /** Runs that the schedules will start within so many days, in order of time. */

@@ -12,7 +12,7 @@ import type { Daemons } from "./daemons/daemons.js";
 import type { DirectorDb } from "./db/database.js";
 import type { JobId, RunRequest } from "./job/request.js";
 import type { MessageCenter } from "./messages/center.js";
-import { learnHistory } from "./recover-history.js";
+import { type Learnt, learnHistory, linkCopies } from "./recover-history.js";
 
 const CONNECT_MS = 15_000;
 /** How long a schedule waits before it asks again. */
@@ -42,16 +42,18 @@ export class JobIds {
   async #ask(isEnabled: (storage: string) => boolean): Promise<void> {
     const names = [...this.#config().storages.keys()].filter(isEnabled);
     const answers = await Promise.all(names.map((name) => this.#highest(name)));
-    this.#db.jobs.startAfter(Math.max(0, ...answers));
+    for (const { learnt } of answers) linkCopies(this.#db, learnt);
+    this.#db.jobs.startAfter(Math.max(0, ...answers.map(({ highest }) => highest)));
   }
 
-  async #highest(storage: string): Promise<number> {
+  async #highest(storage: string): Promise<{ highest: number; learnt: Learnt }> {
     try {
       const channel = await this.#daemons.storaged(storage, { timeoutMs: CONNECT_MS });
       const reply = await channel.unary<NextJobIdReply>("Storaged", "NextJobId", {});
       // A storage without jobs has no history either.
-      if (reply.highest > 0) await learnHistory(this.#db, channel, storage);
-      return reply.highest;
+      const learnt =
+        reply.highest > 0 ? await learnHistory(this.#db, channel, storage) : { runs: 0, copies: [] };
+      return { highest: reply.highest, learnt };
     } catch (cause) {
       const why = describeError(cause);
       const message =

@@ -20,13 +20,12 @@ import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
-import { runScriptCommand } from "./console/run-script.js";
+import { jobIdsBySql, runScriptCommand } from "./console/run-script.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
-import { ensureAuthority } from "./enrolment/authority.js";
-import { ConsoleDoor } from "./enrolment/consoles.js";
-import { PinnedDaemons, type PinnedDaemonsOptions } from "./enrolment/pinned.js";
+import type { ConsoleDoor } from "./enrolment/consoles.js";
+import type { PinnedDaemons, PinnedDaemonsOptions } from "./enrolment/pinned.js";
 import { MessageCenter } from "./messages/center.js";
 import { addDirectorService } from "./service.js";
 
@@ -59,7 +58,8 @@ async function open(
   const lock = lockWorkingDirectory(workingDirectory, "director");
   closers.push(() => lock.release());
   const pki = path.dirname(config.director.tls.caFile);
-  if (config.bacula !== undefined) await ensureAuthority(pki, name);
+  if (config.bacula !== undefined)
+    await (await import("./enrolment/authority.js")).ensureAuthority(pki, name);
   const tls = loadTls(config.director.tls);
   const ticketKey = readPrivateKey(config.director.ticketKeyFile);
   readRevoked(revokedFile);
@@ -86,7 +86,7 @@ async function open(
   const revoked = (): string[] =>
     readRevoked(current().director.revokedFile).map((entry) => entry.fingerprint);
   const known = { config: current, tls, isRevoked };
-  const { pins, door } = config.bacula === undefined ? {} : passwordParts({ ...known, pki, log });
+  const { pins, door } = config.bacula === undefined ? {} : await passwordParts({ ...known, pki, log });
   const onPeer = (peer: Peer): void => {
     if (door?.hasGiven(peer) !== true) certificates.met(peer);
   };
@@ -95,7 +95,19 @@ async function open(
   const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   const consoleLog = log.child({ scope: "console" });
   const runConsole = (whole: Director, line: string) => runScriptCommand(whole, line, consoleLog);
-  director = new Director({ config, load, db, messages, daemons, ticketKey, version, runConsole, log });
+  const selectJobIds = (whole: Director, sql: string) => jobIdsBySql(whole, sql, consoleLog);
+  director = new Director({
+    config,
+    load,
+    db,
+    messages,
+    daemons,
+    ticketKey,
+    version,
+    runConsole,
+    selectJobIds,
+    log,
+  });
   const server = new RpcServer({ tls, isRevoked, frontDoor: door });
   const refusal = door?.refusal.bind(door);
   addDirectorService(server, { director, version, log: consoleLog, onPeer, refusal });
@@ -110,8 +122,12 @@ async function open(
   return director;
 }
 
-/** What proves passwords, where the configuration has them. */
-function passwordParts(options: PinnedDaemonsOptions): { pins?: PinnedDaemons; door?: ConsoleDoor } {
+/** What proves passwords, where the configuration has them; what makes certificates is slow to load. */
+async function passwordParts(
+  options: PinnedDaemonsOptions,
+): Promise<{ pins?: PinnedDaemons; door?: ConsoleDoor }> {
+  const { ConsoleDoor } = await import("./enrolment/consoles.js");
+  const { PinnedDaemons } = await import("./enrolment/pinned.js");
   return { pins: new PinnedDaemons(options), door: new ConsoleDoor(options) };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
 import { DirectorDb } from "./db/database.js";
-import { learnHistory } from "./recover-history.js";
+import { learnHistory, linkCopies } from "./recover-history.js";
 
 const JOB: CatalogJob = {
   ...{
@@ -30,10 +30,17 @@ const JOB: CatalogJob = {
 test("runs that a storage daemon knows become the director's history, once", async (t) => {
   const db = DirectorDb.open(":memory:");
   t.after(() => db.close());
-  const jobs = [JOB, { ...JOB, jobId: 8, uuid: "u8", job: "running", status: "R" }];
+  const failed = { ...JOB, jobId: 9, uuid: "u9", job: "tried", status: "E" };
+  const copy = { ...JOB, jobId: 11, uuid: "u11", job: "copy", type: "C", copyOf: "u7" };
+  const went = [failed, { ...failed, uuid: "u10", status: "I" }];
+  const jobs = [copy, ...went, JOB, { ...JOB, jobId: 8, uuid: "u8", job: "running", status: "R" }];
   const channel = { unary: async () => ({ jobs }) } as unknown as Parameters<typeof learnHistory>[1];
-  assert.equal(await learnHistory(db, channel, "File"), 1);
-  assert.equal(await learnHistory(db, channel, "File"), 0);
+  const learnt = await learnHistory(db, channel, "File");
+  assert.deepEqual(learnt, { runs: 3, copies: [{ jobId: 11, of: "u7" }] });
+  assert.equal((await learnHistory(db, channel, "File")).runs, 0);
+  linkCopies(db, learnt);
+  assert.deepEqual([db.jobs.get(11)?.type, db.jobs.get(11)?.priorJobId], ["C", 7]);
+  assert.equal(db.jobs.get(9)?.status, "I");
   const record = db.jobs.get(7)!;
   const { name, level, type, status, storage, priorJobId, baseJobIds, volumes, files, warnings } = record;
   assert.deepEqual(

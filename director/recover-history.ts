@@ -7,7 +7,7 @@ import type { CatalogJob__Output as CatalogJob } from "../proto/generated/basalt
 import type { CatalogJobList__Output as CatalogJobList } from "../proto/generated/basalt/v1/CatalogJobList.js";
 import type { RpcChannel } from "../proto/rpc.js";
 import type { DirectorDb } from "./db/database.js";
-import type { JobRecord, LevelLetter, StatusLetter } from "./db/records.js";
+import type { JobRecord, LevelLetter, StatusLetter, TypeLetter } from "./db/records.js";
 
 const LEVELS: Readonly<Record<string, LevelLetter>> = {
   Full: "F",
@@ -16,29 +16,49 @@ const LEVELS: Readonly<Record<string, LevelLetter>> = {
   Base: "B",
   VirtualFull: "f",
 };
-const ENDED: ReadonlySet<string> = new Set(["T", "W", "E", "f", "A", "I"]);
+/** What counts of several runs with one JobId, which an incomplete one that went on leaves: the first of these. */
+const ENDED: readonly string[] = ["T", "W", "I", "E", "f", "A"];
+const TYPES: Readonly<Record<string, TypeLetter>> = { C: "C", M: "M" };
 
-/** Asks one storage daemon for all runs; adds those whose JobId is not known. Resolves to how many. */
+/** What was learnt of one storage daemon. */
+export interface Learnt {
+  runs: number;
+  /** Copies among them, and the UUIDs of what they are copies of, which another daemon may have. */
+  copies: { jobId: number; of: string }[];
+}
+
+/** Asks one storage daemon for all runs; adds those whose JobId is not known. */
 export async function learnHistory(
   db: DirectorDb,
   channel: Pick<RpcChannel, "unary">,
   storage: string,
-): Promise<number> {
+): Promise<Learnt> {
   const { jobs } = await channel.unary<CatalogJobList>("Storaged", "ListJobs", {});
-  let learnt = 0;
-  for (const job of jobs) {
-    if (!ENDED.has(job.status) || db.jobs.get(job.jobId) !== undefined) continue;
+  const learnt: Learnt = { runs: 0, copies: [] };
+  const rank = ({ status }: CatalogJob): number => ENDED.indexOf(status);
+  const ended = jobs.filter((job) => rank(job) >= 0).sort((a, b) => rank(a) - rank(b));
+  for (const job of ended) {
+    if (db.jobs.get(job.jobId) !== undefined) continue;
     db.jobs.restore(recordOf(job, storage));
-    learnt++;
+    learnt.runs++;
+    if (job.copyOf !== "") learnt.copies.push({ jobId: job.jobId, of: job.copyOf });
   }
   return learnt;
+}
+
+/** Says of copies what they are copies of, once all storage daemons were asked. */
+export function linkCopies(db: DirectorDb, { copies }: Pick<Learnt, "copies">): void {
+  for (const { jobId, of } of copies) {
+    const original = db.jobs.byUuid(of);
+    if (original !== undefined) db.jobs.update(jobId, { priorJobId: original.jobId });
+  }
 }
 
 function recordOf(job: CatalogJob, storage: string): JobRecord {
   const level = LEVELS[job.level] ?? " ";
   return {
     ...{ jobId: job.jobId, uuid: job.uuid, job: job.job, name: job.jobName },
-    type: job.type === "C" ? "c" : "B",
+    type: TYPES[job.type] ?? "B",
     ...{ level, client: job.client, fileSet: job.fileSet, pool: job.pool, storage },
     status: job.status as StatusLetter,
     ...{ priority: 10, schedMs: job.scheduledMs || job.startMs, startMs: job.startMs, endMs: job.endMs },

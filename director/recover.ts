@@ -12,6 +12,7 @@ import { JobRun, type JobServices } from "./job/job-run.js";
 import { LiveJob } from "./job/live-job.js";
 import { makePlan } from "./job/plan.js";
 import type { JobPlan, RunRequest } from "./job/request.js";
+import { endedWell } from "./recover-outcome.js";
 
 const CONNECT_MS = 60_000;
 /** How often, and how far apart, a storage daemon is asked whether it has kept a job that still ends there. */
@@ -86,7 +87,8 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
   }
   const run = new JobRun(liveJobOf(record, plan), services);
   run.status = "f";
-  void runAfterHooks(run, false).finally(() => services.messages.endJob(source));
+  const hooks = async (): Promise<void> => runAfterHooks(run, await endedWell(run, record));
+  void hooks().finally(() => services.messages.endJob(source));
 }
 
 /** A failed run of which the storage daemon has kept what it got is an incomplete one. */

@@ -26,7 +26,7 @@ import type { StorageRestore__Output as StorageRestore } from "../proto/generate
 import { type CallContext, PROTOCOL, RpcServer, type RpcTls } from "../proto/rpc.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
-import { runScriptCommand } from "./console/run-script.js";
+import { jobIdsBySql, runScriptCommand } from "./console/run-script.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb } from "./db/database.js";
 import type { JobRecord } from "./db/records.js";
@@ -253,6 +253,7 @@ export async function startBench(jobs: string, database = ":memory:"): Promise<B
     ticketKey: pki.ticketPrivatePem,
     version: "1.2.3",
     runConsole: (whole, line) => runScriptCommand(whole, line, log),
+    selectJobIds: (whole, sql) => jobIdsBySql(whole, sql, log),
     log,
   });
   return {

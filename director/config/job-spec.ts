@@ -7,6 +7,7 @@ import {
   type BlockSpec,
   duration,
   integer,
+  listOf,
   oneOf,
   parsedBy,
   reference,
@@ -108,6 +109,8 @@ const directives = {
   addPrefix: text(),
   addSuffix: text(),
   stripPrefix: text(),
+  /** `Run = "JOB level=%l since=\"%s\""`. */
+  run: listOf(text()),
   replace: oneOf({ always: "always", ifnewer: "ifnewer", ifolder: "ifolder", never: "never" } as const),
   ...runScriptDirectives,
   maximumBandwidth: speed(),

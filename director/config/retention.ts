@@ -91,15 +91,11 @@ interface JobPolicyValues extends PolicyValues {
 
 /** What a resource inherits: its own way of saying how long runs stay replaces any other way of its JobDefs. */
 export function inheritPolicy<V extends JobPolicyValues>(parent: V, own: V): V {
-  const kept = { ...parent };
   const decided = own.keep ?? own.jobRetention ?? own.alwaysIncremental;
-  if (decided !== undefined) {
-    for (const way of ["keep", "jobRetention", "alwaysIncremental"] as const) delete (kept as JobPolicy)[way];
-  }
-  return { ...kept, ...own };
+  if (decided === undefined) return Object.assign({}, parent, own);
+  const { keep, jobRetention, alwaysIncremental, ...kept } = parent;
+  return Object.assign({}, kept, own) as V;
 }
-
-type JobPolicy = { -readonly [K in keyof JobPolicyValues]?: JobPolicyValues[K] };
 
 /** What a resource that may stand for many jobs says; absent values are decided by the next one. */
 export function toPolicy(values: PolicyValues): RetentionPolicy {

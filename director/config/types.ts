@@ -188,6 +188,8 @@ export interface JobResource extends RetentionPolicy {
   /** (Default: always) */
   readonly replace: ReplacePolicy;
   readonly runScripts: readonly RunScript[];
+  /** What follows `run` of the jobs that start with this one, with %-codes. (Default: none) */
+  readonly clones?: readonly string[];
   /** Network limit of one run, bytes/s. */
   readonly maximumBandwidth: number;
   /** Limit of reading from the client's disks, bytes/s. */

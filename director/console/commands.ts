@@ -3,6 +3,7 @@ import { add } from "./commands/add.js";
 import { autodisplay } from "./commands/autodisplay.js";
 import { cancel, stop } from "./commands/cancel.js";
 import { check } from "./commands/check.js";
+import { create } from "./commands/create.js";
 import { remove } from "./commands/delete.js";
 import { DOT_COMMANDS as DOTS } from "./commands/dot.js";
 import { disable, enable } from "./commands/enable.js";
@@ -25,8 +26,10 @@ import { restore } from "./commands/restore.js";
 import { run } from "./commands/run.js";
 import { setdebug, trace } from "./commands/set.js";
 import { setbandwidth } from "./commands/setbandwidth.js";
+import { setip } from "./commands/setip.js";
 import { show } from "./commands/show.js";
 import { sqlquery } from "./commands/sqlquery.js";
+import { statistics } from "./commands/statistics.js";
 import { status } from "./commands/status.js";
 import { time } from "./commands/time.js";
 import { gui, variable } from "./commands/trifles.js";
@@ -38,23 +41,12 @@ import { version } from "./commands/version.js";
 import { wait } from "./commands/wait.js";
 import type { Command } from "./context.js";
 
-/** A command of Bacula that abbreviations must know and that this version does not carry out. */
-function absent(name: string, summary: string): Command {
-  return {
-    name,
-    summary: `${summary} (not available)`,
-    usage: [],
-    keywords: [],
-    run: async (context) => void (await context.fail(`${name}: is not available in this version.`)),
-  };
-}
-
 export const COMMANDS: readonly Command[] = [
   add,
   autodisplay,
   automount,
   cancel,
-  absent("create", "Create a pool from its resource"),
+  create,
   remove,
   disable,
   enable,
@@ -84,10 +76,10 @@ export const COMMANDS: readonly Command[] = [
   stop,
   setdebug,
   setbandwidth,
-  absent("setip", "Set the address of a client"),
+  setip,
   show,
   sqlquery,
-  absent("statistics", "Show statistics"),
+  statistics,
   time,
   trace,
   truncate,

@@ -42,6 +42,8 @@ export class CommandContext {
   /** All of it, for what must be decided with everything in view. Nothing of it may be printed unfiltered. */
   readonly whole: ConsoleDirector;
   readonly console: string;
+  /** From where it calls, without the port; empty when that is not known. */
+  readonly address: string;
   readonly acl: Acl;
   readonly line: ParsedLine;
   readonly state: SessionState;
@@ -58,6 +60,8 @@ export class CommandContext {
     /** (Default: the same) */
     whole?: ConsoleDirector;
     console: string;
+    /** (Default: not known) */
+    address?: string | undefined;
     acl: Acl;
     line: ParsedLine;
     state: SessionState;
@@ -67,6 +71,7 @@ export class CommandContext {
     this.director = parts.director;
     this.whole = parts.whole ?? parts.director;
     this.console = parts.console;
+    this.address = parts.address ?? "";
     this.acl = parts.acl;
     this.line = parts.line;
     this.state = parts.state;

@@ -104,5 +104,6 @@ export interface ConsoleDirector {
   reload(): Promise<{ ok: boolean; errors: string[] }>;
   isEnabled(kind: SwitchKind, name: string): boolean;
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void;
+  setAddress(client: string, address: string): void;
   upcoming(days: number): UpcomingView[];
 }

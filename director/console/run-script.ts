@@ -19,6 +19,21 @@ export async function runScriptCommand(director: ConsoleDirector, line: string, 
   const known = command.startsWith(".") ? undefined : findByPrefix(COMMANDS, command);
   if (known === undefined || !ALLOWED.has(known.name))
     throw new BackupError("COMMAND_INVALID", `"${command}" is not allowed in a RunScript`);
+  return await printed(director, line, log);
+}
+
+/** JobIds in the first column of what a statement gives. @throws BackupError SQL_FAILED */
+export async function jobIdsBySql(director: ConsoleDirector, sql: string, log: Log): Promise<number[]> {
+  const query = sql.replace(/\s+/g, " ").replace(/["\\]/g, "\\$&");
+  const rows = await printed(director, `.sql query="${query}"`, log);
+  const wrong = rows.find((row) => !/^[1-9]\d*(\t|$)/.test(row));
+  if (wrong !== undefined)
+    throw new BackupError("SQL_FAILED", `the statement gives no JobId in its first column: ${wrong}`);
+  return [...new Set(rows.map((row) => Number.parseInt(row, 10)))];
+}
+
+/** Lines that a command prints at a console without limits that answers no question. */
+async function printed(director: ConsoleDirector, line: string, log: Log): Promise<string[]> {
   let text = "";
   async function* incoming() {
     yield { line };

@@ -146,6 +146,7 @@ class Session {
       director: this.#view(acl, controller.signal),
       whole: this.#director,
       console: this.#options.peer.name,
+      address: hostOf(this.#options.peer.address),
       acl,
       line,
       state: this.#state,
@@ -232,4 +233,10 @@ class Session {
     if (!this.#reports.watched || this.#command !== undefined || this.#told > 0) return;
     this.#noticeMessages().catch(() => undefined);
   }
+}
+
+/** The address without its port; an IPv4 address that came as IPv6 in its usual form. */
+function hostOf(address = ""): string {
+  const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return host.replace(/^::ffff:(?=\d+\.)/, "");
 }

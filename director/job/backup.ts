@@ -8,6 +8,7 @@ import type { ResolvedParents__Output as ResolvedParents } from "../../proto/gen
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import type { JobLevel } from "../config/types.js";
+import { startClones } from "./clones.js";
 import { filedRequest } from "./filed-request.js";
 import { runBeforeHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
@@ -46,6 +47,7 @@ export async function runBackup(run: JobRun): Promise<void> {
   }
   run.services.db.jobs.update(live.jobId, parentColumns(run));
   tellParents(run, run.parents);
+  await startClones(run);
   const filed = await connectFiled(run);
   await work(run, filed, storaged);
 }

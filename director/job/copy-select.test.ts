@@ -56,6 +56,16 @@ test("the smallest and the oldest volume, of those that are not written to any m
   assert.deepEqual(chosen({ selectionType: "OldestVolume" }), [1, 2]);
 });
 
+test("what a statement has found: finished backups among it, of whatever pool", () => {
+  const job = { name: "copy", type: "Copy", selectionType: "SqlQuery" } as JobResource;
+  const from = { jobs: JOBS, volumes: VOLUMES, copied: new Set<string>(), nowMs: NOW };
+  const all = JOBS.map(({ jobId }) => jobId);
+  const good = JOBS.filter(({ status, type }) => "TW".includes(status) && type === "B");
+  const found = selectJobs(job, { name: "Nowhere" } as PoolResource, { ...from, listed: [999, ...all] });
+  assert.deepEqual(found.toSorted(), good.map(({ jobId }) => jobId).toSorted());
+  assert.deepEqual(selectJobs(job, { name: "Full" } as PoolResource, { ...from, listed: [2] }), [2]);
+});
+
 test("what is over the pool's limits", () => {
   const limits = { migrationHighBytes: 700, migrationLowBytes: 550 };
   assert.deepEqual(chosen({ selectionType: "PoolOccupancy" }, limits), [1, 2]);
@@ -65,7 +75,6 @@ test("what is over the pool's limits", () => {
 
 test("a selection that cannot be made is refused with the reason", () => {
   const refused: [Partial<JobResource>, RegExp][] = [
-    [{ selectionType: "SqlQuery", selectionPattern: "SELECT 1" }, /SQLQuery is not available/],
     [{ selectionType: "Job" }, /needs a Selection Pattern/],
     [{ selectionType: "Job", selectionPattern: "(" }, /is not a regular expression/],
     [{ selectionType: "PoolTime" }, /has no MigrationTime/],

@@ -12,6 +12,8 @@ export interface CopyCandidates {
   /** UUIDs of jobs that have copies, on whatever storage. */
   copied: ReadonlySet<string>;
   nowMs: number;
+  /** What the Selection Pattern of SQLQuery has found. */
+  listed?: readonly number[];
 }
 
 type Wanted = Pick<JobResource, "name" | "type" | "selectionType" | "selectionPattern">;
@@ -21,10 +23,15 @@ type Wanted = Pick<JobResource, "name" | "type" | "selectionType" | "selectionPa
  * @throws BackupError USAGE for a selection that cannot be made
  */
 export function selectJobs(job: Wanted, pool: PoolResource, from: CopyCandidates): number[] {
-  const inPool = from.jobs
+  const good = from.jobs
     .filter(({ status, type }) => (status === "T" || status === "W") && type === "B")
-    .filter((each) => each.pool === pool.name)
     .sort(byStart);
+  // Whoever writes SQL says which pools as well.
+  if (job.selectionType === "SqlQuery") {
+    const listed = new Set(from.listed);
+    return good.map(({ jobId }) => jobId).filter((jobId) => listed.has(jobId));
+  }
+  const inPool = good.filter((each) => each.pool === pool.name);
   const volumes = from.volumes.filter((volume) => volume.pool === pool.name && volume.jobs > 0);
   const chosen = choose(job, pool, { ...from, jobs: inPool, volumes });
   return chosen.map(({ jobId }) => jobId);
@@ -55,11 +62,6 @@ function choose(job: Wanted, pool: PoolResource, from: CopyCandidates): CatalogJ
     case "PoolUncopiedJobs":
       if (job.type !== "Copy") throw unusable(job, "PoolUncopiedJobs is for Copy jobs");
       return jobs.filter(({ uuid }) => !copied.has(uuid));
-    case "SqlQuery":
-      throw unusable(
-        job,
-        "SQLQuery is not available: there is no SQL catalog to ask. Use another Selection Type",
-      );
     default:
       throw unusable(job, "it has no Selection Type, and no jobid= was given");
   }

@@ -88,8 +88,20 @@ async function choose(run: JobRun, { source, target }: CopyEnds): Promise<number
   const elsewhere = target === source ? [] : await jobsAt(target);
   const good = [...jobs, ...elsewhere].filter(({ status }) => status === "T" || status === "W");
   const copied = new Set(good.map(({ copyOf }) => copyOf));
-  const from = { jobs, volumes, copied, nowMs: nowMs() };
+  const listed = plan.job.selectionType === "SqlQuery" ? await listedBySql(run) : [];
+  const from = { jobs, volumes, copied, nowMs: nowMs(), listed };
   return selectJobs(plan.job, need(plan.pool, "Pool"), from);
+}
+
+/** JobIds that the statement in the Selection Pattern gives in its first column. @throws BackupError USAGE, SQL_FAILED */
+async function listedBySql(run: JobRun): Promise<number[]> {
+  const { name, selectionPattern = "" } = run.plan.job;
+  if (selectionPattern.trim() === "")
+    throw new BackupError(
+      "USAGE",
+      `Job "${name}": Selection Type SQLQuery needs a statement as Selection Pattern.`,
+    );
+  return await run.services.selectJobIds(selectionPattern);
 }
 
 /** One run for each further job, in order: what a job lies over is copied before it. */

@@ -34,6 +34,8 @@ export interface JobServices {
   runJob: (request: RunRequest) => Promise<JobId>;
   /** Carries out a command of the console; its lines. @throws BackupError */
   runConsole: (line: string) => Promise<string[]>;
+  /** JobIds in the first column of what an SQL statement of the configuration gives. @throws BackupError SQL_FAILED */
+  selectJobIds: (sql: string) => Promise<number[]>;
   /** To be called when the state of a job changed. */
   changed: () => void;
 }

@@ -78,6 +78,8 @@ export interface RunRequest {
   origins?: Partial<Record<OriginKey, string>>;
   /** How often this run was rescheduled after an error. (Default: 0) */
   rescheduled?: number;
+  /** Started by the Run directive of another job: starts no further ones. */
+  cloned?: boolean;
   /** It was begun before under the same JobId, and goes on from what that left. */
   resume?: boolean;
 }

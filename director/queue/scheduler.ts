@@ -12,7 +12,7 @@ import type { RunOverrides } from "../config/types-schedule.js";
 import type { DirectorDb } from "../db/database.js";
 import type { JobId, RunRequest } from "../job/request.js";
 import type { MessageCenter } from "../messages/center.js";
-import { missedRuns, nextRunAfter, runsBetween } from "../schedule/next.js";
+import { type DueRun, missedRuns, nextRunAfter, type Runs, runsBetween } from "../schedule/next.js";
 import { at } from "../timers.js";
 
 /** A run that a schedule will start, for status displays. */
@@ -78,10 +78,9 @@ export class Scheduler {
   upcoming(days: number): UpcomingRun[] {
     const now = nowMs();
     const found: UpcomingRun[] = [];
+    const within = dueWithin(now, now + days * 86_400_000, MAX_UPCOMING);
     for (const { job, schedule } of this.#scheduled()) {
-      for (const due of runsBetween(schedule, now, now + days * 86_400_000, MAX_UPCOMING)) {
-        found.push(this.#describe(job, due.atMs, due.overrides));
-      }
+      for (const due of within(schedule)) found.push(this.#describe(job, due.atMs, due.overrides));
     }
     return found.sort((a, b) => a.whenMs - b.whenMs).slice(0, MAX_UPCOMING);
   }
@@ -124,7 +123,8 @@ export class Scheduler {
   #arm(): void {
     this.#stop();
     let next = nowMs() + ALIVE_MS;
-    for (const { schedule } of this.#scheduled()) {
+    // Thousands of jobs share a few schedules.
+    for (const schedule of new Set([...this.#scheduled()].map((each) => each.schedule))) {
       const due = nextRunAfter(schedule, this.#handledMs);
       if (due !== undefined && due.atMs < next) next = due.atMs;
     }
@@ -149,8 +149,9 @@ export class Scheduler {
   }
 
   #startDue(fromMs: number, toMs: number): void {
+    const within = dueWithin(fromMs, toMs);
     for (const { job, schedule } of this.#scheduled()) {
-      for (const due of runsBetween(schedule, fromMs, toMs)) this.#run(job.name, due.atMs, due.overrides);
+      for (const due of within(schedule)) this.#run(job.name, due.atMs, due.overrides);
     }
   }
 
@@ -165,4 +166,14 @@ export class Scheduler {
     this.#handledMs = moment;
     this.#options.db.setCounter(COUNTER, moment);
   }
+}
+
+/** What is due of a schedule in a span of time; each schedule is worked out once, however many jobs have it. */
+function dueWithin(fromMs: number, toMs: number, limit?: number): (schedule: Runs) => readonly DueRun[] {
+  const known = new Map<Runs, readonly DueRun[]>();
+  return (schedule) => {
+    const due = known.get(schedule) ?? runsBetween(schedule, fromMs, toMs, limit);
+    known.set(schedule, due);
+    return due;
+  };
 }

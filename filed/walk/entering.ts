@@ -14,11 +14,14 @@ export interface Entering {
   /** Roots of the FileSet lie below: nobody needs to hear that it is not entered. */
   holdsRoots: boolean;
   mounts: MountTypes;
+  /** Path of the root from which the walk came, empty when it is not known. */
+  cameFrom: () => string;
   report: (type: JobMessage["type"], text: string) => void;
 }
 
 /** For a directory that is no root itself. */
-export function mayEnter({ key, stat, options, parent, holdsRoots, mounts, report }: Entering): boolean {
+export function mayEnter(entering: Entering): boolean {
+  const { key, stat, options, parent, mounts, report } = entering;
   const sameDevice = stat.devMajor === parent.devMajor && stat.devMinor === parent.devMinor;
   if (options.recurse && sameDevice) return true;
   const path = displayPath(keyToPath(key));
@@ -27,7 +30,10 @@ export function mayEnter({ key, stat, options, parent, holdsRoots, mounts, repor
     return false;
   }
   if (options.oneFs) {
-    if (!holdsRoots) report("info", `${path} is a different filesystem. Will not descend into it.`);
+    if (entering.holdsRoots) return false;
+    const from = entering.cameFrom();
+    const origin = from === "" ? "" : `from ${from} `;
+    report("info", `     ${path} is a different filesystem. Will not descend ${origin}into it.`);
     return false;
   }
   if (isAllowedType(options, stat, mounts)) return true;

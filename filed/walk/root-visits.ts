@@ -84,6 +84,16 @@ export class RootVisits {
     return displayPath(root === undefined ? keyToPath(key) : hostPath(root));
   }
 
+  /** Path of the root that the FileSet names nearest above a key, for messages; "" for one from a list. */
+  pathAbove(key: string): string {
+    const above = this.#named.filter((one) => one.key === "" || key.startsWith(`${one.key}\0`));
+    const nearest = above.reduce<WalkRoot | undefined>(
+      (best, one) => (best !== undefined && best.key.length >= one.key.length ? best : one),
+      undefined,
+    );
+    return nearest === undefined ? "" : displayPath(keyToPath(nearest.key));
+  }
+
   /** @throws BackupError ROOT_UNUSABLE when a root that the FileSet names went away meanwhile. */
   open(root: WalkRoot): OpenRoot | MissingRoot {
     if (root.isListed !== true) return openRoot(root);

@@ -243,7 +243,11 @@ export class Walker {
 
   #mayEnter(key: string, options: EntryOptions, parent: Frame, holdsRoots: boolean): boolean {
     const { report } = this.#options;
-    return mayEnter({ key, stat: this.#stat, options, parent, holdsRoots, mounts: this.#mounts, report });
+    const cameFrom = (): string => this.#roots.pathAbove(key);
+    return mayEnter({
+      ...{ key, stat: this.#stat, options, parent, holdsRoots },
+      ...{ mounts: this.#mounts, cameFrom, report },
+    });
   }
 
   /** Enters the directory that `entry` was. */

@@ -110,7 +110,7 @@ test("a storage daemon with nothing but tapes is left out, not the installation"
 test("passwords in commands are not shown, and the tray monitor's file is left aside", async () => {
   const more = `
 Job { Name = j; Type = Backup; Client = c-fd; FileSet = F; Pool = P; Storage = S; Messages = M
-  Run = "x --password=hidden1"; Plugin Options = "mysql://root:hidden2@db user=a password: hidden3"
+  Client Run After Job = "/bin/x --password=hidden1"; Plugin Options = "mysql://root:hidden2@db user=a password: hidden3"
   Client Run Before Job = "mysqldump -phidden4 --all" }
 FileSet { Name = F
   Include { File = /etc
@@ -124,7 +124,7 @@ FileSet { Name = F
   const small = path.join(parent, "hidden.conf");
   writeFileSync(small, SMALL + more);
   const { report } = await importInto("hidden", [small, monitor]);
-  assert.match(report, /Run = "x --password=…"/);
+  assert.match(report, /Client Run After Job = "\/bin\/x --password=…"/);
   assert.match(report, /Plugin Options/);
   assert.doesNotMatch(report, /hidden\d/);
   assert.match(report, /Of the tray monitor[^\n]*\n.*tray-monitor\.conf/);

@@ -14,7 +14,6 @@ import {
   text,
   textValue,
   time,
-  unsupported,
 } from "./rules.js";
 import type { Rule, Rules } from "./types.js";
 
@@ -110,10 +109,6 @@ function catalogScripts(copy: CatalogCopy): Rules {
 
 const ONE_STORAGE = "a job has one Storage here; it does not move on to others";
 
-const clone = unsupported(
-  "this job does not start other jobs; give those a Schedule or a RunScript of their own",
-);
-
 const JOB_RULES: Rules = {
   jobdefs: name("JobDefs"),
   type,
@@ -171,7 +166,7 @@ const JOB_RULES: Rules = {
   clientrunbeforejob: oneOfSeveral("ClientRunBeforeJob"),
   clientrunafterjob: oneOfSeveral("ClientRunAfterJob"),
   runscript: runScript,
-  run: clone,
+  run: oneOfSeveral("Run"),
   fdpluginoptions: list("FdPluginOptions"),
   sdpluginoptions: list("SdPluginOptions"),
   dirpluginoptions: list("DirPluginOptions"),

@@ -19,7 +19,7 @@ export const run: Command = {
   ],
   keywords: [
     ...["job=", "level=", "client=", "fileset=", "pool=", "storage=", "nextpool=", "priority="],
-    ...["when=", "accurate=", "comment=", "spooldata=", "where=", "jobid=", "yes"],
+    ...["when=", "accurate=", "comment=", "spooldata=", "where=", "jobid=", "alljobid=", "yes"],
   ],
   async run(context) {
     await context.useCatalog();
@@ -63,6 +63,7 @@ async function given(context: CommandContext, type: JobType | undefined): Promis
   if (type !== "Verify") Object.assign(values, await jobsValues(context));
   if (when !== undefined) values.whenMs = startTime(when);
   if (accurate !== undefined) values.accurate = parseYesNo(accurate);
+  if (args.value("cloned") !== undefined && parseYesNo(args.value("cloned")!)) values.cloned = true;
   if (comment !== undefined) values.comment = comment;
   if (priority !== undefined) values.priority = await positive(context, priority);
   const named = async (kind: ResourceKind, names: Iterable<string>): Promise<string | undefined> => {
@@ -90,7 +91,7 @@ async function given(context: CommandContext, type: JobType | undefined): Promis
 
 /** Jobs to copy or migrate, or to make a VirtualFull of. */
 async function jobsValues(context: CommandContext): Promise<Partial<RunRequest>> {
-  const text = context.args.value("jobid");
+  const text = context.args.value("jobid", "alljobid");
   if (text === undefined) return {};
   const jobIds = parseIdList(text);
   if (jobIds !== undefined && jobIds.length > 0) return { jobIds };

@@ -4,15 +4,7 @@ import { webhookText } from "../../messages/send-webhook.js";
 import { keepText } from "../../retention/rules.js";
 import type { AclKind } from "../acl.js";
 import type { Command, CommandContext, Data } from "../context.js";
-
-type Values = Record<string, string | number | boolean | undefined>;
-
-interface Kind {
-  words: readonly string[];
-  title: string;
-  /** Resources this console may see, with what is printed of them. */
-  list(context: CommandContext): [name: string, values: Values][];
-}
+import { type Kind, MORE_KINDS, type Values } from "./show-kinds.js";
 
 function yes(value: boolean): number {
   return value ? 1 : 0;
@@ -208,6 +200,7 @@ const KINDS: readonly Kind[] = [
         ),
       ]),
   },
+  ...MORE_KINDS,
 ];
 
 export const show: Command = {
@@ -215,7 +208,7 @@ export const show: Command = {
   summary: "Show resources of the configuration",
   usage: [
     "show all",
-    "show job[s][=NAME] | client | storage | pool | fileset | schedule | messages | director",
+    "show job[s][=NAME] | client | storage | pool | fileset | schedule | messages | director | catalog | counter | console",
     "show disabled",
   ],
   keywords: [
@@ -242,7 +235,7 @@ async function showKind(context: CommandContext, kind: Kind, name: string | unde
   const found = kind.list(context).filter(([each]) => name === undefined || each === name);
   if (found.length === 0 && name !== undefined)
     return void (await context.say(`${kind.title} "${name}" not found`));
-  if (found.length === 0) return void (await context.say(`No ${kind.title} resources.`));
+  if (found.length === 0) return void (await context.say(`No ${kind.title} resource defined.`));
   const rows: Data[] = [];
   for (const [each, values] of found) {
     const known = Object.entries(values).filter((entry) => entry[1] !== undefined);

@@ -4,16 +4,21 @@ import type { Command, CommandContext } from "../context.js";
 import { choose, RESOURCE, selectResource } from "../prompts.js";
 import { clientStatus } from "../status/client.js";
 import { directorStatus } from "../status/director.js";
+import { networkStatus } from "../status/network.js";
 import { scheduleStatus } from "../status/schedule.js";
 import { storageStatus } from "../status/storage.js";
 
 export const status: Command = {
   name: "status",
   summary: "Show the state of the director, a client, a storage daemon or the schedule",
-  usage: ["status dir | client[=NAME] | storage[=NAME] | schedule [job=NAME] [days=N] | all"],
-  keywords: ["dir", "director", "client=", "storage=", "schedule", "all", "days=", "job="],
+  usage: [
+    "status dir | client[=NAME] | storage[=NAME] | schedule [job=NAME] [days=N] | all",
+    "status network client=NAME storage=NAME",
+  ],
+  keywords: ["dir", "director", "client=", "storage=", "schedule", "network", "all", "days=", "job="],
   async run(context) {
     const { args, config } = context;
+    if (args.has("network")) return await networkStatus(context);
     if (args.has("all")) return await allStatus(context);
     if (args.has("dir", "director")) return await directorStatus(context);
     if (args.has("schedule", "scheduled")) return await scheduleStatus(context);
@@ -34,7 +39,7 @@ export const status: Command = {
 };
 
 async function ask(context: CommandContext): Promise<void> {
-  const items = ["Director", "Storage", "Client", "Scheduled", "All"];
+  const items = ["Director", "Storage", "Client", "Scheduled", "Network", "All"];
   const heading = "Status available for:";
   const index = await choose(context, { heading, items, question: "Select daemon type for status" });
   const { config } = context;
@@ -44,6 +49,7 @@ async function ask(context: CommandContext): Promise<void> {
   } else if (index === 2) {
     await clientStatus(context, await selectResource(context, RESOURCE.client, config.clients.keys()));
   } else if (index === 3) await scheduleStatus(context);
+  else if (index === 4) await networkStatus(context);
   else await allStatus(context);
 }
 

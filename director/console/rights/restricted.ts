@@ -108,6 +108,11 @@ export class RestrictedDirector implements ConsoleDirector {
     this.#whole.setEnabled(kind, name, enabled);
   }
 
+  setAddress(client: string, address: string): void {
+    if (!this.#acl.allowsClient(client)) throw notAllowed(`Client "${client}"`);
+    this.#whole.setAddress(client, address);
+  }
+
   upcoming(days: number): UpcomingView[] {
     return this.#whole
       .upcoming(days)

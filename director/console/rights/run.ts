@@ -19,7 +19,7 @@ export interface RunRights {
 /** Parts of a request whose rights are checked here; a console with ACLs gets no others. */
 const KNOWN: ReadonlySet<string> = new Set([
   ...["job", "level", "pool", "storage", "client", "fileSet", "whenMs", "priority", "comment", "accurate"],
-  ...["restore", "verifyLevel", "verifyJobId", "verifyJob", "jobIds", "nextPool", "origins"],
+  ...["restore", "verifyLevel", "verifyJobId", "verifyJob", "jobIds", "nextPool", "origins", "cloned"],
 ]);
 const KNOWN_RESTORE: ReadonlySet<string> = new Set([
   ...["selection", "client", "restoreClient", "where", "regexWhere", "replace", "filesExpected"],

@@ -169,6 +169,12 @@ export class FakeDirector implements ConsoleDirector {
     return !this.#off.has(`${kind} ${name}`);
   }
 
+  readonly addresses = new Map<string, string>();
+
+  setAddress(client: string, address: string): void {
+    this.addresses.set(client, address);
+  }
+
   setEnabled(kind: SwitchKind, name: string, enabled: boolean): void {
     if (enabled) this.#off.delete(`${kind} ${name}`);
     else this.#off.add(`${kind} ${name}`);
@@ -224,6 +230,7 @@ export async function transcript(
   director: FakeDirector,
   lines: readonly string[],
   name = "admin",
+  address?: string,
 ): Promise<string> {
   let text = "";
   const waiting = [...lines];
@@ -245,7 +252,7 @@ export async function transcript(
   };
   await runSession({
     incoming: incoming(),
-    peer: { name },
+    peer: { name, ...(address === undefined ? {} : { address }) },
     director,
     log: createLog("test", { level: "silent" }),
     send: async (output) => {

@@ -72,8 +72,21 @@ describe("copies", () => {
           Type: "Copy",
           Pool: "Main",
           SelectionType: "SQLQuery",
-          SelectionPattern: "SELECT 1",
+          SelectionPattern: "SELECT Name FROM Pool",
           ...common,
+        },
+        {
+          ...{
+            Name: "sql-ref",
+            Type: "Copy",
+            Pool: "Main",
+            NextPool: "Near",
+            SelectionType: "SQLQuery",
+            ...common,
+          },
+          SelectionPattern:
+            "SELECT DISTINCT Job.JobId, Job.StartTime FROM Job JOIN Pool USING (PoolId) WHERE Job.Name = 'ref' " +
+            "AND Type = 'B' AND JobStatus = 'T' AND Pool.Name = 'Main' ORDER BY Job.StartTime",
         },
       ],
     });
@@ -125,7 +138,7 @@ describe("copies", () => {
     await restoresAtEachTime();
   });
 
-  test("SQLQuery and a job without a Next Pool are refused in words", async () => {
+  test("SQL that gives no JobIds and a job without a Next Pool are refused in words", async () => {
     const output = await scenario.installation.console([
       "run job=sql yes",
       "wait",
@@ -134,7 +147,7 @@ describe("copies", () => {
       "wait",
       "messages",
     ]);
-    assert.match(output, /SQLQuery is not available/);
+    assert.match(output, /the statement gives no JobId in its first column: /);
     assert.match(output, /No Next Pool specification found in Pool "Far"/);
     assert.equal([...output.matchAll(/Termination: +\*\*\* Copying Error \*\*\*/g)].length, 2);
   });
@@ -187,6 +200,12 @@ describe("copies", () => {
     await scenario.installation.start("storaged");
     const listed = await scenario.installation.console(["list dependants jobid=1"]);
     assert.doesNotMatch(listed, /mover/);
+  });
+
+  test("an SQL statement chooses what is copied", async () => {
+    const output = await scenario.installation.console(["run job=sql-ref yes", "wait", "messages"]);
+    assert.ok(output.includes(`The following 1 JobIds were chosen to be copied: ${runs[0]}\n`), output);
+    assert.match(output, /Termination: +Copying OK$/m);
   });
 
   test("without the originals' storage everything comes back from the copies alone", async () => {

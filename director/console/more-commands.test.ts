@@ -1,0 +1,72 @@
+/** `create`, `setip`, `statistics`, `status network`, and what few ask `show` for. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FakeDirector, transcript } from "./testing/fake-director.js";
+import { setRights } from "./testing/open-console.js";
+
+test("create makes a pool that a catalog does not have, and says so when all have it", async () => {
+  const director = new FakeDirector();
+  const there = [...director.config.pools.keys()][0]!;
+  assert.match(
+    await transcript(director, [`create pool=${there}`]),
+    new RegExp(`^Error: Pool ${there} already exists\\.\nUse update to change it\\.$`, "m"),
+  );
+  const pools = director.config.pools as Map<string, unknown>;
+  director.storage.replies.SyncPools = () => ({ pools: [] });
+  pools.set("New", { ...director.config.pools.get(there)!, name: "New" });
+  assert.match(await transcript(director, ["create pool=New"]), /^Pool New created\.$/m);
+});
+
+test("setip: only a named console that has a client of its name, at the address it calls from", async () => {
+  const director = new FakeDirector();
+  assert.match(await transcript(director, ["setip"], "admin", "192.0.2.7:4444"), /Unauthorized command/);
+  setRights(director, {});
+  assert.match(await transcript(director, ["setip"], "op", "192.0.2.7:4444"), /^Client "op" not found\.$/m);
+  const clients = director.config.clients as Map<string, unknown>;
+  clients.set("op", { ...[...director.config.clients.values()][0]!, name: "op" });
+  const moved = await transcript(director, ["setip"], "op", "::ffff:192.0.2.7:4444");
+  assert.match(moved, /^Client "op" address set to 192\.0\.2\.7$/m);
+  assert.deepEqual([...director.addresses], [["op", "192.0.2.7"]]);
+  setRights(director, { clientAcl: ["other"] });
+  assert.match(await transcript(director, ["setip"], "op", "192.0.2.8:1"), /Unauthorized command/);
+  assert.equal(director.addresses.get("op"), "192.0.2.7");
+});
+
+test("statistics: a line for each figure, of the director, a client, a storage daemon", async () => {
+  const director = new FakeDirector();
+  const own = await transcript(director, ["statistics"]);
+  assert.match(own, new RegExp(`^bacula\\.jobs\\.all=${director.config.jobs.size}$`, "m"));
+  assert.match(own, /^bacula\.dir\.memory\.heap=\d+$/m);
+  const full = await transcript(director, ["statistics full"]);
+  assert.match(full, /^name="bacula\.dir\.memory\.heap" type=integer unit=bytes value=\d+$/m);
+  const client = [...director.config.clients.keys()][0]!;
+  const text = await transcript(director, [`statistics client=${client}`]);
+  assert.match(text, new RegExp(`^bacula\\.client\\.${client}\\.jobs\\.running=\\d+$`, "m"));
+  const storage = [...director.config.storages.keys()][0]!;
+  const line = (await transcript(director, [`statistics storage=${storage} json`])).split("\n")[1]!;
+  assert.equal(typeof JSON.parse(line)[`bacula.storage.${storage}.devices.all`], "number");
+});
+
+test("status network is the fifth of six answers to the menu, as in Bacula", async () => {
+  const director = new FakeDirector();
+  const text = await transcript(director, ["status", "5", "1", "1"]);
+  assert.match(text, /^ {5}5: Network\n {5}6: All\nSelect daemon type for status \(1-6\): 5$/m);
+  assert.match(text, /^OK Storage \S+ answers the director within \d+\.\d ms$/m);
+  assert.match(text, /^OK Client \S+ answers the director within \d+\.\d ms$/m);
+});
+
+test("show: catalog, counters, consoles; a kind without resources says so", async () => {
+  const director = new FakeDirector();
+  assert.match(await transcript(director, ["show catalog"]), /^Catalog: name=MyCatalog /m);
+  assert.match(await transcript(director, ["show statistics"]), /^No Statistics resource defined\.$/m);
+  assert.match(
+    await transcript(director, ["show counters"]),
+    /^(Counter: name=|No Counter resource defined)/m,
+  );
+  setRights(director, { jobAcl: ["vm1"], commandAcl: ["show"] });
+  const consoles = director.config.consoles as Map<string, unknown>;
+  consoles.set("other", { ...director.config.consoles.get("op")!, name: "other" });
+  const seen = await transcript(director, ["show consoles"], "op");
+  assert.match(seen, /^Console: name=op CommandACL=show$/m);
+  assert.doesNotMatch(seen, /name=other/);
+});
