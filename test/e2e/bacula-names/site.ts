@@ -28,17 +28,27 @@ export class Site {
     });
   }
 
+  /** With the files of this directory, @NAMES@ replaced, and something to back up. */
   static async create(): Promise<Site> {
-    const site = new Site(mkdtempSync(join(tmpdir(), "basalt-names-")), await freePortBase(3));
-    for (const name of ["etc", "work", "run", "volumes", "src"]) await mkdir(join(site.root, name));
-    const originals = join(REPOSITORY, "test/e2e/bacula-names/etc");
-    for (const name of readdirSync(originals)) {
-      const text = await readFile(join(originals, name), "utf8");
-      await writeFile(join(site.root, "etc", name), site.filled(text));
-    }
+    const site = await Site.from(join(REPOSITORY, "test/e2e/bacula-names/etc"), "names");
     await writeFile(join(site.root, "etc/file-list"), `${site.root}/src\n`);
     await writeFile(join(site.root, "src/hello"), "hello\n");
     await writeFile(join(site.root, "src/large"), "0123456789abcdef".repeat(150_000));
+    return site;
+  }
+
+  /** With the *.conf of a directory, each as `filled` makes it. `name` is part of the site's directory. */
+  static async from(
+    originals: string,
+    name: string,
+    filled = (text: string, site: Site): string => site.filled(text),
+  ): Promise<Site> {
+    const site = new Site(mkdtempSync(join(tmpdir(), `basalt-${name}-`)), await freePortBase(3));
+    for (const each of ["etc", "work", "run", "volumes", "src"]) await mkdir(join(site.root, each));
+    for (const file of readdirSync(originals).filter((each) => each.endsWith(".conf"))) {
+      const text = await readFile(join(originals, file), "utf8");
+      await writeFile(join(site.root, "etc", file), filled(text, site));
+    }
     return site;
   }
 
