@@ -30,8 +30,9 @@ export async function bareosSite(): Promise<BareosSite> {
     assert.notEqual(text, before, name);
     writeFileSync(file, text);
   };
+  edit("bareos-dir.d/director/bareos-dir.conf", /port = 9101/g, `port = ${portBase}`);
   const own = (directives: string) => `{\n  Working Directory = ${join(root, "work")}\n  ${directives}`;
-  edit("bareos-dir.d/director/bareos-dir.conf", "{", own(`Port = ${portBase}; Address = 127.0.0.1`));
+  edit("bareos-dir.d/director/bareos-dir.conf", "{", own(""));
   edit("bareos-fd.d/client/myself.conf", "{", own(`Port = ${portBase + 1}; Address = 127.0.0.1`));
   edit("bareos-sd.d/storage/bareos-sd.conf", "{", own(`Port = ${portBase + 2}; Address = 127.0.0.1`));
   edit("bareos-dir.d/client/bareos-fd.conf", "{", `{\n  Port = ${portBase + 1}`);
