@@ -97,7 +97,7 @@ export class Site {
     const child = spawn(join(REPOSITORY, "conf/bacula-names/bconsole"), ["-c", this.etc(file)], {
       stdio: "pipe",
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 900_000);
     const output = { stdout: "", stderr: "" };
     child.stdout.on("data", (data) => {
       output.stdout += String(data);
