@@ -80,7 +80,13 @@ export class Site {
 
   pid(letter: DaemonLetter): number {
     const file = this.pidFiles().find((name) => name.startsWith(`bacula-${letter}.`));
-    return file === undefined ? 0 : Number(readFileSync(join(this.root, "run", file), "utf8"));
+    if (file === undefined) return 0;
+    try {
+      return Number(readFileSync(join(this.root, "run", file), "utf8"));
+    } catch {
+      // It ended just now and took the file with it.
+      return 0;
+    }
   }
 
   /** Ends a daemon as a stop script does, and waits until it is gone. */
