@@ -65,7 +65,7 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
   [/A A [A-Za-z0-9+/ -]{20,}(?=\t)/g, "LSTAT"],
   [/^(duration=)\d+/gm, "$1N"],
   // Counts and numbers of jobs, which do not change, have one or two digits.
-  [/\d[\d,.]*\d\d\b|\d[\d,.]+\d\b/g, "N"],
+  [/\b\d[\d,.]+\d\b/g, "N"],
   [/^\+(?:-+\+)+$/gm, "+"],
   [/ +\|/g, " |"],
   [/(?<=\S) {2,}(?=N|DATE)/g, " "],
