@@ -55,14 +55,18 @@ function lineRegExp(line: string, values: Readonly<Record<string, string>>): Reg
   return new RegExp(`^${source}$`);
 }
 
-/** Tables whose lines differ in length, by their first line. */
+/** Lines of tables that are longer or shorter than the first one. `list files` prints names as they come. */
 export function crookedTables(text: string): string[] {
   const found: string[] = [];
   let width = 0;
+  let borders = 0;
   for (const line of text.split("\n")) {
-    if (!/^[+|].*[+|]$/.test(line)) width = 0;
-    else if (width === 0) width = [...line].length;
-    else if ([...line].length !== width) found.push(line);
+    if (!/^[+|].*[+|]$/.test(line) || borders === 3) width = borders = 0;
+    if (!/^[+|].*[+|]$/.test(line)) continue;
+    if (line.startsWith("+")) borders += 1;
+    if (width === 0) width = [...line].length;
+    else if (line === "| Filename |") width = Number.POSITIVE_INFINITY;
+    else if (width < Number.POSITIVE_INFINITY && [...line].length !== width) found.push(line);
   }
   return found;
 }
