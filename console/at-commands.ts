@@ -48,6 +48,9 @@ const COMMANDS: readonly AtCommand[] = [
   { name: "putfile", summary: "not available in this version", run: putfile },
 ];
 
+/** Their names, in that order. */
+export const AT_COMMANDS: readonly string[] = COMMANDS.map(({ name }) => name);
+
 /** Carries out one line that begins with `@`; true when the console shall end. Errors are printed. */
 export async function runAtCommand(context: AtContext, line: string): Promise<boolean> {
   const words = splitWords(line.trim().slice(1));

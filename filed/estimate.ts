@@ -80,7 +80,9 @@ async function count(walker: Walker, problems: string[], options: EstimateOption
 
 /** As for an Incremental: changed since then. Directories always count as looked at, not as changed. */
 function isWanted({ stat }: WalkEntry, sinceMs: number): boolean {
-  return sinceMs === 0 || stat.mtimeSec * 1000 >= sinceMs || stat.ctimeSec * 1000 >= sinceMs;
+  // What changed in the second in which that run began may not be in it.
+  const since = Math.floor(sinceMs / 1000);
+  return since === 0 || stat.mtimeSec >= since || stat.ctimeSec >= since;
 }
 
 function toLine({ key, dir, name, stat }: WalkEntry): EstimateLine {

@@ -162,8 +162,8 @@ test("purge volume and client, in Bacula's words", async () => {
   const text = await answer(["purge volume=Vol-1"]);
   assert.ok(
     text.endsWith(
-      'There are no more Jobs associated with Volume "Vol-1". Marking it purged.\n' +
-        '2 Jobs on Volume "Vol-1" purged from catalog.\n',
+      '2 Jobs on Volume "Vol-1" purged from catalog.\n' +
+        'There are no more Jobs associated with Volume "Vol-1". Marking it purged.\n',
     ),
     text,
   );

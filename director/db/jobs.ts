@@ -182,6 +182,7 @@ export class JobTable {
       "SELECT job_id FROM job WHERE status NOT IN ('C', 'R') AND job_id IN (SELECT value FROM json_each(?))";
     const list = JSON.stringify(jobIds);
     return this.#db.transaction(() => {
+      this.#db.prepare(PROMOTE_COPIES.replace("CHOSEN", chosen)).run(list);
       this.#db.prepare(`DELETE FROM log WHERE job_id IN (${chosen})`).run(list);
       return this.#db.prepare(`DELETE FROM job WHERE job_id IN (${chosen})`).run(list).changes;
     })();
@@ -193,6 +194,11 @@ export class JobTable {
     this.#db.prepare(sql).run(JSON.stringify(jobIds));
   }
 }
+
+/** The newest copy of a backup that goes takes its place, as in the storage daemon's catalog. */
+const PROMOTE_COPIES = `UPDATE job SET type = 'B' WHERE type = 'C' AND job_id IN
+  (SELECT max(c.job_id) FROM job c JOIN job o ON c.prior_job_id = o.job_id
+   WHERE c.type = 'C' AND c.status IN ('T', 'W') AND o.type = 'B' AND o.job_id IN (CHOSEN) GROUP BY o.job_id)`;
 
 function conditions(filter: JobFilter): { where: string; values: Value[] } {
   const terms: string[] = [];

@@ -116,7 +116,7 @@ test("terminations", () => {
 test("a restore's report and its terminations", () => {
   const restore = {
     ...{ director: "d", version: "1", jobId: 8, job: "R.x", startMs: START, endMs: START + 1000 },
-    ...{ status: "T" as const, client: "web1-fd", where: "/tmp/r", replace: "ifnewer" },
+    ...{ status: "T" as const, client: "web1-fd", where: "/tmp/r", regexWhere: "", replace: "ifnewer" },
     ...{ filesExpected: 1490, filesRestored: 1490, bytesRestored: 5000, filedErrors: 0 },
     ...{ filedStatus: "OK", storagedStatus: "OK" },
   };

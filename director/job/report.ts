@@ -58,6 +58,8 @@ export interface RestoreReport extends ReportHead {
   client: string;
   /** "" is the original place. */
   where: string;
+  /** What makes new names, instead of `where`; "" for none. */
+  regexWhere: string;
   replace: string;
   filesExpected: number;
   filesRestored: number;
@@ -127,7 +129,9 @@ export function restoreReport(report: RestoreReport): string {
     ["JobId", String(report.jobId)],
     ["Job", report.job],
     ["Restore Client", `"${report.client}"`],
-    ["Where", report.where === "" ? "/" : report.where],
+    report.regexWhere === ""
+      ? ["Where", report.where === "" ? "/" : report.where]
+      : ["RegexWhere", report.regexWhere],
     ["Replace", report.replace.charAt(0).toUpperCase() + report.replace.slice(1)],
     ...times(report),
     ["Files Expected", withCommas(report.filesExpected)],

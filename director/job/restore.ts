@@ -13,7 +13,7 @@ import { Pair } from "./pair.js";
 import { restoreReport } from "./report.js";
 import type { RestoreRequest } from "./request.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
-import { restoreTarget, shownTarget } from "./restore-target.js";
+import { restoreTarget } from "./restore-target.js";
 import { Side } from "./side.js";
 
 function wanted(run: JobRun): RestoreRequest {
@@ -130,7 +130,7 @@ export function reportRestore(run: JobRun): string {
     endMs: run.endMs,
     status: run.status,
     client: run.plan.client?.name ?? "",
-    where: shownTarget(run.plan),
+    ...restoreTarget(run.plan),
     replace: run.plan.request.restore?.replace ?? run.plan.job.replace,
     filesExpected: filesExpected(run),
     filesRestored: filed.files,

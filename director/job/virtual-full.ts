@@ -48,8 +48,9 @@ function usePool(run: JobRun): PoolResource {
   const next = named ? undefined : nextPoolOf(plan);
   if (next === undefined) return pool;
   const other = next.resource.storage;
+  const { storages } = plan.config;
   const at = (name: string | undefined): string => {
-    const storage = name === undefined ? undefined : plan.config.storages.get(name);
+    const storage = name === undefined ? undefined : storages.get(name);
     return `${storage?.address}:${storage?.port}`;
   };
   if (other !== undefined && at(other) !== at(plan.storage?.name)) {
@@ -57,7 +58,9 @@ function usePool(run: JobRun): PoolResource {
     throw new BackupError("USAGE", text);
   }
   const origins = { ...plan.origins, pool: next.origin };
-  run.live.plan = { ...plan, pool: next.resource, origins };
+  const written = plan.request.storage === undefined && other !== undefined ? storages.get(other) : undefined;
+  if (written !== undefined) origins.storage = "Next Pool resource";
+  run.live.plan = { ...plan, pool: next.resource, storage: written ?? plan.storage, origins };
   return next.resource;
 }
 

@@ -55,6 +55,18 @@ async function forgotten(runs: readonly Partial<JobRecord>[], held: readonly num
 
 const YOUNG = { endMs: nowMs() - DAY_MS };
 
+test("a copy that a daemon holds stays; the newest copy of a run that goes takes its place", async () => {
+  const runs = [{}, { type: "C" as const, priorJobId: 1 }, { type: "C" as const, priorJobId: 1 }];
+  assert.deepEqual(await forgotten(runs, [1, 2]), [3]);
+  const db = make(runs);
+  assert.equal(db.jobs.remove([1]), 1);
+  assert.deepEqual(
+    [2, 3].map((jobId) => db.jobs.get(jobId)?.type),
+    ["C", "B"],
+  );
+  db.close();
+});
+
 test("expired records go when nobody holds them; kinds without stored content go by age alone", async () => {
   const runs = [{}, {}, { status: "E" as const }, { type: "R" as const }, { ...YOUNG, status: "A" as const }];
   assert.deepEqual(await forgotten(runs, [1]), [2, 3, 4]);

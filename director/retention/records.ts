@@ -101,7 +101,9 @@ export async function forgetExpired(options: ForgetOptions): Promise<JobRecord[]
   const expired = new Set(
     ended.filter((record) => isExpired(record, retentionOf(config, rules, record), now)),
   );
-  const concerned = ended.filter((record) => expired.has(record) || record.type === "B");
+  const concerned = ended.filter(
+    (record) => expired.has(record) || record.type === "B" || record.type === "C",
+  );
   const held = await heldBy(concerned.filter(mayBeHeld), options);
   const gone = concerned.filter((record) => {
     if (!mayBeHeld(record)) return expired.has(record);
@@ -125,9 +127,11 @@ function retentionOf(config: DirectorConfig, rules: Rules, record: JobRecord): n
   return rule === undefined ? config.director.statisticsRetentionSec : Number(rule.jobRetention ?? 0);
 }
 
+const OF_CONTENT: ReadonlySet<string> = new Set(["B", "C", "c", "g"]);
+
 /** Whether a storage daemon may hold content under this number. */
 function mayBeHeld({ type, status }: JobRecord): boolean {
-  return (type === "B" || type === "c" || type === "g") && (status === "T" || status === "W");
+  return OF_CONTENT.has(type) && (status === "T" || status === "W");
 }
 
 /** Those of `found` that no storage daemon holds, as far as can be found out. */

@@ -27,6 +27,9 @@ const TYPES: Readonly<Record<string, string>> = {
   migration: "Migrate",
 };
 
+/** What Bacula and Bareos also take. */
+const OTHER_TYPES: ReadonlySet<string> = new Set(["archive", "console", "scan", "system"]);
+
 /** A job of another type must not become a backup. */
 const type: Rule = (directive, block) => {
   const value = textValue(directive, block);
@@ -34,6 +37,8 @@ const type: Rule = (directive, block) => {
   const mine = Object.hasOwn(TYPES, value.toLowerCase()) ? TYPES[value.toLowerCase()] : undefined;
   if (mine !== undefined) block.set("Type", mine, directive);
   else if (value.toLowerCase() === "consolidate") throw new LeftOut("replaced", CONSOLIDATE);
+  else if (!OTHER_TYPES.has(value.toLowerCase()))
+    throw new LeftOut("wrong", `a job is of Type Backup, Restore, Verify, Admin, Copy or Migrate`);
   else throw new LeftOut("unsupported", `there are no jobs of Type ${value}: this one is not run`);
 };
 

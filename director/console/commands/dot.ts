@@ -203,7 +203,13 @@ export const DOT_COMMANDS: readonly Command[] = [
   help,
   resources(".jobs", "job", jobNames),
   dotLs,
-  names(".levels", "Levels of backup jobs", () => ["Incremental", "Full", "Differential", "Base"]),
+  names(".levels", "Levels of backup jobs", () => [
+    "Incremental",
+    "Full",
+    "Differential",
+    "Base",
+    "VirtualFull",
+  ]),
   media,
   names(".mediatypes", "Names: media types", ({ config }) => [
     ...new Set([...config.storages.values()].map((storage) => storage.mediaType)),

@@ -2,7 +2,7 @@
 import { type Command, type CommandContext, catalogName } from "../context.js";
 import { parseIdList } from "../grammar.js";
 import { choose, RESOURCE, selectResource } from "../prompts.js";
-import { printPlan } from "../retention/outcome.js";
+import { printEffects, printPlan } from "../retention/outcome.js";
 import {
   type Purged,
   type PurgeOptions,
@@ -91,7 +91,9 @@ async function purgeVolume(context: CommandContext, what: What): Promise<void> {
   const volume = await selectVolume(context);
   const purged = await purgeVolumeJobs(context, volume, optionsFor(context, what));
   await report(context, what, purged, ` on Volume "${volume.name}"`);
-  if (context.args.has("dry") || what === "files") return;
+  if (context.args.has("dry")) return;
+  for (const reply of purged.replies) await printEffects(context, reply);
+  if (what === "files") return;
   const emptied = purged.replies.some((reply) => reply.purgedVolumes.includes(volume.name));
   context.data.purged = emptied;
   if (emptied || volume.status === "Purged") return;

@@ -5,10 +5,12 @@ import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/Entry
 import { callStorage, catalogJob, catalogJobs, isRestorable, levelOf, storageDaemons } from "../catalog.js";
 import { chainBefore, idsOf, withoutCopies } from "../chain.js";
 import { visible } from "../commands/list-jobs.js";
+import { printSql } from "../commands/sqlquery.js";
 import type { CommandContext } from "../context.js";
 import { listTime } from "../format.js";
 import { fromWire } from "../names.js";
 import { choose } from "../prompts.js";
+import { SqlSession } from "../sql/sql-session.js";
 import type { Row } from "../table.js";
 import { type Choice, type Names, storageOf } from "./choice.js";
 import { byClient, byIds, clientName, findRuns, newestOfClient } from "./choose.js";
@@ -63,8 +65,7 @@ export async function menu(context: CommandContext, moment: number | undefined):
       case 3:
         return await byIds(context, await context.ask("Enter JobId(s), comma separated, to restore: "));
       case 4:
-        await context.ask("Enter SQL list command: ");
-        await context.say("SQL is not available in this version.");
+        await sqlList(context);
         break;
       case 5:
         return await byClient(context, now(), await clientOf(context, answered));
@@ -91,6 +92,19 @@ export async function menu(context: CommandContext, moment: number | undefined):
       default:
         return undefined;
     }
+  }
+}
+
+/** One statement. Who may use `sqlquery` may use this. */
+async function sqlList(context: CommandContext): Promise<void> {
+  const sql = await context.ask("Enter SQL list command: ");
+  if (!context.acl.allows("command", "sqlquery"))
+    return await context.say("sqlquery: is not allowed for this console.");
+  const session = new SqlSession(context);
+  try {
+    await printSql(context, session, sql, "table");
+  } finally {
+    session.close();
   }
 }
 

@@ -71,7 +71,7 @@ export async function purgeMatching(
   return purged;
 }
 
-/** All runs with something on a volume. */
+/** All runs with something on a volume. What else came of it is for the caller to print: the count comes first. */
 export async function purgeVolume(
   context: CommandContext,
   volume: { name: string; storage: string },
@@ -79,7 +79,13 @@ export async function purgeVolume(
 ): Promise<Purged> {
   requireScope(context, {});
   const purged: Purged = { jobIds: [], records: [], replies: [] };
-  await purgeAt(context, { storage: volume.storage, request: { volume: volume.name }, options, purged });
+  await purgeAt(context, {
+    storage: volume.storage,
+    request: { volume: volume.name },
+    options,
+    purged,
+    quiet: true,
+  });
   return purged;
 }
 
@@ -88,10 +94,15 @@ interface Part {
   request: PurgeRequest;
   options: PurgeOptions;
   purged: Purged;
+  /** Prints nothing of what came of it. (Default: false) */
+  quiet?: boolean;
 }
 
 /** Purges at one daemon. A refusal ends the command; what others did before stays done. */
-async function purgeAt(context: CommandContext, { storage, request, options, purged }: Part): Promise<void> {
+async function purgeAt(
+  context: CommandContext,
+  { storage, request, options, purged, quiet }: Part,
+): Promise<void> {
   const caller = await wholeStorage(context, storage);
   const { filesOnly = false, dry = false, rebase = false, words } = options;
   const full = { ...request, filesOnly, dry, rebase };
@@ -103,7 +114,7 @@ async function purgeAt(context: CommandContext, { storage, request, options, pur
   for (const item of reply.items) if (item.action === action) purged.jobIds.push(item.jobId);
   if (dry) return;
   await followReply(whole.db.jobs, caller, reply);
-  await printEffects(context, reply);
+  if (quiet !== true) await printEffects(context, reply);
 }
 
 /** Records of runs that no storage daemon holds: failed ones, restores, admin jobs. Those that still run stay. */

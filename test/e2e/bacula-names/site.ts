@@ -28,17 +28,27 @@ export class Site {
     });
   }
 
+  /** With the files of this directory, @NAMES@ replaced, and something to back up. */
   static async create(): Promise<Site> {
-    const site = new Site(mkdtempSync(join(tmpdir(), "basalt-names-")), await freePortBase(3));
-    for (const name of ["etc", "work", "run", "volumes", "src"]) await mkdir(join(site.root, name));
-    const originals = join(REPOSITORY, "test/e2e/bacula-names/etc");
-    for (const name of readdirSync(originals)) {
-      const text = await readFile(join(originals, name), "utf8");
-      await writeFile(join(site.root, "etc", name), site.filled(text));
-    }
+    const site = await Site.from(join(REPOSITORY, "test/e2e/bacula-names/etc"), "names");
     await writeFile(join(site.root, "etc/file-list"), `${site.root}/src\n`);
     await writeFile(join(site.root, "src/hello"), "hello\n");
     await writeFile(join(site.root, "src/large"), "0123456789abcdef".repeat(150_000));
+    return site;
+  }
+
+  /** With the *.conf of a directory, each as `filled` makes it. `name` is part of the site's directory. */
+  static async from(
+    originals: string,
+    name: string,
+    filled = (text: string, site: Site): string => site.filled(text),
+  ): Promise<Site> {
+    const site = new Site(mkdtempSync(join(tmpdir(), `basalt-${name}-`)), await freePortBase(3));
+    for (const each of ["etc", "work", "run", "volumes", "src"]) await mkdir(join(site.root, each));
+    for (const file of readdirSync(originals).filter((each) => each.endsWith(".conf"))) {
+      const text = await readFile(join(originals, file), "utf8");
+      await writeFile(join(site.root, "etc", file), filled(text, site));
+    }
     return site;
   }
 
@@ -70,7 +80,13 @@ export class Site {
 
   pid(letter: DaemonLetter): number {
     const file = this.pidFiles().find((name) => name.startsWith(`bacula-${letter}.`));
-    return file === undefined ? 0 : Number(readFileSync(join(this.root, "run", file), "utf8"));
+    if (file === undefined) return 0;
+    try {
+      return Number(readFileSync(join(this.root, "run", file), "utf8"));
+    } catch {
+      // It ended just now and took the file with it.
+      return 0;
+    }
   }
 
   /** Ends a daemon as a stop script does, and waits until it is gone. */
@@ -87,7 +103,7 @@ export class Site {
     const child = spawn(join(REPOSITORY, "conf/bacula-names/bconsole"), ["-c", this.etc(file)], {
       stdio: "pipe",
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 900_000);
     const output = { stdout: "", stderr: "" };
     child.stdout.on("data", (data) => {
       output.stdout += String(data);
