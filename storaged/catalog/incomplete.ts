@@ -25,6 +25,18 @@ export function incompleteRun(db: Db, jobId: number): IncompleteRun | undefined 
   return { id: row.id, files: row.files, last: Buffer.from(row.last, "base64").latin1Slice() };
 }
 
+/**
+ * The revision with which the list of a run begins: members of all attempts under one JobId have the same names, and a
+ * list must not be taken for a piece of another one.
+ */
+export function nextRevision(db: Db, { jobId, job }: { jobId: number; job: string }): number {
+  const newest = db
+    .prepare<[number, string], number>("SELECT max(revision) FROM job WHERE job_id = ? AND job = ?")
+    .pluck()
+    .get(jobId, job);
+  return (newest ?? 0) + 1;
+}
+
 /** How the key is kept in a job's totals. */
 export function keptToJson(key: string): string {
   return Buffer.from(key, "latin1").toString("base64");

@@ -205,6 +205,8 @@ export interface BegunJob {
   /** UUIDs for the volume's own records. */
   chainUuids: string[];
   baseUuids: string[];
+  /** Of its first list: 1, or beyond those of earlier attempts under its JobId, whose names on volumes it shares. */
+  revision: number;
   /** The incomplete run that it goes on with, and the volumes of that. */
   resumed: { last: string; volumes: string[] } | undefined;
 }

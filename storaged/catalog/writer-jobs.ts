@@ -7,6 +7,7 @@ import {
   type IncompleteRun,
   incompleteRun,
   keptToJson,
+  nextRevision,
   retireIncomplete,
 } from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
@@ -60,9 +61,11 @@ export class JobStore {
     const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
     const alone = whole && bases.length === 0 && !offerOwn && resumed === undefined;
     const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
-    const id = durably(this.#db, () => {
+    const { id, revision } = durably(this.#db, () => {
+      const next = nextRevision(this.#db, job);
       forgetFailed(this.#db, job);
-      return this.#insert(job, pool.id, selfContained, chain, bases);
+      const facts = { poolId: pool.id, self: selfContained ? 1 : 0, revision: next };
+      return { id: this.#insert(job, facts, chain, bases), revision: next };
     });
     const source = (jobId: number, local: LocalJob): ListSource => ({
       jobId,
@@ -78,6 +81,7 @@ export class JobStore {
       own: resumed === undefined ? ownSource : this.#resumedList(job.jobId, resumed, ownSource),
       chainUuids: chain.map((parent) => this.#uuidOf(parent)),
       baseUuids: bases.map((base) => this.#uuidOf(base)),
+      revision,
       resumed: resumed && { last: resumed.last, volumes: this.#volumesOf(resumed.id) },
     };
     this.#contexts.add(this.#context(job, begun, resumed?.id));
@@ -109,26 +113,24 @@ export class JobStore {
     return [...this.#layers.chainOf(last), last];
   }
 
-  #insert(job: NewJob, pool: number, selfContained: boolean, chain: LocalJob[], bases: LocalJob[]): LocalJob {
+  #insert(
+    job: NewJob,
+    facts: { poolId: number; self: number; revision: number },
+    chain: LocalJob[],
+    bases: LocalJob[],
+  ): LocalJob {
     if (this.#db.prepare("SELECT 1 FROM job WHERE uuid = ?").get(job.uuid) !== undefined) {
       throw new BackupError("JOB_EXISTS", `JobId ${job.jobId} was given to this storage before`);
     }
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
         has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
-        totals, reason, comment, type, copy_of) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
-        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf)`)
+        totals, reason, comment, type, copy_of, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
+        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf, @revision)`)
       .run({
         ...job,
         ...{ type: job.type ?? "B", copyOf: job.copyOf ?? "" },
-        ...{
-          self: selfContained ? 1 : 0,
-          poolId: pool,
-          chain: undefined,
-          bases: undefined,
-          draws: undefined,
-          holds: undefined,
-        },
+        ...{ ...facts, chain: undefined, bases: undefined, draws: undefined, holds: undefined },
       });
     const id = Number(lastInsertRowid);
     const parent = this.#db.prepare("INSERT INTO job_parent VALUES (?, ?, ?)");
@@ -136,7 +138,7 @@ export class JobStore {
     // Only a Full lies on Bases itself; later runs reach them through their Full.
     const base = this.#db.prepare("INSERT INTO job_base VALUES (?, ?, ?, 'overlay')");
     if (chain.length === 0) for (const [ord, other] of bases.entries()) base.run(id, ord, other);
-    this.#db.prepare("INSERT INTO pin VALUES (?, ?)").run(id, pool);
+    this.#db.prepare("INSERT INTO pin VALUES (?, ?)").run(id, facts.poolId);
     return id;
   }
 

@@ -52,13 +52,19 @@ export function beginRecordOf(
   request: StorageBackup__Output,
   startMs: number,
   { type = "B", copyOf = "" }: Partial<Pick<JobOrigin, "type" | "copyOf">> = {},
+  revision = 1,
 ): JobBeginRecord {
   const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
     request;
   const level = request.parents?.level ?? "Full";
   const facts = { jobUuid, jobId, job, jobName, client, fileSet, level, startMs };
-  const more = { fileSetDigest, comment, scheduledMs, pool };
+  const more = { fileSetDigest, comment, scheduledMs, pool, ...(revision === 1 ? {} : { revision }) };
   return { ...facts, ...more, ...(copyOf === "" ? {} : { type, copyOf }) };
+}
+
+/** For a job's totals: that its list began at another revision than 1, which is no sign that it was written anew. */
+export function firstRevision({ revision }: Pick<BegunJob, "revision">): { firstRevision?: number } {
+  return revision === 1 ? {} : { firstRevision: revision };
 }
 
 /** The director's figures. Errors and warnings are filed's own; it reports them itself. */
