@@ -4,14 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
-import type { CatalogJobList__Output as CatalogJobList } from "../proto/generated/basalt/v1/CatalogJobList.js";
 import type { DirectorConfig } from "./config/types.js";
-import type { JobRecord } from "./db/records.js";
+import type { JobRecord, StatusLetter } from "./db/records.js";
 import { runAfterHooks } from "./job/hooks.js";
 import { JobRun, type JobServices } from "./job/job-run.js";
 import { LiveJob } from "./job/live-job.js";
 import { makePlan } from "./job/plan.js";
 import type { JobPlan, RunRequest } from "./job/request.js";
+import { committedRun, runsOf } from "./job/take-over.js";
 
 const CONNECT_MS = 60_000;
 /** How often, and how far apart, a storage daemon is asked whether it has kept a job that still ends there. */
@@ -74,9 +74,9 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
       log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
     });
   }
-  if (plan?.job.type === "Backup" && plan.job.allowIncompleteJobs) {
-    void notePartial(services, record).catch((error: unknown) => {
-      log.debug(`JobId ${record.jobId}: not known whether it is incomplete: ${describeError(error)}`);
+  if (plan?.job.type === "Backup") {
+    void noteKept(services, record).catch((error: unknown) => {
+      log.debug(`JobId ${record.jobId}: not known what its storage has kept: ${describeError(error)}`);
     });
   }
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
@@ -89,16 +89,29 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
   void runAfterHooks(run, false).finally(() => services.messages.endJob(source));
 }
 
-/** A failed run of which the storage daemon has kept what it got is an incomplete one. */
-async function notePartial(services: JobServices, { jobId, storage }: JobRecord): Promise<void> {
+/**
+ * A failed run of which the storage daemon has kept what it got is an incomplete one; one that it had committed has ended
+ * well, and only nobody was told.
+ */
+async function noteKept(services: JobServices, record: JobRecord): Promise<void> {
   const { shutdown, daemons, db } = services;
+  const { jobId, storage } = record;
   const channel = await daemons.storaged(storage, { timeoutMs: CONNECT_MS, signal: shutdown });
   for (let attempt = 0; attempt < KEPT_LOOKS; attempt++) {
-    const { jobs } = await channel.unary<CatalogJobList>("Storaged", "ListJobs", { jobIds: [jobId] });
-    const kept = jobs.find(({ status }) => status === "I");
+    const jobs = await runsOf(channel, record, shutdown);
+    const done = committedRun(jobs);
+    const kept = done ?? jobs.find(({ status }) => status === "I");
     if (kept !== undefined && db.jobs.get(jobId)?.status === "f") {
-      const { files, bytes, volumes } = kept;
-      db.jobs.update(jobId, { status: "I", files, bytes, volumes: [...volumes] });
+      const { files, bytes, volumes, endMs } = kept;
+      const found = { status: kept.status as StatusLetter, files, bytes, volumes: [...volumes] };
+      const ended = done === undefined ? {} : { endMs, errors: record.errors, reason: "" };
+      db.jobs.update(jobId, { ...found, ...ended });
+      if (done !== undefined)
+        services.messages.emit(
+          { jobId, name: record.name },
+          "info",
+          `Storage ${storage} had finished JobId ${jobId}: the backup is good.`,
+        );
       return;
     }
     if (!jobs.some(({ status }) => status === "R")) return;

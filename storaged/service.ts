@@ -206,9 +206,17 @@ export class StoragedService {
       await ended;
     } finally {
       this.#sessions.delete(session.jobUuid);
+      if (session instanceof BackupSession) this.#finish(session.after);
       context.signal.removeEventListener("abort", gone);
     }
   }
+
+  /** Nobody waits for it but the end of the daemon. */
+  #finish(work: Promise<void>): void {
+    this.#after.add(work);
+    void work.then(() => this.#after.delete(work));
+  }
+  readonly #after = new Set<Promise<void>>();
 
   async #serveRestore(stream: DataStream, peer: Peer): Promise<void> {
     const session = await this.#admitRestore(stream, peer);
@@ -260,7 +268,7 @@ export class StoragedService {
     for (const { session } of all) session.cancel(reason, false);
     // What does not end by then is settled by the next start, as after a crash.
     const late = sleep(CLOSE_MS, undefined, { ref: false });
-    await Promise.race([Promise.allSettled(all.map(({ ended }) => ended)), late]);
+    await Promise.race([Promise.allSettled([...all.map(({ ended }) => ended), ...this.#after]), late]);
   }
 }
 

@@ -3,6 +3,7 @@
  * totals. The run that goes on with one takes its place when it is committed, whole or incomplete in its turn.
  */
 
+import { BackupError } from "../../common/errors.js";
 import type { Db } from "./schema.js";
 import type { LocalJob } from "./types.js";
 
@@ -35,6 +36,35 @@ export function nextRevision(db: Db, { jobId, job }: { jobId: number; job: strin
     .pluck()
     .get(jobId, job);
   return (newest ?? 0) + 1;
+}
+
+/** Has this backup been finished here? Its director may not have heard of it. */
+export function isCommitted(db: Db, { jobId, job }: { jobId: number; job: string }): boolean {
+  const found = db.prepare(
+    "SELECT 1 FROM job WHERE job_id = ? AND job = ? AND type = 'B' AND status IN ('T', 'W')",
+  );
+  return found.get(jobId, job) !== undefined;
+}
+
+/** @throws BackupError JOB_COMMITTED, JOB_RUNS when another attempt under the JobId is finished, or has not ended yet */
+export function refuseTwice(db: Db, job: { jobId: number; job: string }): void {
+  const name = `JobId ${job.jobId} (${job.job})`;
+  if (isCommitted(db, job))
+    throw new BackupError("JOB_COMMITTED", `${name} is a finished backup of this storage already`);
+  const running = db.prepare("SELECT 1 FROM job WHERE job_id = ? AND job = ? AND status = 'R'");
+  if (running.get(job.jobId, job.job) === undefined) return;
+  const text = `an earlier attempt of ${name} has not ended on this storage yet: restart it in a moment`;
+  throw new BackupError("JOB_RUNS", text);
+}
+
+/** The attempts under one JobId whose content is there, whether or not they still count: each named what came before. */
+export function attemptsOf(db: Db, { jobId, job }: { jobId: number; job: string }): LocalJob[] {
+  return db
+    .prepare<[number, string], number>(
+      "SELECT id FROM job WHERE job_id = ? AND job = ? AND dirty = 0 AND status IN ('T', 'W', 'D', 'G')",
+    )
+    .pluck()
+    .all(jobId, job);
 }
 
 /** How the key is kept in a job's totals. */

@@ -268,6 +268,9 @@ export interface ResolveInput {
   ignoreFileSetChanges: boolean;
   /** Director's JobId of an incomplete run; 0: none. */
   resumeJobId?: number;
+  /** Number and unique name of the run itself, which may have been finished before. (Default: it was not) */
+  jobId?: number;
+  job?: string;
 }
 
 export interface ResolvedParents {
@@ -280,4 +283,6 @@ export interface ResolvedParents {
   sinceMs: number;
   /** Entries of the incomplete run; 0: there is none. */
   incompleteFiles: number;
+  /** The run was finished here before: there is nothing left to do. */
+  committed: boolean;
 }

@@ -3,11 +3,13 @@
 import { BackupError } from "../../common/errors.js";
 import { shareHealed } from "./damage.js";
 import {
+  attemptsOf,
   forgetFailed,
   type IncompleteRun,
   incompleteRun,
   keptToJson,
   nextRevision,
+  refuseTwice,
   retireIncomplete,
 } from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
@@ -45,12 +47,13 @@ export class JobStore {
 
   /**
    * Records a running job with its frozen parents and pins what it may be told is known.
-   * @throws BackupError POOL_UNKNOWN, NOT_FOUND (a parent), JOB_EXISTS
+   * @throws BackupError POOL_UNKNOWN, NOT_FOUND (a parent), JOB_EXISTS; JOB_COMMITTED, JOB_RUNS (another attempt)
    */
   begin(job: NewJob): BegunJob {
     const pool = poolByName(this.#db, job.pool);
     if (pool === undefined)
       throw new BackupError("POOL_UNKNOWN", `Pool "${job.pool}" is not known to this storage`);
+    refuseTwice(this.#db, job);
     const chain = this.#chainTo(job.chain.at(-1));
     const bases = job.bases.map((jobId) => this.#layers.local(jobId));
     const own = job.ownNewest > 0 ? this.#layers.local(job.ownNewest) : undefined;
@@ -84,7 +87,8 @@ export class JobStore {
       revision,
       resumed: resumed && { last: resumed.last, volumes: this.#volumesOf(resumed.id) },
     };
-    this.#contexts.add(this.#context(job, begun, resumed?.id));
+    const earlier = resumed === undefined ? [] : attemptsOf(this.#db, job);
+    this.#contexts.add(this.#context(job, begun, new Set(earlier)));
     return begun;
   }
 
@@ -142,7 +146,7 @@ export class JobStore {
     return id;
   }
 
-  #context(job: NewJob, begun: BegunJob, resumed: LocalJob | undefined): JobContext {
+  #context(job: NewJob, begun: BegunJob, earlier: ReadonlySet<LocalJob>): JobContext {
     const layers = new Set<LocalJob>();
     for (const source of [begun.chain, begun.own, ...begun.bases])
       for (const id of [...(source?.layers ?? []), ...(source?.spliced?.layers ?? [])]) layers.add(id);
@@ -159,7 +163,7 @@ export class JobStore {
       client: job.client,
       deduplicate: begun.pool.deduplicate,
       selfContained: begun.selfContained,
-      resumed,
+      earlier,
       clientOnly: begun.pool.dedupScope === "client",
       pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
       clients: new Set([job.client, ...owners.map(({ client }) => client)]),

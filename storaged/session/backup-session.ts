@@ -18,7 +18,7 @@ import type { BegunJob, LocalJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import { closeJob } from "./backup-closing.js";
-import { afterCommit } from "./backup-committed.js";
+import { afterCommit, dropReplaced } from "./backup-committed.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
@@ -63,6 +63,7 @@ export class BackupSession {
   #volumes: JobVolumes | undefined;
   #ingest: Ingest | undefined;
   #canceled = false;
+  #after: Promise<void> = Promise.resolve();
   /** An end record may lie on a volume. */
   #closing = false;
   /** It is being kept as incomplete. */
@@ -81,6 +82,11 @@ export class BackupSession {
     this.#reporter = new Reporter(send);
   }
 
+  /** What is left to do when the result was told; never rejects. */
+  get after(): Promise<void> {
+    return this.#after;
+  }
+
   get jobUuid(): string {
     return this.#request.jobUuid;
   }
@@ -91,7 +97,8 @@ export class BackupSession {
 
   /** Ends the job as canceled; `orderly` false: as failed, such as when the daemon ends. */
   cancel(reason: string, orderly = true): void {
-    if (this.#keeping) return;
+    // Whoever went away does not mind; an operator does.
+    if (this.#keeping && !orderly) return;
     this.#canceled ||= orderly;
     const error = new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason);
     this.#abort.abort(error);
@@ -127,6 +134,7 @@ export class BackupSession {
       await this.#reporter.setState("running");
       const result = await this.#transfer(begun);
       await this.#reporter.result(result);
+      if (begun.resumed !== undefined) this.#after = dropReplaced(this.#deps, this.#request.job);
     } catch (error) {
       await this.#failed(begun, error);
     }
@@ -155,7 +163,11 @@ export class BackupSession {
   async #transfer(job: BegunJob): Promise<JobResult> {
     const { catalog, verifier, connect } = this.#deps;
     const { stream, close } = await connect(this.#request);
-    const abort = () => void this.#refuse(stream, this.#abort.signal.reason);
+    const abort = () => {
+      const { reason } = this.#abort.signal;
+      this.#volumes?.waitNoMore(reason);
+      void this.#refuse(stream, reason);
+    };
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     const fail = (error: unknown) => ingest.fail(error);
     const begin = beginRecordOf(this.#request, this.#stateMs, this.#origin, job.revision);
@@ -229,6 +241,7 @@ export class BackupSession {
     const may = this.#request.allowIncomplete && !this.#canceled && !this.#closing;
     if (!may || !KEPT_AFTER.has(codeOf(cause) ?? "") || parts.ingest.failure !== undefined) return undefined;
     const { catalog, session, log } = this.#deps;
+    parts.volumes.waitNoMore(cause);
     try {
       const counts = await keepIncomplete({ ...parts, catalog, signal: this.#end.signal }, () => {
         this.#closing = true;
@@ -237,7 +250,7 @@ export class BackupSession {
       if (counts === undefined) return undefined;
       await parts.stream.send(encodeJson(BackupKind.committed, { ok: false })).catch(() => undefined);
       await parts.stream.end().catch(() => undefined);
-      await afterCommit(this.#deps, this.#ended(parts.job, parts.volumes));
+      await afterCommit(this.#deps, this.#ended(parts.volumes));
       const { bytesStored } = parts.volumes;
       const result = resultOf(session, counts, NO_TOTALS, { bytesStored, rawBytes: parts.ingest.rawBytes });
       const volumes = this.#namesOf(parts.job, parts.volumes);
@@ -250,8 +263,8 @@ export class BackupSession {
     }
   }
 
-  #ended({ resumed }: BegunJob, volumes: JobVolumes) {
-    return { name: this.#request.job, resumed: resumed !== undefined, volumes, reporter: this.#reporter };
+  #ended(volumes: JobVolumes) {
+    return { name: this.#request.job, volumes, reporter: this.#reporter };
   }
 
   /** The volumes of a run that went on are also those of the one before. */
@@ -282,7 +295,7 @@ export class BackupSession {
     const { extents } = volumes;
     await catalog.writer.commit({ job: job.id, status, endMs, totals, extents, volumes: progress });
     const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
-    await afterCommit(this.#deps, { ...this.#ended(job, volumes), origin: this.#origin });
+    await afterCommit(this.#deps, { ...this.#ended(volumes), origin: this.#origin });
     return {
       ...resultOf(this.#deps.session, counts, end.totals, { bytesStored: volumes.bytesStored, rawBytes }),
       volumes: this.#namesOf(job, volumes),

@@ -54,6 +54,9 @@ export class JobVolumes {
   readonly #full = new Set<string>();
   #sequence: number;
   readonly #giveUp = new AbortController();
+  readonly #waiting = new AbortController();
+  /** What there is no room for any more goes where the last frames went, whatever the limits of that volume. */
+  #overruns = false;
   #released = false;
   #starting: Promise<void> | undefined;
   #checkpoint: Promise<void> | undefined;
@@ -154,14 +157,17 @@ export class JobVolumes {
     for (;;) {
       const at = this.#used.at(-1)!;
       const { open } = at;
+      if (this.#stays === at && !open.writer.broken) return at;
       // What the job has there may be lost, and with it the job.
       if (open.writer.broken) await this.#broken(open);
       const end = await this.#endOf(at, need);
       if (end === undefined) return at;
       await this.#endOfMedium(open, end);
-      await this.#mount(true);
+      if (!this.#overruns) await this.#mount(true);
+      else if (!(await this.#mountAtOnce(true))) this.#stays = at;
     }
   }
+  #stays: UsedVolume | undefined;
 
   /** The status that a volume gets when it cannot take `need` more bytes. */
   async #endOf({ open, frames }: UsedVolume, need: number): Promise<string | undefined> {
@@ -193,10 +199,27 @@ export class JobVolumes {
     throw new BackupError("VOLUME_BROKEN", `Volume "${name}" cannot be written any more after an error`);
   }
 
+  /** @throws also the reason of `waitNoMore`, where it would have to wait */
   async #mount(next: boolean): Promise<void> {
     const { desk, acquire } = this.#options;
+    if (this.#waiting.signal.aborted) {
+      if (!(await this.#mountAtOnce(next))) throw this.refusal;
+      return;
+    }
+    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal, this.#waiting.signal]);
+    await this.#take(await desk.acquire({ ...acquire, signal, next, avoid: this.#full }));
+  }
+
+  /** False when there is no volume now. */
+  async #mountAtOnce(next: boolean): Promise<boolean> {
+    const { desk, acquire } = this.#options;
     const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
-    const open = await desk.acquire({ ...acquire, signal, next, avoid: this.#full });
+    const open = await desk.tryAcquire({ ...acquire, signal, next, avoid: this.#full });
+    if (open !== undefined) await this.#take(open);
+    return open !== undefined;
+  }
+
+  async #take(open: OpenVolume): Promise<void> {
     try {
       await this.#begin(open);
     } catch (error) {
@@ -255,7 +278,22 @@ export class JobVolumes {
     return this.#checkpoint;
   }
 
-  /** No further volume is waited for. */
+  /** No volume is waited for any more: what would have to rejects with `reason`. Volumes that are there will do. */
+  waitNoMore(reason: unknown): void {
+    if (!this.#waiting.signal.aborted) this.#waiting.abort(reason);
+  }
+
+  /** The reason of `waitNoMore`. */
+  get refusal(): unknown {
+    return this.#waiting.signal.aborted ? this.#waiting.signal.reason : undefined;
+  }
+
+  /** What still comes goes to the last volume when there is no other one: the end of a run that is to be kept. */
+  overrun(): void {
+    this.#overruns = true;
+  }
+
+  /** No volume is used any more. */
   giveUp(): void {
     this.#giveUp.abort(new BackupError("JOB_FAILED", "the job has ended"));
   }

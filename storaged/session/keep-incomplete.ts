@@ -64,6 +64,7 @@ export async function keepIncomplete(
   closing: () => void,
 ): Promise<JobCounts | undefined> {
   if (!(await isDrained(ingest)) || !isFurther({ ingest, job })) return undefined;
+  volumes.overrun();
   const counts = await catalog.writer.finishRows(job.id);
   const { files, deleted, bytes } = counts;
   const { marked = "", rawBytes } = ingest;
