@@ -78,6 +78,8 @@ export class StoragedService {
   #sessionId = 0;
   #closing = false;
   #dropReplaced: SessionDeps["dropReplaced"];
+  /** What sessions do when their result was told: only the end of the daemon waits for it. */
+  readonly #after = new Set<Promise<void>>();
 
   constructor(options: StoragedOptions) {
     this.#options = options;
@@ -206,17 +208,14 @@ export class StoragedService {
       await ended;
     } finally {
       this.#sessions.delete(session.jobUuid);
-      if (session instanceof BackupSession) this.#finish(session.after);
+      if (session instanceof BackupSession) {
+        const { after } = session;
+        this.#after.add(after);
+        void after.then(() => this.#after.delete(after));
+      }
       context.signal.removeEventListener("abort", gone);
     }
   }
-
-  /** Nobody waits for it but the end of the daemon. */
-  #finish(work: Promise<void>): void {
-    this.#after.add(work);
-    void work.then(() => this.#after.delete(work));
-  }
-  readonly #after = new Set<Promise<void>>();
 
   async #serveRestore(stream: DataStream, peer: Peer): Promise<void> {
     const session = await this.#admitRestore(stream, peer);

@@ -23,11 +23,12 @@ import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
 import { ListSender, planLists } from "./backup-lists.js";
-import { beginRecordOf, firstRevision, newJobOf, resultOf, startOf } from "./backup-records.js";
+import { acquireOf, beginRecordOf, firstRevision, newJobOf, resultOf, startOf } from "./backup-records.js";
 import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
 import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
 import { Reporter } from "./reporter.js";
+import { refuse } from "./send-or-break.js";
 import type { VolumeDesk } from "./volume-desk.js";
 
 /** Where a job's file daemon is, and who it must be. */
@@ -166,14 +167,16 @@ export class BackupSession {
     const abort = () => {
       const { reason } = this.#abort.signal;
       this.#volumes?.waitNoMore(reason);
-      void this.#refuse(stream, reason);
+      void refuse(stream, reason);
     };
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     const fail = (error: unknown) => ingest.fail(error);
     const begin = beginRecordOf(this.#request, this.#stateMs, this.#origin, job.revision);
-    const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire: this.#acquire(job) });
+    const signal = this.#request.allowIncomplete ? this.#end.signal : this.#abort.signal;
+    const acquire = acquireOf(this.#request, this.#deps.storage, job, this.#reporter, signal);
+    const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire });
     this.#volumes = volumes;
-    const onFailure = (error: unknown) => void this.#refuse(stream, error);
+    const onFailure = (error: unknown) => void refuse(stream, error);
     const ingest = new Ingest({ catalog, verifier, volumes, job, jobId: this.#request.jobId, onFailure });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
@@ -208,31 +211,9 @@ export class BackupSession {
     }
   }
 
-  /** Tells filed why, then breaks the stream. */
-  async #refuse(stream: DataStream, error: unknown): Promise<void> {
-    const reason = describeError(error);
-    await stream.send(encodeJson(BackupKind.abort, { reason })).catch(() => undefined);
-    setTimeout(() => stream.destroy(error instanceof Error ? error : new Error(reason)), 100).unref();
-  }
-
   /** When the state was taken that the job holds. */
   get #stateMs(): number {
     return this.#origin?.startMs ?? this.#startMs;
-  }
-
-  #acquire(job: BegunJob) {
-    const { jobId, job: name, jobName, client, device, spread } = this.#request;
-    const { storage } = this.#deps;
-    const facts = { job: name, jobName, jobId, level: this.level, client, storage };
-    return {
-      job: job.id,
-      facts,
-      pool: job.pool,
-      device,
-      spread,
-      reporter: this.#reporter,
-      signal: this.#request.allowIncomplete ? this.#end.signal : this.#abort.signal,
-    };
   }
 
   /** What a broken off job stored is kept, where that is allowed and worth it; else undefined. */

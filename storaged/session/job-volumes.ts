@@ -13,7 +13,7 @@ import { uuidBytes } from "../volume/json.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { Appended } from "../volume/writer.js";
 import type { VolumeDesk } from "./volume-desk.js";
-import { isTimeUp } from "./volume-fit.js";
+import { endOfVolume } from "./volume-fit.js";
 import type { AcquireRequest, OpenVolume } from "./volume-messages.js";
 
 /** A frame to append; its number within the job is given here. */
@@ -160,7 +160,7 @@ export class JobVolumes {
       if (this.#stays === at && !open.writer.broken) return at;
       // What the job has there may be lost, and with it the job.
       if (open.writer.broken) await this.#broken(open);
-      const end = await this.#endOf(at, need);
+      const end = await endOfVolume(open, at.frames, need, this.#options.acquire.reporter);
       if (end === undefined) return at;
       await this.#endOfMedium(open, end);
       if (!this.#overruns) await this.#mount(true);
@@ -168,28 +168,6 @@ export class JobVolumes {
     }
   }
   #stays: UsedVolume | undefined;
-
-  /** The status that a volume gets when it cannot take `need` more bytes. */
-  async #endOf({ open, frames }: UsedVolume, need: number): Promise<string | undefined> {
-    const { record, device } = open;
-    const { reporter } = this.#options.acquire;
-    // Somebody else has marked it: an operator, or another job that writes to it.
-    if (record.status !== "Append") return record.status;
-    if (isTimeUp(record)) {
-      const text = `Max configured use duration=${record.useDuration} sec. exceeded.`;
-      await reporter.message("info", `${text} Marking Volume "${record.name}" as Used.`);
-      return "Used";
-    }
-    const limit = limitOf(open);
-    const end = Math.max(open.plannedEnd, open.writer.bytes);
-    // A volume without a frame takes one whatever its limit: otherwise none would ever take it.
-    const first = frames === 0 && record.frames === 0 && open.users.size === 1;
-    if (limit === 0 || end + need <= limit || first) return undefined;
-    const place = `device "${device.name}" (${device.archiveDevice})`;
-    const text = `User defined maximum volume size ${limit} will be exceeded on ${place}.`;
-    await reporter.message("info", `${text} Marking Volume "${record.name}" as Full.`);
-    return "Full";
-  }
 
   async #broken(open: OpenVolume): Promise<never> {
     const { desk, catalog } = this.#options;
@@ -309,10 +287,4 @@ export class JobVolumes {
       await this.#options.desk.release(open, this.#options.job, failed);
     }
   }
-}
-
-/** The least of the volume's and the device's limit; 0: none. */
-function limitOf({ record, device }: OpenVolume): number {
-  const limits = [record.maxBytes, device.maximumVolumeSize].filter((limit) => limit > 0);
-  return limits.length === 0 ? 0 : Math.min(...limits);
 }

@@ -164,15 +164,15 @@ test("without deduplication a third attempt still names what the first one store
 test("nobody waits until the run before is removed", async () => {
   const wanted = { jobName: "told", client: "told-fd" };
   const first = await attempt(wanted, "ab");
-  const { writer } = storage.catalog;
-  const migratedAway = writer.migratedAway.bind(writer);
+  const { deleter } = storage;
+  const remove = deleter.delete.bind(deleter);
   let release: () => void = () => undefined;
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
-  writer.migratedAway = async () => {
+  deleter.delete = async (jobs) => {
     await held;
-    return migratedAway();
+    return remove(jobs);
   };
   const second = await storage.session(
     async (fake) => {
@@ -186,5 +186,5 @@ test("nobody waits until the run before is removed", async () => {
   assert.equal(second.result.ok, true, second.result.reason);
   release();
   await second.session.after;
-  writer.migratedAway = migratedAway;
+  deleter.delete = remove;
 });

@@ -1,6 +1,7 @@
-/** Sends to a peer whose going away is no fault of the job. */
+/** Messages to a peer that may be gone. */
 
 import { BackupError, describeError } from "../../common/errors.js";
+import { BackupKind, encodeJson } from "../../proto/data/backup.js";
 import type { DataStream } from "../../proto/rpc.js";
 
 /**
@@ -15,4 +16,11 @@ export async function sendOrBreak(stream: DataStream, message: Buffer): Promise<
     stream.destroy(new BackupError("CONNECTION_LOST", describeError(error), { cause: error }));
     return false;
   }
+}
+
+/** Tells filed why, then breaks the stream. */
+export async function refuse(stream: DataStream, error: unknown): Promise<void> {
+  const reason = describeError(error);
+  await stream.send(encodeJson(BackupKind.abort, { reason })).catch(() => undefined);
+  setTimeout(() => stream.destroy(error instanceof Error ? error : new Error(reason)), 100).unref();
 }
