@@ -80,6 +80,13 @@ export function retireIncomplete(db: Db, job: LocalJob): void {
   ).run({ job });
 }
 
+/** After a scan: incomplete runs that another attempt has taken the place of, although no volume says so yet. */
+export function retireReplaced(db: Db): void {
+  db.exec(`UPDATE job SET type = 'M' WHERE type = 'I' AND status IN ('T', 'W') AND EXISTS (
+    SELECT 1 FROM job o WHERE o.job_id = job.job_id AND o.job = job.job AND o.id <> job.id
+    AND o.status IN ('T', 'W') AND (o.type = 'B' OR (o.type = 'I' AND o.revision > job.revision)))`);
+}
+
 /** A run begins again under its number: earlier attempts that failed and left nothing are forgotten. Within its transaction. */
 export function forgetFailed(db: Db, { jobId, job }: { jobId: number; job: string }): void {
   const failed = db

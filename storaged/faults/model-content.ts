@@ -10,6 +10,8 @@ import {
 } from "../../common/format/content.js";
 import { isBelow } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { encodeFrame } from "../../proto/data/backup.js";
+import { frameOf } from "../session/fake-filed.js";
 import type { Inode, ModelTree } from "./tree.js";
 
 /** The row of an entry, but for what its content says. */
@@ -73,4 +75,12 @@ function hiddenByFile(key: string, tree: ModelTree): boolean {
     if (above !== undefined) return above.type !== EntryType.directory;
   }
   return false;
+}
+
+/** A frame that is right in everything but its content. */
+export function lyingFrame(jobId: number, chunks: readonly { key: string; bytes: Buffer }[]): Buffer {
+  const { entries } = frameOf(jobId, chunks);
+  const lies = chunks.map(({ key, bytes }) => ({ key, bytes: Buffer.alloc(bytes.length, "lie") }));
+  const { rawBytes, data } = frameOf(jobId, lies);
+  return encodeFrame(rawBytes, entries, data);
 }
