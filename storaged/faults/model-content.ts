@@ -14,6 +14,21 @@ import { encodeFrame } from "../../proto/data/backup.js";
 import { frameOf } from "../session/fake-filed.js";
 import type { Inode, ModelTree } from "./tree.js";
 
+/** A part of a file that has to be read: the file itself, or a chunk of a large one. */
+export interface Chunk {
+  key: string;
+  bytes: Buffer;
+  digest: Buffer;
+  part: boolean;
+}
+
+/** A list of parts to send. */
+export interface Parts {
+  list: Buffer;
+  identity: Buffer;
+  size: number;
+}
+
 /** The row of an entry, but for what its content says. */
 export function rowOf(key: string, inode: Inode, group: string | undefined): Row {
   const { type, mode, uid, mtimeSec, content, target } = inode;

@@ -28,7 +28,16 @@ import {
 } from "../../proto/data/backup.js";
 import { ArrayCursor, OverlayCursor } from "../catalog/overlay.js";
 import type { FakeFiled } from "../session/fake-filed.js";
-import { contentChunks, deletions, identityOf, lyingFrame, partsOf, rowOf } from "./model-content.js";
+import {
+  type Chunk,
+  contentChunks,
+  deletions,
+  identityOf,
+  lyingFrame,
+  type Parts,
+  partsOf,
+  rowOf,
+} from "./model-content.js";
 import type { Inode, ModelTree } from "./tree.js";
 
 /** Moments at which a test may hold a job or look around. */
@@ -76,20 +85,6 @@ export async function sendTree(
   await options.reached?.("rows");
   if (options.leaves === undefined) await run.end(options.reached);
   else await run.leave(options.leaves.how);
-}
-
-/** A part of a file that has to be read: the file itself, or a chunk of a large one. */
-interface Chunk {
-  key: string;
-  bytes: Buffer;
-  digest: Buffer;
-  part: boolean;
-}
-
-interface Parts {
-  list: Buffer;
-  identity: Buffer;
-  size: number;
 }
 
 type Rows = Map<string, Row>;

@@ -26,7 +26,7 @@ export interface KnownJob {
   upTo?: string | undefined;
   /** What may have been kept of earlier attempts: one of them is there until a later one has taken its place. */
   earlier: readonly Torn[];
-  /** Something was kept for sure. */
+  /** Of an attempt that was begun: one of `earlier` was kept for sure. */
   sure: boolean;
 }
 
@@ -59,13 +59,16 @@ export class Ledger {
   }
 
   set(jobId: number, state: JobState): void {
-    this.jobs.get(jobId)!.state = state;
+    const job = this.jobs.get(jobId)!;
+    job.state = state;
+    // Its deletion may have been begun.
+    if (state === "open") job.sure = false;
   }
 
   /** It was acknowledged as whole. */
   end(jobId: number): void {
     const { snapshot } = this.jobs.get(jobId)!;
-    this.jobs.set(jobId, { snapshot, state: "kept", earlier: [], sure: true });
+    this.jobs.set(jobId, { snapshot, state: "kept", earlier: [], sure: false });
   }
 
   /** Equal for equal states of all jobs. */
@@ -206,7 +209,7 @@ export class Play {
       const wrong = differences(head(snapshot, upTo), head(found, upTo));
       said.push(...wrong);
       if (wrong.length > 0) continue;
-      this.ledger.jobs.set(jobId, { snapshot, upTo, state: "kept", earlier: [], sure: true });
+      this.ledger.jobs.set(jobId, { snapshot, upTo, state: "kept", earlier: [], sure: false });
       return [];
     }
     return said;
