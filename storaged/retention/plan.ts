@@ -54,9 +54,9 @@ export function ruleOf(rules: readonly PruneRule[], job: PlanJob): PruneRule | u
   );
 }
 
-/** Runs of one job, client, FileSet and type follow each other. */
+/** Runs of one job, client, FileSet and type follow each other; an incomplete one is a backup too. */
 const lineageOf = ({ jobName, client, fileSet, type }: PlanJob): string =>
-  JSON.stringify([jobName, client, fileSet, type]);
+  JSON.stringify([jobName, client, fileSet, type === "I" ? "B" : type]);
 
 /** Runs that only `purge` and `delete` remove, with the reason. */
 export function protectedRuns(jobs: readonly PlanJob[]): Map<LocalJob, string> {
