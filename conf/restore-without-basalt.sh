@@ -314,11 +314,13 @@ if [ "$LISTS_ONLY" = yes ]; then
   for list in "$WORK"/list.*; do
     [ -e "$list" ] || continue
     number=${list##*.}
-    echo "$number $(fact job "$number") $(fact level "$number") parents=$(fact parents "$number") bases=$(fact bases "$number") volumes=$(fact volumes "$number")"
+    torn=$([ "$(fact type "$number")" != I ] || echo " incomplete")
+    echo "$number $(fact job "$number") $(fact level "$number")$torn parents=$(fact parents "$number") bases=$(fact bases "$number") volumes=$(fact volumes "$number")"
   done | sort -n
   exit
 fi
 [ -e "$WORK/list.$wanted" ] || fail "no whole list of job $wanted on these volumes"
+[ "$(fact type "$wanted")" != I ] || echo "warning: job $wanted ended early: what follows is all that it had stored" >&2
 setfattr=$(command -v setfattr) || echo "warning: without setfattr attributes and ACLs are left out" >&2
 over=$(layers "$wanted")
 # shellcheck disable=SC2086

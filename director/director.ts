@@ -284,6 +284,7 @@ export class Director {
 
   async #carry(live: LiveJob): Promise<void> {
     const run = await runLiveJob(live, this.#services);
+    live.ended = true;
     if (this.#shutdown.signal.aborted) return;
     const source = run.source;
     try {

@@ -1,23 +1,18 @@
 /** What a director does at its start about jobs that its predecessor left behind. */
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
-import type { CatalogJobList__Output as CatalogJobList } from "../proto/generated/basalt/v1/CatalogJobList.js";
 import type { DirectorConfig } from "./config/types.js";
-import type { JobRecord } from "./db/records.js";
+import type { JobRecord, StatusLetter } from "./db/records.js";
 import { runAfterHooks } from "./job/hooks.js";
 import { JobRun, type JobServices } from "./job/job-run.js";
 import { LiveJob } from "./job/live-job.js";
 import { makePlan } from "./job/plan.js";
 import type { JobPlan, RunRequest } from "./job/request.js";
-import { endedWell } from "./recover-outcome.js";
+import { learnOutcome } from "./recover-outcome.js";
 
 const CONNECT_MS = 60_000;
-/** How often, and how far apart, a storage daemon is asked whether it has kept a job that still ends there. */
-const KEPT_LOOKS = 120;
-const KEPT_LOOK_MS = 500;
 
 export interface RecoverOptions {
   config: DirectorConfig;
@@ -75,37 +70,26 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
       log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
     });
   }
-  if (plan?.job.type === "Backup" && plan.job.allowIncompleteJobs) {
-    void notePartial(services, record).catch((error: unknown) => {
-      log.debug(`JobId ${record.jobId}: not known whether it is incomplete: ${describeError(error)}`);
-    });
-  }
+  const outcome = plan?.job.type === "Backup" ? outcomeOf(options, record) : Promise.resolve(undefined);
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
-  if (plan === undefined) {
-    services.messages.endJob(source);
-    return;
-  }
-  const run = new JobRun(liveJobOf(record, plan), services);
-  run.status = "f";
-  const hooks = async (): Promise<void> => runAfterHooks(run, await endedWell(run, record));
-  void hooks().finally(() => services.messages.endJob(source));
+  void outcome
+    .then((status) => (plan === undefined ? undefined : runHooks(liveJobOf(record, plan), services, status)))
+    .finally(() => services.messages.endJob(source));
 }
 
-/** A failed run of which the storage daemon has kept what it got is an incomplete one. */
-async function notePartial(services: JobServices, { jobId, storage }: JobRecord): Promise<void> {
-  const { shutdown, daemons, db } = services;
-  const channel = await daemons.storaged(storage, { timeoutMs: CONNECT_MS, signal: shutdown });
-  for (let attempt = 0; attempt < KEPT_LOOKS; attempt++) {
-    const { jobs } = await channel.unary<CatalogJobList>("Storaged", "ListJobs", { jobIds: [jobId] });
-    const kept = jobs.find(({ status }) => status === "I");
-    if (kept !== undefined && db.jobs.get(jobId)?.status === "f") {
-      const { files, bytes, volumes } = kept;
-      db.jobs.update(jobId, { status: "I", files, bytes, volumes: [...volumes] });
-      return;
-    }
-    if (!jobs.some(({ status }) => status === "R")) return;
-    await sleep(KEPT_LOOK_MS, undefined, { signal: shutdown });
-  }
+function outcomeOf({ services, log }: RecoverOptions, record: JobRecord): Promise<StatusLetter | undefined> {
+  return learnOutcome(services, record).catch((error: unknown) => {
+    log.debug(`JobId ${record.jobId}: not known what its storage has kept: ${describeError(error)}`);
+    return undefined;
+  });
+}
+
+/** The hooks of a run that ended well belong to it as well as those of one that failed. */
+function runHooks(live: LiveJob, services: JobServices, status: StatusLetter | undefined): Promise<void> {
+  const run = new JobRun(live, services);
+  const endedWell = status === "T" || status === "W";
+  run.status = endedWell ? status : "f";
+  return runAfterHooks(run, endedWell);
 }
 
 async function cancelAt(services: JobServices, record: JobRecord, role: "filed" | "storaged"): Promise<void> {

@@ -78,6 +78,8 @@ export class StoragedService {
   #sessionId = 0;
   #closing = false;
   #dropReplaced: SessionDeps["dropReplaced"];
+  /** What sessions do when their result was told: only the end of the daemon waits for it. */
+  readonly #after = new Set<Promise<void>>();
 
   constructor(options: StoragedOptions) {
     this.#options = options;
@@ -206,6 +208,11 @@ export class StoragedService {
       await ended;
     } finally {
       this.#sessions.delete(session.jobUuid);
+      if (session instanceof BackupSession) {
+        const { after } = session;
+        this.#after.add(after);
+        void after.then(() => this.#after.delete(after));
+      }
       context.signal.removeEventListener("abort", gone);
     }
   }
@@ -260,7 +267,7 @@ export class StoragedService {
     for (const { session } of all) session.cancel(reason, false);
     // What does not end by then is settled by the next start, as after a crash.
     const late = sleep(CLOSE_MS, undefined, { ref: false });
-    await Promise.race([Promise.allSettled(all.map(({ ended }) => ended)), late]);
+    await Promise.race([Promise.allSettled([...all.map(({ ended }) => ended), ...this.#after]), late]);
   }
 }
 

@@ -18,6 +18,7 @@ import { LEVEL_LETTERS } from "./register.js";
 import { backupReport, levelText } from "./report.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
 import { Side } from "./side.js";
+import { takeOver } from "./take-over.js";
 import { raiseLevel } from "./upgrade.js";
 import { runVirtualFull } from "./virtual-full.js";
 
@@ -40,6 +41,7 @@ export async function runBackup(run: JobRun): Promise<void> {
   await runBeforeHooks(run);
   let storaged = await connectStoraged(run);
   run.parents = await resolveParents(run, storaged);
+  if (run.parents.committed) return takeOver(run, storaged);
   live.level = run.parents.level as JobLevel;
   if (live.level !== plan.level && usePoolOfLevel(run)) {
     storaged = await connectStoraged(run);
@@ -74,6 +76,8 @@ async function resolveParents(run: JobRun, storaged: RpcChannel): Promise<Resolv
     ignoreFileSetChanges: fileSet.ignoreChanges,
     pool: need(plan.pool, "Pool").name,
     resumeJobId: plan.request.resume === true ? run.live.jobId : 0,
+    jobId: run.live.jobId,
+    job: run.live.job,
   };
   return storaged.unary<ResolvedParents>("Storaged", "ResolveParents", request, { signal: run.live.signal });
 }

@@ -55,6 +55,8 @@ export class LiveJob {
   readonly daemons = new Set<"filed" | "storaged">();
   /** Set once the job is to end: the words for its messages. */
   cancelReason: string | undefined;
+  /** It is over, although it may still stand in the queue. */
+  ended = false;
   readonly #abort = new AbortController();
 
   constructor(options: LiveJobOptions) {

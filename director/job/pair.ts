@@ -19,6 +19,8 @@ export class Pair {
   readonly #stops: (() => void)[] = [];
   #failure: string | undefined;
   #culprit: Side | undefined;
+  /** The storage daemon waits for an operator: it takes nothing more from the client. */
+  #storageWaits = false;
   #waitLeftMs: number;
   #waitingSince: (() => void) | undefined;
 
@@ -60,7 +62,8 @@ export class Pair {
     for (const side of this.#sides) {
       // A client that stops sends what it has, and the storage daemon ends behind that.
       const follows = side.role === "storaged" && culprit === undefined && this.#run.live.stopped;
-      if (side !== culprit && !(follows && this.#runs("filed"))) this.#end(side, reason);
+      if (side !== culprit && !(follows && this.#runs("filed") && !this.#storageWaits))
+        this.#end(side, reason);
     }
   }
 
@@ -87,6 +90,11 @@ export class Pair {
   /** State events of a daemon: waiting for an operator is shown, and limited by Max Wait Time. */
   onState(state: JobState): void {
     const waiting = state.state === "waiting";
+    this.#storageWaits = waiting;
+    // Told to stop already, its client cannot send what it still has.
+    const { live } = this.#run;
+    if (waiting && live.stopped && this.#failure !== undefined)
+      for (const side of this.#sides) if (side.role === "storaged") this.#end(side, this.#failure);
     this.#waitingSince?.();
     this.#waitingSince = undefined;
     if (waiting) this.#limitWait();

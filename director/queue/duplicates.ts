@@ -53,10 +53,10 @@ function notAllowed(jobId: number): string {
   return `JobId ${jobId} already running. Duplicate job not allowed.`;
 }
 
-/** The same for a run that is about to be queued. */
+/** The same for a run that is about to be queued; one that is over and is followed by it is no other one. */
 export function duplicatesOf(live: LiveJob, queued: readonly LiveJob[]): DuplicateDecision {
   const { job } = live.plan;
-  const same = queued.filter((other) => other.plan.job.name === job.name && !other.canceled);
+  const same = queued.filter((other) => other.plan.job.name === job.name && !other.canceled && !other.ended);
   const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
   return judgeDuplicates(job, live.level, others);
 }

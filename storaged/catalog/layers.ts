@@ -36,7 +36,8 @@ export class LayerQueries {
       .prepare<[number, number], number>(
         `SELECT 1 FROM job j JOIN job o ON o.job_name = j.job_name AND o.client = j.client
          AND o.file_set = j.file_set AND o.start_ms < j.start_ms
-         WHERE j.id = ? AND o.id = ? AND j.revision > 1`,
+         WHERE j.id = ? AND o.id = ?
+         AND j.revision > coalesce(json_extract(j.totals, '$.firstRevision'), 1)`,
       )
       .pluck();
     this.#numbers = db.prepare<[number], number>("SELECT job_id FROM job WHERE id = ?").pluck();

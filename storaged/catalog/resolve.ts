@@ -1,6 +1,6 @@
 /** What a run builds on: level upgrades, the chain below it, its Bases, the list that vouches for unread files. */
 
-import { incompleteRun } from "./incomplete.js";
+import { incompleteRun, isCommitted } from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
 import type { Db } from "./schema.js";
 import type { LocalJob, ResolvedParents, ResolveInput } from "./types.js";
@@ -55,6 +55,7 @@ export class Resolver {
       ownNewest,
       sinceMs: 0,
       incompleteFiles: this.#incompleteFiles(input.resumeJobId ?? 0),
+      committed: isCommitted(this.#db, { jobId: input.jobId ?? 0, job: input.job ?? "" }),
     };
     if (partial) {
       const full = this.#newestFull.get(own);

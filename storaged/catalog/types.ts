@@ -202,6 +202,8 @@ export interface BegunJob {
   /** UUIDs for the volume's own records. */
   chainUuids: string[];
   baseUuids: string[];
+  /** Of its first list: 1, or beyond those of earlier attempts under its JobId, whose names on volumes it shares. */
+  revision: number;
   /** The incomplete run that it goes on with, and the volumes of that. */
   resumed: { last: string; volumes: string[] } | undefined;
 }
@@ -263,6 +265,9 @@ export interface ResolveInput {
   ignoreFileSetChanges: boolean;
   /** Director's JobId of an incomplete run; 0: none. */
   resumeJobId?: number;
+  /** Number and unique name of the run itself, which may have been finished before. (Default: it was not) */
+  jobId?: number;
+  job?: string;
 }
 
 export interface ResolvedParents {
@@ -275,4 +280,6 @@ export interface ResolvedParents {
   sinceMs: number;
   /** Entries of the incomplete run; 0: there is none. */
   incompleteFiles: number;
+  /** The run was finished here before: there is nothing left to do. */
+  committed: boolean;
 }

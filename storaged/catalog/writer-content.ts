@@ -79,7 +79,7 @@ export class ContentStore {
     const context = this.#contexts.get(job);
     const all = asBuffer(digests);
     const answer = new Uint8Array(all.length / DIGEST_BYTES);
-    if (context.selfContained || (!context.deduplicate && context.resumed === undefined)) return answer;
+    if (context.selfContained || (!context.deduplicate && context.earlier.size === 0)) return answer;
     // One transaction: SQLite takes and gives back its locks once, not for every question.
     this.#db.transaction(() => {
       for (let i = 0; i < answer.length; i++) {

@@ -50,8 +50,8 @@ export interface JobContext {
   client: string;
   deduplicate: boolean;
   selfContained: boolean;
-  /** The incomplete run that it goes on with: what that stored is known also without deduplication. */
-  resumed: LocalJob | undefined;
+  /** The attempts that it goes on with: what they stored is known also without deduplication. */
+  earlier: ReadonlySet<LocalJob>;
   /** The pool's DedupScope is `client`: content of other clients is never "known". */
   clientOnly: boolean;
   /** Pools and clients whose content rows may name: the job's own and those of its parents. */
@@ -81,7 +81,7 @@ export type ContextFacts = Pick<
   | "client"
   | "deduplicate"
   | "selfContained"
-  | "resumed"
+  | "earlier"
   | "clientOnly"
   | "pools"
   | "clients"
@@ -200,7 +200,7 @@ export class Contexts {
   /** May a claim of `context` be answered with "known" because `job` stored the chunk in the same pool? */
   mayKnow(context: JobContext, job: LocalJob): boolean {
     if (job === context.id) return true;
-    if (!context.deduplicate) return job === context.resumed;
+    if (!context.deduplicate) return context.earlier.has(job);
     return !this.hidden.has(job) && (!context.clientOnly || this.clientOf(job) === context.client);
   }
 }

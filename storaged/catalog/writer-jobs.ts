@@ -3,10 +3,13 @@
 import { BackupError } from "../../common/errors.js";
 import { shareHealed } from "./damage.js";
 import {
+  attemptsOf,
   forgetFailed,
   type IncompleteRun,
   incompleteRun,
   keptToJson,
+  nextRevision,
+  refuseTwice,
   retireIncomplete,
 } from "./incomplete.js";
 import { LayerQueries } from "./layers.js";
@@ -44,12 +47,13 @@ export class JobStore {
 
   /**
    * Records a running job with its frozen parents and pins what it may be told is known.
-   * @throws BackupError POOL_UNKNOWN, NOT_FOUND (a parent), JOB_EXISTS
+   * @throws BackupError POOL_UNKNOWN, NOT_FOUND (a parent), JOB_EXISTS; JOB_COMMITTED, JOB_RUNS (another attempt)
    */
   begin(job: NewJob): BegunJob {
     const pool = poolByName(this.#db, job.pool);
     if (pool === undefined)
       throw new BackupError("POOL_UNKNOWN", `Pool "${job.pool}" is not known to this storage`);
+    refuseTwice(this.#db, job);
     const chain = this.#chainTo(job.chain.at(-1));
     const bases = job.bases.map((jobId) => this.#layers.local(jobId));
     const own = job.ownNewest > 0 ? this.#layers.local(job.ownNewest) : undefined;
@@ -60,9 +64,11 @@ export class JobStore {
     const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
     const alone = whole && bases.length === 0 && !offerOwn && resumed === undefined;
     const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
-    const id = durably(this.#db, () => {
+    const { id, revision } = durably(this.#db, () => {
+      const next = nextRevision(this.#db, job);
       forgetFailed(this.#db, job);
-      return this.#insert(job, pool.id, selfContained, chain, bases);
+      const facts = { poolId: pool.id, self: selfContained ? 1 : 0, revision: next };
+      return { id: this.#insert(job, facts, chain, bases), revision: next };
     });
     const source = (jobId: number, local: LocalJob): ListSource => ({
       jobId,
@@ -78,9 +84,11 @@ export class JobStore {
       own: resumed === undefined ? ownSource : this.#resumedList(job.jobId, resumed, ownSource),
       chainUuids: chain.map((parent) => this.#uuidOf(parent)),
       baseUuids: bases.map((base) => this.#uuidOf(base)),
+      revision,
       resumed: resumed && { last: resumed.last, volumes: this.#volumesOf(resumed.id) },
     };
-    this.#contexts.add(this.#context(job, begun, resumed?.id));
+    const earlier = resumed === undefined ? [] : attemptsOf(this.#db, job);
+    this.#contexts.add(this.#context(job, begun, new Set(earlier)));
     return begun;
   }
 
@@ -109,26 +117,24 @@ export class JobStore {
     return [...this.#layers.chainOf(last), last];
   }
 
-  #insert(job: NewJob, pool: number, selfContained: boolean, chain: LocalJob[], bases: LocalJob[]): LocalJob {
+  #insert(
+    job: NewJob,
+    facts: { poolId: number; self: number; revision: number },
+    chain: LocalJob[],
+    bases: LocalJob[],
+  ): LocalJob {
     if (this.#db.prepare("SELECT 1 FROM job WHERE uuid = ?").get(job.uuid) !== undefined) {
       throw new BackupError("JOB_EXISTS", `JobId ${job.jobId} was given to this storage before`);
     }
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
         has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
-        totals, reason, comment, type, copy_of) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
-        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf)`)
+        totals, reason, comment, type, copy_of, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
+        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf, @revision)`)
       .run({
         ...job,
         ...{ type: job.type ?? "B", copyOf: job.copyOf ?? "" },
-        ...{
-          self: selfContained ? 1 : 0,
-          poolId: pool,
-          chain: undefined,
-          bases: undefined,
-          draws: undefined,
-          holds: undefined,
-        },
+        ...{ ...facts, chain: undefined, bases: undefined, draws: undefined, holds: undefined },
       });
     const id = Number(lastInsertRowid);
     const parent = this.#db.prepare("INSERT INTO job_parent VALUES (?, ?, ?)");
@@ -136,11 +142,11 @@ export class JobStore {
     // Only a Full lies on Bases itself; later runs reach them through their Full.
     const base = this.#db.prepare("INSERT INTO job_base VALUES (?, ?, ?, 'overlay')");
     if (chain.length === 0) for (const [ord, other] of bases.entries()) base.run(id, ord, other);
-    this.#db.prepare("INSERT INTO pin VALUES (?, ?)").run(id, pool);
+    this.#db.prepare("INSERT INTO pin VALUES (?, ?)").run(id, facts.poolId);
     return id;
   }
 
-  #context(job: NewJob, begun: BegunJob, resumed: LocalJob | undefined): JobContext {
+  #context(job: NewJob, begun: BegunJob, earlier: ReadonlySet<LocalJob>): JobContext {
     const layers = new Set<LocalJob>();
     for (const source of [begun.chain, begun.own, ...begun.bases])
       for (const id of [...(source?.layers ?? []), ...(source?.spliced?.layers ?? [])]) layers.add(id);
@@ -157,7 +163,7 @@ export class JobStore {
       client: job.client,
       deduplicate: begun.pool.deduplicate,
       selfContained: begun.selfContained,
-      resumed,
+      earlier,
       clientOnly: begun.pool.dedupScope === "client",
       pools: new Set([begun.pool.id, ...owners.map(({ pool }) => pool)]),
       clients: new Set([job.client, ...owners.map(({ client }) => client)]),

@@ -129,7 +129,7 @@ export class RewriteStore {
       client: facts.client,
       deduplicate: true,
       selfContained: false,
-      resumed: undefined,
+      earlier: new Set(),
       clientOnly: false,
       // Its rows name nothing but what the present lists name, wherever that lies.
       pools: new Set(pools),

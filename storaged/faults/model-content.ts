@@ -10,7 +10,24 @@ import {
 } from "../../common/format/content.js";
 import { isBelow } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
+import { encodeFrame } from "../../proto/data/backup.js";
+import { frameOf } from "../session/fake-filed.js";
 import type { Inode, ModelTree } from "./tree.js";
+
+/** A part of a file that has to be read: the file itself, or a chunk of a large one. */
+export interface Chunk {
+  key: string;
+  bytes: Buffer;
+  digest: Buffer;
+  part: boolean;
+}
+
+/** A list of parts to send. */
+export interface Parts {
+  list: Buffer;
+  identity: Buffer;
+  size: number;
+}
 
 /** The row of an entry, but for what its content says. */
 export function rowOf(key: string, inode: Inode, group: string | undefined): Row {
@@ -73,4 +90,12 @@ function hiddenByFile(key: string, tree: ModelTree): boolean {
     if (above !== undefined) return above.type !== EntryType.directory;
   }
   return false;
+}
+
+/** A frame that is right in everything but its content. */
+export function lyingFrame(jobId: number, chunks: readonly { key: string; bytes: Buffer }[]): Buffer {
+  const { entries } = frameOf(jobId, chunks);
+  const lies = chunks.map(({ key, bytes }) => ({ key, bytes: Buffer.alloc(bytes.length, "lie") }));
+  const { rawBytes, data } = frameOf(jobId, lies);
+  return encodeFrame(rawBytes, entries, data);
 }

@@ -4,6 +4,7 @@
  * row with equal metadata, ctime and inode; without an own row, Bases that agree.
  */
 
+import { BackupError } from "../../common/errors.js";
 import { contentDigest, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { partName } from "../../common/format/member.js";
 import {
@@ -20,15 +21,23 @@ import {
   BackupKind,
   decodeClaim,
   encodeClaim,
-  encodeFrame,
   encodeJson,
   encodeList,
   encodeParts,
   NO_TOTALS,
 } from "../../proto/data/backup.js";
 import { ArrayCursor, OverlayCursor } from "../catalog/overlay.js";
-import { type FakeFiled, frameOf } from "../session/fake-filed.js";
-import { contentChunks, deletions, identityOf, partsOf, rowOf } from "./model-content.js";
+import type { FakeFiled } from "../session/fake-filed.js";
+import {
+  type Chunk,
+  contentChunks,
+  deletions,
+  identityOf,
+  lyingFrame,
+  type Parts,
+  partsOf,
+  rowOf,
+} from "./model-content.js";
 import type { Inode, ModelTree } from "./tree.js";
 
 /** Moments at which a test may hold a job or look around. */
@@ -41,6 +50,8 @@ export interface ModelFiledOptions {
   beforeSend?: () => Promise<void>;
   /** Files per frame. (Default: 4) */
   filesPerFrame?: number;
+  /** Ends early: only so many entries are sent, with a mark behind them, and the client says so or its connection breaks. */
+  leaves?: { entries: number; how: "stop" | "cut" };
   /** Sends other bytes than it claims to, under the right digests, as a taken-over hypervisor might. */
   lies?: boolean;
 }
@@ -72,21 +83,8 @@ export async function sendTree(
   await options.reached?.("sent");
   await run.rows();
   await options.reached?.("rows");
-  await run.end(options.reached);
-}
-
-/** A part of a file that has to be read: the file itself, or a chunk of a large one. */
-interface Chunk {
-  key: string;
-  bytes: Buffer;
-  digest: Buffer;
-  part: boolean;
-}
-
-interface Parts {
-  list: Buffer;
-  identity: Buffer;
-  size: number;
+  if (options.leaves === undefined) await run.end(options.reached);
+  else await run.leave(options.leaves.how);
 }
 
 type Rows = Map<string, Row>;
@@ -96,6 +94,8 @@ class ModelRun {
   readonly #tree: ModelTree;
   readonly #perFrame: number;
   readonly #lies: boolean;
+  /** The entries to send. */
+  readonly #keys: string[];
   #own: Rows | undefined;
   #bases: Rows[] = [];
   #effective: Rows = new Map();
@@ -111,6 +111,7 @@ class ModelRun {
     this.#tree = tree;
     this.#perFrame = options.filesPerFrame ?? 4;
     this.#lies = options.lies === true;
+    this.#keys = tree.keys().slice(0, options.leaves?.entries);
   }
 
   async #receive(): Promise<Buffer> {
@@ -148,7 +149,7 @@ class ModelRun {
 
   async match(): Promise<void> {
     const groups = this.#tree.groups();
-    for (const key of this.#tree.keys()) {
+    for (const key of this.#keys) {
       const inode = this.#tree.names.get(key)!;
       const row = rowOf(key, inode, groups.get(inode));
       await this.#settle(row, inode);
@@ -244,13 +245,15 @@ class ModelRun {
   }
 
   #addDeletions(): void {
-    this.#wanted.push(...deletions(this.#effective.keys(), this.#tree));
+    const gone = [...deletions(this.#effective.keys(), this.#tree)];
+    const whole = this.#keys.length === this.#tree.names.size;
+    this.#wanted.push(...gone.filter(({ key }) => whole || key <= this.#keys.at(-1)!));
     this.#wanted.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   async send(): Promise<void> {
-    const { jobId } = this.#fake;
-    if (this.#lies) await this.#sendLies();
+    const { jobId, stream } = this.#fake;
+    if (this.#lies) await stream.send(lyingFrame(jobId, this.#chunks.splice(0)));
     for (let from = 0; from < this.#chunks.length; from += this.#perFrame) {
       const some = this.#chunks.slice(from, from + this.#perFrame);
       await this.#fake.frame(
@@ -261,30 +264,29 @@ class ModelRun {
       );
     }
     for (const [i, { list, identity, size }] of this.#parts.entries()) {
-      await this.#fake.stream.send(encodeParts({ sequence: i + 1, parts: list, last: { size, identity } }));
+      await stream.send(encodeParts({ sequence: i + 1, parts: list, last: { size, identity } }));
     }
-  }
-
-  /** A frame that is right in everything but its content. */
-  async #sendLies(): Promise<void> {
-    const { jobId, stream } = this.#fake;
-    const files = this.#chunks.splice(0).map(({ key, bytes }) => ({ key, bytes }));
-    const { entries } = frameOf(jobId, files);
-    const { rawBytes, data } = frameOf(
-      jobId,
-      files.map(({ key, bytes }) => ({ key, bytes: Buffer.alloc(bytes.length, "lie") })),
-    );
-    await stream.send(encodeFrame(rawBytes, entries, data));
   }
 
   async rows(): Promise<void> {
     if (this.#wanted.length > 0) await this.#fake.rows(this.#wanted);
-    const state = this.#tree.keys().map((key) => {
+    const state = this.#keys.map((key) => {
       const { ctime, number } = this.#tree.names.get(key)!;
       const seen = { ctimeSec: ctime, ctimeNsec: 0, inode: number, links: 1 };
       return { ...emptyRow(key, EntryType.deleted), state: seen };
     });
     await this.#fake.state(state);
+  }
+
+  /** Ends early, behind a mark. */
+  async leave(how: "stop" | "cut"): Promise<void> {
+    const { stream } = this.#fake;
+    const key = Buffer.from(this.#keys.at(-1) ?? "", "latin1");
+    await stream.send(Buffer.concat([Buffer.of(BackupKind.mark), key]));
+    if (how === "cut") return stream.destroy(new BackupError("CONNECTION_LOST", "cut by the test"));
+    const end = { ok: false, incomplete: true, reason: "stopped by the test", totals: NO_TOTALS };
+    await stream.send(encodeJson(BackupKind.end, end));
+    while ((await this.#receive())[0] !== BackupKind.committed);
   }
 
   async end(reached: ModelFiledOptions["reached"]): Promise<void> {

@@ -55,6 +55,8 @@ export interface Wanted extends ModelFiledOptions {
   jobName?: string;
   base?: string[];
   pool?: string;
+  /** It goes on with the incomplete run of this JobId. */
+  resume?: boolean;
 }
 
 export interface Outcome {
@@ -151,7 +153,7 @@ export class NearDaemon {
   }
 
   async backup(tree: ModelTree, wanted: Wanted): Promise<Outcome> {
-    const { jobId, level = "Full", jobName = "vm", base = [], pool = POOL.name } = wanted;
+    const { jobId, level = "Full", jobName = "vm", base = [], pool = POOL.name, resume = false } = wanted;
     const { catalog, desk, deleter, verifier } = this;
     const facts = { jobName, client: `${jobName}-fd`, fileSet: "All", fileSetDigest: "d" };
     const parents = await catalog.reader.resolve({ ...facts, level, base, ignoreFileSetChanges: false });
@@ -159,7 +161,7 @@ export class NearDaemon {
       ...{ ...facts, pool, jobId, jobUuid: randomUUID(), job: `${jobName}.${jobId}`, ticket: "t", parents },
       ...{ filedAddress: "", filedPort: 0, filedTimeoutSec: 5, scheduledMs: 0, device: "", comment: "" },
       spread: false,
-      ...{ allowIncomplete: false, resume: false },
+      ...{ allowIncomplete: resume || wanted.leaves !== undefined, resume },
     };
     const events: JobEvent[] = [];
     let refusal = "";
@@ -186,9 +188,11 @@ export class NearDaemon {
       connect,
       session: { id: 1, timeMs: 0 },
       settle,
+      dropReplaced: async () => (await deleteMigrated(catalog, deleter, log)).warnings,
     };
     const session = new BackupSession(deps, request, async (event) => void events.push(event));
     await session.run();
+    await session.after;
     await done;
     return { jobId, result: events.at(-1)?.result ?? {}, refusal };
   }

@@ -22,6 +22,17 @@ export type JobState = "kept" | "open" | "gone";
 export interface KnownJob {
   snapshot: Snapshot;
   state: JobState;
+  /** It ends early: what is kept counts up to this key. */
+  upTo?: string | undefined;
+  /** What may have been kept of earlier attempts: one of them is there until a later one has taken its place. */
+  earlier: readonly Torn[];
+  /** Of an attempt that was begun: one of `earlier` was kept for sure. */
+  sure: boolean;
+}
+
+interface Torn {
+  snapshot: Snapshot;
+  upTo: string;
 }
 
 /** What is known about all jobs at one moment. */
@@ -40,17 +51,29 @@ export class Ledger {
     return Math.max(0, ...this.jobs.keys()) + 1;
   }
 
-  begin(jobId: number, snapshot: Snapshot): void {
-    this.jobs.set(jobId, { snapshot, state: "open" });
+  begin(jobId: number, snapshot: Snapshot, upTo?: string): void {
+    const before = this.jobs.get(jobId);
+    const earlier = before === undefined || before.state === "gone" ? [] : tornOf(before);
+    const sure = before !== undefined && (before.sure || before.state === "kept");
+    this.jobs.set(jobId, { snapshot, state: "open", upTo, earlier, sure });
   }
 
   set(jobId: number, state: JobState): void {
-    this.jobs.get(jobId)!.state = state;
+    const job = this.jobs.get(jobId)!;
+    job.state = state;
+    // Its deletion may have been begun.
+    if (state === "open") job.sure = false;
+  }
+
+  /** It was acknowledged as whole. */
+  end(jobId: number): void {
+    const { snapshot } = this.jobs.get(jobId)!;
+    this.jobs.set(jobId, { snapshot, state: "kept", earlier: [], sure: false });
   }
 
   /** Equal for equal states of all jobs. */
   get identity(): string {
-    return [...this.jobs].map(([id, { state }]) => `${id}${state}`).join();
+    return [...this.jobs].map(([id, { state, upTo }]) => `${id}${state}${upTo ?? ""}`).join();
   }
 
   kept(): number[] {
@@ -105,10 +128,24 @@ export class Play {
 
   /** A backup whose outcome enters the ledger. */
   async backup(tree: ModelTree, wanted: Omit<Wanted, "jobId"> = {}): Promise<Outcome> {
-    const jobId = this.ledger.nextJobId;
-    this.ledger.begin(jobId, tree.snapshot());
+    return this.#attempt(this.ledger.nextJobId, tree, wanted);
+  }
+
+  /** The same under a JobId that ended early. */
+  resume(jobId: number, tree: ModelTree, wanted: Omit<Wanted, "jobId"> = {}): Promise<Outcome> {
+    return this.#attempt(jobId, tree, { ...wanted, resume: true });
+  }
+
+  async #attempt(jobId: number, tree: ModelTree, wanted: Omit<Wanted, "jobId">): Promise<Outcome> {
+    const { entries } = wanted.leaves ?? {};
+    const upTo = entries === undefined ? undefined : tree.keys().slice(0, entries).at(-1);
+    this.ledger.begin(jobId, tree.snapshot(), upTo);
     const outcome = await this.daemon.backup(tree, { ...wanted, jobId });
-    this.ledger.set(jobId, outcome.result.ok === true ? "kept" : "gone");
+    const { ok, incomplete } = outcome.result;
+    if (ok === true) this.ledger.end(jobId);
+    // Whether it is this attempt that was kept, or one before, is told by what is found.
+    else if (incomplete === true) this.ledger.set(jobId, "kept");
+    else if (this.ledger.jobs.get(jobId)!.earlier.length === 0) this.ledger.set(jobId, "gone");
     this.outcomes.push(outcome);
     return outcome;
   }
@@ -126,11 +163,17 @@ export class Play {
    * @throws AssertionError
    */
   async verify(only?: readonly number[]): Promise<void> {
-    const good = new Map((await this.daemon.goodJobs()).map((job) => [job.jobId, job]));
+    const all = await this.daemon.goodJobs();
+    const good = new Map(all.map((job) => [job.jobId, job]));
+    assert.equal(good.size, all.length, `a JobId has several runs: ${all.map(({ jobId }) => jobId).join()}`);
     for (const [jobId, job] of this.ledger.jobs) {
       const listed = good.get(jobId);
       const open = job.state === "open";
-      if (open) job.state = listed === undefined ? "gone" : "kept";
+      if (open) {
+        assert.ok(listed !== undefined || !job.sure, `what was kept of job ${jobId} is gone`);
+        job.state = listed === undefined ? "gone" : "kept";
+        if (listed !== undefined && String(listed.type) !== "I") this.ledger.end(jobId);
+      }
       if (job.state === "gone") {
         assert.equal(listed, undefined, `job ${jobId} failed or was deleted, and is listed`);
         continue;
@@ -150,8 +193,26 @@ export class Play {
       const message = `job ${job.jobId} cannot be restored: ${(error as Error).stack}`;
       throw new assert.AssertionError({ message });
     }
-    const wrong = differences(this.ledger.jobs.get(job.jobId)!.snapshot, found);
+    const wrong = this.#wrong(job, found);
     assert.equal(wrong.length, 0, `job ${job.jobId} restores differently: ${wrong.join("; ")}`);
+  }
+
+  /** What differs from what the job backed up; of an incomplete one as far as it counts. */
+  #wrong({ jobId, type }: JobListing, found: Snapshot): string[] {
+    const known = this.ledger.jobs.get(jobId)!;
+    if (String(type) !== "I") {
+      const torn = known.upTo !== undefined || known.earlier.length > 0;
+      return torn ? ["it is whole, and was not acknowledged"] : differences(known.snapshot, found);
+    }
+    const said = ["it is incomplete"];
+    for (const { snapshot, upTo } of tornOf(known)) {
+      const wrong = differences(head(snapshot, upTo), head(found, upTo));
+      said.push(...wrong);
+      if (wrong.length > 0) continue;
+      this.ledger.jobs.set(jobId, { snapshot, upTo, state: "kept", earlier: [], sure: false });
+      return [];
+    }
+    return said;
   }
 
   /** The job restores to what it backed up, or an error says that it cannot. @throws AssertionError */
@@ -163,7 +224,7 @@ export class Play {
       if (error instanceof TypeError || error instanceof RangeError) throw error;
       return;
     }
-    const wrong = differences(this.ledger.jobs.get(job.jobId)!.snapshot, found);
+    const wrong = this.#wrong(job, found);
     assert.equal(wrong.length, 0, `job ${job.jobId} restores wrong content: ${wrong.join("; ")}`);
   }
 
@@ -172,4 +233,14 @@ export class Play {
     assert.deepEqual(catalogFaults(this.daemon.db), []);
     assert.deepEqual(await spaceFaults(this.daemon), []);
   }
+}
+
+/** Entries up to a key. */
+function head(snapshot: Snapshot, last: string): Snapshot {
+  return new Map([...snapshot].filter(([key]) => key <= last));
+}
+
+/** What may have been kept of the attempts under one JobId. */
+function tornOf({ snapshot, upTo, earlier }: KnownJob): Torn[] {
+  return upTo === undefined ? [...earlier] : [{ snapshot, upTo }, ...earlier];
 }

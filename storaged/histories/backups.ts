@@ -27,3 +27,22 @@ export async function restoreOne(world: World, random: Random): Promise<string> 
   await world.play.verifyJob(job);
   return `restored job ${job.jobId}`;
 }
+
+/** A backup that ends early, once or twice, and goes on; the machine may be changed in between. */
+export async function backUpInParts(world: World, random: Random): Promise<string> {
+  const jobs = JOBS.filter(({ levels }) => levels.some((level) => level !== "Base"));
+  const { jobName, machine, pool, base, levels } = random.pick(jobs);
+  const level = random.pick(levels.filter((one) => one !== "Base"));
+  const tree = world.machines[machine]!;
+  const wanted = { jobName, level, base, pool };
+  const leaves = () =>
+    ({ entries: 1 + random.below(tree.names.size), how: random.pick(["stop", "cut"] as const) }) as const;
+  const { jobId } = await world.play.backup(tree, { ...wanted, leaves: leaves() });
+  if (random.below(2) === 0) edit(tree, random, world.seconds);
+  if (random.below(3) === 0) await world.play.resume(jobId, tree, { ...wanted, leaves: leaves() });
+  const { result, refusal } = await world.play.resume(jobId, tree, wanted);
+  assert.equal(result.ok, true, `job ${jobId} failed: ${result.reason} ${refusal}`);
+  const all = await world.kept();
+  await world.play.verifyJob(all.find((job) => job.jobId === jobId)!);
+  return `job ${jobId}: ${jobName} ${level} in parts, ${result.rows} rows, ${result.newContent} new`;
+}

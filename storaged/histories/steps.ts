@@ -1,7 +1,7 @@
 /** The steps of a random history. A step is a word and a number: what it does follows from these and the world. */
 
 import { Random } from "../../test/helpers/random.js";
-import { backUp, edits, restoreOne } from "./backups.js";
+import { backUp, backUpInParts, edits, restoreOne } from "./backups.js";
 import { checkAll, copySome, damage, makeVirtualFull, rescan, vacuumSome } from "./making.js";
 import {
   deleteOne,
@@ -20,6 +20,7 @@ type Action = (world: World, random: Random) => Promise<string>;
 const ACTIONS: Readonly<Record<string, { weight: number; act: Action }>> = {
   edit: { weight: 104, act: edits },
   backup: { weight: 40, act: backUp },
+  backupInParts: { weight: 6, act: backUpInParts },
   restore: { weight: 16, act: restoreOne },
   delete: { weight: 6, act: deleteOne },
   deleteSome: { weight: 6, act: deleteSome },

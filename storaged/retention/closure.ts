@@ -13,7 +13,7 @@ export interface PlanJob {
   client: string;
   fileSet: string;
   level: StoredLevel;
-  /** B backup, C copy, and others. */
+  /** B backup, C copy, I incomplete backup, and others. */
   type: string;
   /** R running; T and W ended well; others failed. */
   status: string;
@@ -57,6 +57,8 @@ export interface Closure {
 }
 
 export const isGood = ({ status }: Pick<PlanJob, "status">): boolean => status === "T" || status === "W";
+/** Ended well, and whole: what a state can be restored from. An incomplete run is only there to be gone on with. */
+export const isWhole = (job: Pick<PlanJob, "status" | "type">): boolean => isGood(job) && job.type !== "I";
 export const isRunning = ({ status }: Pick<PlanJob, "status">): boolean => status === "R";
 
 /** Which parents and Bases of a staying run are folded into it when they go, instead of staying. */

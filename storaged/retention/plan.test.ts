@@ -283,3 +283,29 @@ test("the closure is the largest: compared with trying every subset", () => {
     assert.equal(going.size, largest, `seed ${seed}`);
   }
 });
+
+test("an incomplete run is not protected as the newest of its job, and counts for no keep-policy", () => {
+  const torn = run(2, 70, { type: "I" });
+  assert.deepEqual(told(planJobs(input([run(1, 80), torn]), all)), [
+    [1, "keep", "kept: newest good run of its job"],
+    [2, "delete", "goes: ended 2026-07-23, Job Retention = 60 days"],
+  ]);
+  const keep = { ...NOTHING, last: 1 };
+  const young = run(3, 1, { type: "I" });
+  assert.deepEqual(
+    told(
+      planJobs(
+        input([run(1, 5), { ...torn, endMs: NOW - 9e9, startMs: NOW - 9e9 }, young], {
+          keep,
+          jobRetention: 0,
+        }),
+        all,
+      ),
+    ),
+    [
+      [1, "keep", "kept: last 1 of 1"],
+      [2, "delete", "goes: incomplete, and older than what is kept"],
+      [3, "keep", "kept: incomplete, and not older than what is kept"],
+    ],
+  );
+});

@@ -6,7 +6,7 @@
 import { formatDuration } from "../../common/units.js";
 import type { LocalJob } from "../catalog/types.js";
 import type { Periods } from "./calendar.js";
-import { type Closure, close, isGood, isRunning, type PlanJob, type Rebase } from "./closure.js";
+import { type Closure, close, isRunning, isWhole, type PlanJob, type Rebase } from "./closure.js";
 import { type KeepPolicy, wantedRuns, wantsAnything } from "./keep.js";
 
 /** Names "": any. Times in seconds, 0: for ever. */
@@ -54,14 +54,14 @@ export function ruleOf(rules: readonly PruneRule[], job: PlanJob): PruneRule | u
   );
 }
 
-/** Runs of one job, client, FileSet and type follow each other. */
+/** Runs of one job, client, FileSet and type follow each other; an incomplete one is a backup too. */
 const lineageOf = ({ jobName, client, fileSet, type }: PlanJob): string =>
-  JSON.stringify([jobName, client, fileSet, type]);
+  JSON.stringify([jobName, client, fileSet, type === "I" ? "B" : type]);
 
 /** Runs that only `purge` and `delete` remove, with the reason. */
 export function protectedRuns(jobs: readonly PlanJob[]): Map<LocalJob, string> {
   const newest = new Map<string, PlanJob>();
-  for (const job of jobs.filter(isGood)) {
+  for (const job of jobs.filter(isWhole)) {
     const keys = [`run ${lineageOf(job)}`];
     if (job.level === "Base") keys.push(`base ${JSON.stringify([job.jobName, job.type])}`);
     for (const key of keys) {
@@ -89,7 +89,7 @@ function policyRuns({ jobs, rules, nowMs, periodsOf }: PlanInput) {
   const wanted = new Map<LocalJob, string>();
   const oldest = new Map<string, number>();
   const lineages = new Map<string, PlanJob[]>();
-  for (const job of jobs.filter(isGood)) {
+  for (const job of jobs.filter(isWhole)) {
     const key = lineageOf(job);
     const runs = lineages.get(key);
     if (runs === undefined) lineages.set(key, [job]);
@@ -120,7 +120,7 @@ export function verdicts(input: PlanInput): Map<LocalJob, Verdict> {
     const rule = ruleOf(input.rules, job);
     if (rule === undefined) found.set(job.id, { goes: false, reason: "kept: no rule says when it may go" });
     else if (!wantsAnything(rule.keep)) found.set(job.id, byTime(job, "Job", rule.jobRetention, input));
-    else if (isGood(job)) {
+    else if (isWhole(job)) {
       const reason = wanted.get(job.id);
       const unwanted = { goes: true, reason: `goes: not among ${policyText(rule.keep)}` };
       found.set(job.id, reason === undefined ? unwanted : { goes: false, reason });
@@ -129,7 +129,7 @@ export function verdicts(input: PlanInput): Map<LocalJob, Verdict> {
   return found;
 }
 
-/** A failed run's record: after its Job Retention, or as soon as it is older than everything that is kept. */
+/** A failed run's record, or an incomplete one: after its Job Retention, or as soon as it is older than everything that is kept. */
 function failedUnderPolicy(
   job: PlanJob,
   rule: PruneRule,
@@ -137,10 +137,11 @@ function failedUnderPolicy(
   input: PlanInput,
 ): Verdict {
   if (rule.jobRetention > 0) return byTime(job, "Job", rule.jobRetention, input);
+  const how = job.type === "I" ? "incomplete" : "failed";
   if (oldestMs === undefined || job.startMs >= oldestMs) {
-    return { goes: false, reason: "kept: failed, and not older than what is kept" };
+    return { goes: false, reason: `kept: ${how}, and not older than what is kept` };
   }
-  return { goes: true, reason: "goes: failed, and older than what is kept" };
+  return { goes: true, reason: `goes: ${how}, and older than what is kept` };
 }
 
 /** `what`: Job or File Retention. */

@@ -118,7 +118,10 @@ async function rewrite(options: RebaseOptions, job: JobListing, rebase: Rebase):
     const shown = { rows: counts.rows, files: job.files, bytes: job.bytes };
     const ending = { status, endMs: job.endMs, counts: shown, totals: NO_TOTALS } as const;
     const { revision } = begun;
-    await closeJob({ catalog, job: closing, begin, volumes, signal }, { ...ending, revision });
+    await closeJob(
+      { catalog, job: closing, begin, volumes, signal },
+      { ...ending, revision, listOnly: true },
+    );
     const progress = await volumes.sync();
     await commit(options, { ...request, extents: volumes.extents, volumes: progress });
     done = true;

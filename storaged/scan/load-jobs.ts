@@ -110,7 +110,8 @@ export class JobLoader {
       comment: text("comment"),
       type: ["C", "I"].includes(text("type")) ? text("type") : "B",
       copyOf: text("copyOf"),
-      revision: end?.revision ?? 1,
+      // A run without an end may have left a list of that revision, cut off.
+      revision: Number.isSafeInteger(record.revision) ? (record.revision as number) : 1,
     };
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,

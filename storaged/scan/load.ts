@@ -4,6 +4,7 @@
  */
 import { displayPath } from "../../common/format/path.js";
 import { GarbledInput } from "../../common/format/varint.js";
+import { retireReplaced } from "../catalog/incomplete.js";
 import type { Db } from "../catalog/schema.js";
 import type { JobEndRecord } from "../volume/records.js";
 import { contentVolumes, isEnded, type JobPlan, plansOf } from "./decide.js";
@@ -245,6 +246,7 @@ class CatalogLoad {
       await this.#leaveOut(job, local, record, "it lies over itself, or over jobs that do");
     }
     promoteCopies(this.#db);
+    retireReplaced(this.#db);
     this.#result.jobs = this.#result.present;
     for (const _ of this.#whole()) this.#result.jobs++;
   }

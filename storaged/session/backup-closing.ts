@@ -27,6 +27,8 @@ export interface JobEnding {
   totals: BackupTotals;
   /** Of the list. (Default: 1) */
   revision?: number;
+  /** The list of a run that was committed before is written anew. (Default: false) */
+  listOnly?: boolean;
 }
 
 /** No chunks: a count of zero. */
@@ -40,7 +42,7 @@ const NO_ENTRIES = (() => {
 export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<void> {
   const { catalog, job, begin, volumes, signal } = closing;
   const first = volumes.frames;
-  const { revision = 1 } = ending;
+  const { revision = 1, listOnly = false } = ending;
   await buildClosing(
     {
       jobId: begin.jobId,
@@ -48,6 +50,7 @@ export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<
       head: headOf(closing, ending),
       timeMs: ending.endMs,
       revision,
+      listOnly,
       blocks: catalog.blocks([job.id]),
       locate: (queries) => locate(closing, queries),
       partsOf: (content) => partsOf(closing, content),
@@ -86,6 +89,7 @@ function headOf({ begin, job, volumes }: ClosingJob, ending: JobEnding): [string
     ["client", begin.client],
     ["fileset", begin.fileSet],
     ["level", begin.level],
+    ["type", typeof begin.type === "string" ? begin.type : "B"],
     ["status", ending.status],
     ["start", String(begin.startMs)],
     ["end", String(ending.endMs)],

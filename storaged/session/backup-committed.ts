@@ -8,19 +8,17 @@ import type { Reporter } from "./reporter.js";
 
 export interface CommittedJob {
   name: string;
-  /** It went on with an incomplete run. */
-  resumed: boolean;
   volumes: JobVolumes;
   reporter: Reporter;
   origin?: JobOrigin | undefined;
 }
 
-type Deps = Pick<SessionDeps, "catalog" | "desk" | "log" | "dropReplaced">;
+type Deps = Pick<SessionDeps, "catalog" | "desk" | "log">;
 
-/** Gives the volumes back and removes what the job took the place of. */
+/** Gives the volumes back. */
 export async function afterCommit(deps: Deps, committed: CommittedJob): Promise<void> {
   const { log } = deps;
-  const { name, reporter, origin, resumed } = committed;
+  const { name, reporter, origin } = committed;
   try {
     await giveBack(deps, committed);
   } catch (error) {
@@ -31,9 +29,18 @@ export async function afterCommit(deps: Deps, committed: CommittedJob): Promise<
   } catch (error) {
     await reporter.message("warning", describeError(error)).catch(() => undefined);
   }
-  if (!resumed) return;
+}
+
+/**
+ * Removes the incomplete run that job `name` took the place of. It may have to wait for a prune: nobody waits for it, and
+ * the next start does what this does not.
+ */
+export async function dropReplaced(
+  { dropReplaced: drop, log }: Pick<SessionDeps, "dropReplaced" | "log">,
+  name: string,
+): Promise<void> {
   try {
-    for (const text of (await deps.dropReplaced?.()) ?? []) await reporter.message("warning", text);
+    for (const text of (await drop?.()) ?? []) log.warn(text, { job: name });
   } catch (error) {
     log.warn("an incomplete job that was gone on with stays for now", { job: name, err: error });
   }

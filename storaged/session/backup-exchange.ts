@@ -19,6 +19,7 @@ import type { Ingest } from "./backup-ingest.js";
 import type { ListSender } from "./backup-lists.js";
 import type { JobVolumes } from "./job-volumes.js";
 import type { MessageType, Reporter } from "./reporter.js";
+import { sendOrBreak } from "./send-or-break.js";
 
 const MAX_CLAIM_DIGESTS = 16_384;
 const MAX_CLAIMS_UNDER_WAY = 64;
@@ -175,7 +176,7 @@ export class Exchange {
     this.#claimsUnderWay++;
     this.#claims = this.#claims.then(async () => {
       try {
-        await stream.send(encodeClaim(BackupKind.claimAnswer, sequence, await answer));
+        await sendOrBreak(stream, encodeClaim(BackupKind.claimAnswer, sequence, await answer));
       } catch (error) {
         ingest.fail(error);
       } finally {

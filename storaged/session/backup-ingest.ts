@@ -69,6 +69,8 @@ export class Ingest {
   readonly #steps = new Gate(MAX_STEPS_UNDER_WAY);
   #chain: Promise<void> = Promise.resolve();
   #failure: { error: unknown } | undefined;
+  /** No volume was there for what came next: what came before that stands. */
+  #cut: { error: unknown } | undefined;
   #batch: FrameRow[] = [];
   /** Digests received that the catalog's thread has not been told of yet. */
   readonly #unposted = new Set<string>();
@@ -161,9 +163,12 @@ export class Ingest {
 
   /** Resolves when everything received so far is in volume and catalog. @throws the first failure */
   async drain(): Promise<void> {
-    await this.#step(() => this.#flush());
+    await this.#step(() => this.#flush()).catch((error: unknown) => {
+      if (this.#cut === undefined) throw error;
+    });
     await this.#chain;
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#cut !== undefined) await this.#flush();
   }
 
   /** Resolves when nothing of this job is under way any more, whatever came of it. */
@@ -184,17 +189,25 @@ export class Ingest {
     this.#options.onFailure(error);
   }
 
+  #cutOff(error: unknown): void {
+    this.#cut ??= { error };
+    this.#frames.fail(error);
+    this.#steps.fail(error);
+  }
+
   /** Runs `work` behind everything before it. Nothing runs after a failure. */
   async #step(work: () => Promise<unknown>, started?: Promise<unknown>): Promise<void> {
     started?.catch(() => undefined);
-    if (this.#failure !== undefined) throw this.#failure.error;
+    const ended = this.#failure ?? this.#cut;
+    if (ended !== undefined) throw ended.error;
     await this.#steps.enter();
     this.#chain = this.#chain.then(async () => {
       try {
-        if (this.#failure === undefined) await work();
+        if ((this.#failure ?? this.#cut) === undefined) await work();
         else await started?.catch(() => undefined);
       } catch (error) {
-        this.fail(error);
+        if (error === this.#options.volumes.refusal) this.#cutOff(error);
+        else this.fail(error);
       } finally {
         this.#steps.leave();
       }

@@ -5,6 +5,7 @@ import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { BegunJob, ListSource, Splice, StoredLevel } from "../catalog/types.js";
 import { violation } from "../catalog/writer-context.js";
+import { sendOrBreak } from "./send-or-break.js";
 
 /** What is announced to filed, and where each list comes from. */
 export interface ListPlan {
@@ -83,7 +84,7 @@ export class ListSender {
         if (done === true) sending.done = true;
         else sending.credits--;
         const kind = done === true ? BackupKind.listEnd : BackupKind.listBlock;
-        await this.#stream.send(encodeList(kind, list, value ?? undefined));
+        if (!(await sendOrBreak(this.#stream, encodeList(kind, list, value ?? undefined)))) return;
       }
     } finally {
       sending.running = false;

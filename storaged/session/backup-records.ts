@@ -8,6 +8,8 @@ import type { BegunJob, JobCounts, NewJob, StoredLevel } from "../catalog/types.
 import type { JobBeginRecord } from "../volume/records.js";
 import type { ListPlan } from "./backup-lists.js";
 import type { JobOrigin } from "./job-origin.js";
+import type { Reporter } from "./reporter.js";
+import type { AcquireRequest } from "./volume-messages.js";
 
 /** First message to filed. */
 export function startOf(
@@ -52,13 +54,31 @@ export function beginRecordOf(
   request: StorageBackup__Output,
   startMs: number,
   { type = "B", copyOf = "" }: Partial<Pick<JobOrigin, "type" | "copyOf">> = {},
+  revision = 1,
 ): JobBeginRecord {
   const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
     request;
   const level = request.parents?.level ?? "Full";
   const facts = { jobUuid, jobId, job, jobName, client, fileSet, level, startMs };
-  const more = { fileSetDigest, comment, scheduledMs, pool };
+  const more = { fileSetDigest, comment, scheduledMs, pool, ...(revision === 1 ? {} : { revision }) };
   return { ...facts, ...more, ...(copyOf === "" ? {} : { type, copyOf }) };
+}
+
+/** What the job asks of the desk for a volume. */
+export function acquireOf(
+  { jobId, job: name, jobName, client, device, spread, parents }: StorageBackup__Output,
+  storage: string,
+  { id, pool }: BegunJob,
+  reporter: Reporter,
+  signal: AbortSignal,
+): Omit<AcquireRequest, "next"> {
+  const facts = { job: name, jobName, jobId, level: parents?.level ?? "Full", client, storage };
+  return { job: id, facts, pool, device, spread, reporter, signal };
+}
+
+/** For a job's totals: that its list began at another revision than 1, which is no sign that it was written anew. */
+export function firstRevision({ revision }: Pick<BegunJob, "revision">): { firstRevision?: number } {
+  return revision === 1 ? {} : { firstRevision: revision };
 }
 
 /** The director's figures. Errors and warnings are filed's own; it reports them itself. */

@@ -18,16 +18,17 @@ import type { BegunJob, LocalJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { FrameVerifier } from "../volume/verify.js";
 import { closeJob } from "./backup-closing.js";
-import { afterCommit } from "./backup-committed.js";
+import { afterCommit, dropReplaced } from "./backup-committed.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
 import { ListSender, planLists } from "./backup-lists.js";
-import { beginRecordOf, newJobOf, resultOf, startOf } from "./backup-records.js";
+import { acquireOf, beginRecordOf, firstRevision, newJobOf, resultOf, startOf } from "./backup-records.js";
 import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
 import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
 import { Reporter } from "./reporter.js";
+import { refuse } from "./send-or-break.js";
 import type { VolumeDesk } from "./volume-desk.js";
 
 /** Where a job's file daemon is, and who it must be. */
@@ -63,6 +64,7 @@ export class BackupSession {
   #volumes: JobVolumes | undefined;
   #ingest: Ingest | undefined;
   #canceled = false;
+  #after: Promise<void> = Promise.resolve();
   /** An end record may lie on a volume. */
   #closing = false;
   /** It is being kept as incomplete. */
@@ -81,6 +83,11 @@ export class BackupSession {
     this.#reporter = new Reporter(send);
   }
 
+  /** What is left to do when the result was told; never rejects. */
+  get after(): Promise<void> {
+    return this.#after;
+  }
+
   get jobUuid(): string {
     return this.#request.jobUuid;
   }
@@ -91,7 +98,8 @@ export class BackupSession {
 
   /** Ends the job as canceled; `orderly` false: as failed, such as when the daemon ends. */
   cancel(reason: string, orderly = true): void {
-    if (this.#keeping) return;
+    // Whoever went away does not mind; an operator does.
+    if (this.#keeping && !orderly) return;
     this.#canceled ||= orderly;
     const error = new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason);
     this.#abort.abort(error);
@@ -127,6 +135,7 @@ export class BackupSession {
       await this.#reporter.setState("running");
       const result = await this.#transfer(begun);
       await this.#reporter.result(result);
+      if (begun.resumed !== undefined) this.#after = dropReplaced(this.#deps, this.#request.job);
     } catch (error) {
       await this.#failed(begun, error);
     }
@@ -155,13 +164,19 @@ export class BackupSession {
   async #transfer(job: BegunJob): Promise<JobResult> {
     const { catalog, verifier, connect } = this.#deps;
     const { stream, close } = await connect(this.#request);
-    const abort = () => void this.#refuse(stream, this.#abort.signal.reason);
+    const abort = () => {
+      const { reason } = this.#abort.signal;
+      this.#volumes?.waitNoMore(reason);
+      void refuse(stream, reason);
+    };
     this.#abort.signal.addEventListener("abort", abort, { once: true });
     const fail = (error: unknown) => ingest.fail(error);
-    const begin = beginRecordOf(this.#request, this.#stateMs, this.#origin);
-    const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire: this.#acquire(job) });
+    const begin = beginRecordOf(this.#request, this.#stateMs, this.#origin, job.revision);
+    const signal = this.#request.allowIncomplete ? this.#end.signal : this.#abort.signal;
+    const acquire = acquireOf(this.#request, this.#deps.storage, job, this.#reporter, signal);
+    const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire });
     this.#volumes = volumes;
-    const onFailure = (error: unknown) => void this.#refuse(stream, error);
+    const onFailure = (error: unknown) => void refuse(stream, error);
     const ingest = new Ingest({ catalog, verifier, volumes, job, jobId: this.#request.jobId, onFailure });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
@@ -196,31 +211,9 @@ export class BackupSession {
     }
   }
 
-  /** Tells filed why, then breaks the stream. */
-  async #refuse(stream: DataStream, error: unknown): Promise<void> {
-    const reason = describeError(error);
-    await stream.send(encodeJson(BackupKind.abort, { reason })).catch(() => undefined);
-    setTimeout(() => stream.destroy(error instanceof Error ? error : new Error(reason)), 100).unref();
-  }
-
   /** When the state was taken that the job holds. */
   get #stateMs(): number {
     return this.#origin?.startMs ?? this.#startMs;
-  }
-
-  #acquire(job: BegunJob) {
-    const { jobId, job: name, jobName, client, device, spread } = this.#request;
-    const { storage } = this.#deps;
-    const facts = { job: name, jobName, jobId, level: this.level, client, storage };
-    return {
-      job: job.id,
-      facts,
-      pool: job.pool,
-      device,
-      spread,
-      reporter: this.#reporter,
-      signal: this.#request.allowIncomplete ? this.#end.signal : this.#abort.signal,
-    };
   }
 
   /** What a broken off job stored is kept, where that is allowed and worth it; else undefined. */
@@ -229,6 +222,7 @@ export class BackupSession {
     const may = this.#request.allowIncomplete && !this.#canceled && !this.#closing;
     if (!may || !KEPT_AFTER.has(codeOf(cause) ?? "") || parts.ingest.failure !== undefined) return undefined;
     const { catalog, session, log } = this.#deps;
+    parts.volumes.waitNoMore(cause);
     try {
       const counts = await keepIncomplete({ ...parts, catalog, signal: this.#end.signal }, () => {
         this.#closing = true;
@@ -237,7 +231,7 @@ export class BackupSession {
       if (counts === undefined) return undefined;
       await parts.stream.send(encodeJson(BackupKind.committed, { ok: false })).catch(() => undefined);
       await parts.stream.end().catch(() => undefined);
-      await afterCommit(this.#deps, this.#ended(parts.job, parts.volumes));
+      await afterCommit(this.#deps, this.#ended(parts.volumes));
       const { bytesStored } = parts.volumes;
       const result = resultOf(session, counts, NO_TOTALS, { bytesStored, rawBytes: parts.ingest.rawBytes });
       const volumes = this.#namesOf(parts.job, parts.volumes);
@@ -250,8 +244,8 @@ export class BackupSession {
     }
   }
 
-  #ended({ resumed }: BegunJob, volumes: JobVolumes) {
-    return { name: this.#request.job, resumed: resumed !== undefined, volumes, reporter: this.#reporter };
+  #ended(volumes: JobVolumes) {
+    return { name: this.#request.job, volumes, reporter: this.#reporter };
   }
 
   /** The volumes of a run that went on are also those of the one before. */
@@ -271,15 +265,18 @@ export class BackupSession {
     const endMs = this.#origin?.endMs ?? nowMs();
     const signal = this.#abort.signal;
     this.#closing = true;
-    await closeJob({ catalog, job, begin, volumes, signal }, { status, endMs, counts, totals: end.totals });
+    const { revision } = job;
+    const ended = { ...end.totals, ...firstRevision(job) };
+    const ending = { status, endMs, counts, totals: ended, revision } as const;
+    await closeJob({ catalog, job, begin, volumes, signal }, ending);
     const progress = await volumes.sync();
     signal.throwIfAborted();
     const rawBytes = this.#ingest?.rawBytes ?? 0;
-    const totals = { ...end.totals, bytesStored: volumes.bytesStored, rawBytes };
+    const totals = { ...ended, bytesStored: volumes.bytesStored, rawBytes };
     const { extents } = volumes;
     await catalog.writer.commit({ job: job.id, status, endMs, totals, extents, volumes: progress });
     const lastVolumeBytes = volumes.current?.writer.bytes ?? 0;
-    await afterCommit(this.#deps, { ...this.#ended(job, volumes), origin: this.#origin });
+    await afterCommit(this.#deps, { ...this.#ended(volumes), origin: this.#origin });
     return {
       ...resultOf(this.#deps.session, counts, end.totals, { bytesStored: volumes.bytesStored, rawBytes }),
       volumes: this.#namesOf(job, volumes),

@@ -46,7 +46,15 @@ export function originRequest(
   parents: { chain: number[]; bases: number[] },
 ): StorageBackup__Output {
   const resolved: ResolvedParents__Output = {
-    ...{ level, upgraded: "", unresolvedBases: [], ownNewest: 0, sinceMs: 0, incompleteFiles: 0 },
+    ...{
+      level,
+      upgraded: "",
+      unresolvedBases: [],
+      ownNewest: 0,
+      sinceMs: 0,
+      incompleteFiles: 0,
+      committed: false,
+    },
     ...parents,
   };
   const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0, spread: false };

@@ -13,7 +13,7 @@ import { uuidBytes } from "../volume/json.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import type { Appended } from "../volume/writer.js";
 import type { VolumeDesk } from "./volume-desk.js";
-import { isTimeUp } from "./volume-fit.js";
+import { endOfVolume } from "./volume-fit.js";
 import type { AcquireRequest, OpenVolume } from "./volume-messages.js";
 
 /** A frame to append; its number within the job is given here. */
@@ -54,6 +54,9 @@ export class JobVolumes {
   readonly #full = new Set<string>();
   #sequence: number;
   readonly #giveUp = new AbortController();
+  readonly #waiting = new AbortController();
+  /** What there is no room for any more goes where the last frames went, whatever the limits of that volume. */
+  #overruns = false;
   #released = false;
   #starting: Promise<void> | undefined;
   #checkpoint: Promise<void> | undefined;
@@ -154,36 +157,17 @@ export class JobVolumes {
     for (;;) {
       const at = this.#used.at(-1)!;
       const { open } = at;
+      if (this.#stays === at && !open.writer.broken) return at;
       // What the job has there may be lost, and with it the job.
       if (open.writer.broken) await this.#broken(open);
-      const end = await this.#endOf(at, need);
+      const end = await endOfVolume(open, at.frames, need, this.#options.acquire.reporter);
       if (end === undefined) return at;
       await this.#endOfMedium(open, end);
-      await this.#mount(true);
+      if (!this.#overruns) await this.#mount(true);
+      else if (!(await this.#mountAtOnce(true))) this.#stays = at;
     }
   }
-
-  /** The status that a volume gets when it cannot take `need` more bytes. */
-  async #endOf({ open, frames }: UsedVolume, need: number): Promise<string | undefined> {
-    const { record, device } = open;
-    const { reporter } = this.#options.acquire;
-    // Somebody else has marked it: an operator, or another job that writes to it.
-    if (record.status !== "Append") return record.status;
-    if (isTimeUp(record)) {
-      const text = `Max configured use duration=${record.useDuration} sec. exceeded.`;
-      await reporter.message("info", `${text} Marking Volume "${record.name}" as Used.`);
-      return "Used";
-    }
-    const limit = limitOf(open);
-    const end = Math.max(open.plannedEnd, open.writer.bytes);
-    // A volume without a frame takes one whatever its limit: otherwise none would ever take it.
-    const first = frames === 0 && record.frames === 0 && open.users.size === 1;
-    if (limit === 0 || end + need <= limit || first) return undefined;
-    const place = `device "${device.name}" (${device.archiveDevice})`;
-    const text = `User defined maximum volume size ${limit} will be exceeded on ${place}.`;
-    await reporter.message("info", `${text} Marking Volume "${record.name}" as Full.`);
-    return "Full";
-  }
+  #stays: UsedVolume | undefined;
 
   async #broken(open: OpenVolume): Promise<never> {
     const { desk, catalog } = this.#options;
@@ -193,10 +177,27 @@ export class JobVolumes {
     throw new BackupError("VOLUME_BROKEN", `Volume "${name}" cannot be written any more after an error`);
   }
 
+  /** @throws also the reason of `waitNoMore`, where it would have to wait */
   async #mount(next: boolean): Promise<void> {
     const { desk, acquire } = this.#options;
+    if (this.#waiting.signal.aborted) {
+      if (!(await this.#mountAtOnce(next))) throw this.refusal;
+      return;
+    }
+    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal, this.#waiting.signal]);
+    await this.#take(await desk.acquire({ ...acquire, signal, next, avoid: this.#full }));
+  }
+
+  /** False when there is no volume now. */
+  async #mountAtOnce(next: boolean): Promise<boolean> {
+    const { desk, acquire } = this.#options;
     const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
-    const open = await desk.acquire({ ...acquire, signal, next, avoid: this.#full });
+    const open = await desk.tryAcquire({ ...acquire, signal, next, avoid: this.#full });
+    if (open !== undefined) await this.#take(open);
+    return open !== undefined;
+  }
+
+  async #take(open: OpenVolume): Promise<void> {
     try {
       await this.#begin(open);
     } catch (error) {
@@ -255,7 +256,22 @@ export class JobVolumes {
     return this.#checkpoint;
   }
 
-  /** No further volume is waited for. */
+  /** No volume is waited for any more: what would have to rejects with `reason`. Volumes that are there will do. */
+  waitNoMore(reason: unknown): void {
+    if (!this.#waiting.signal.aborted) this.#waiting.abort(reason);
+  }
+
+  /** The reason of `waitNoMore`. */
+  get refusal(): unknown {
+    return this.#waiting.signal.aborted ? this.#waiting.signal.reason : undefined;
+  }
+
+  /** What still comes goes to the last volume when there is no other one: the end of a run that is to be kept. */
+  overrun(): void {
+    this.#overruns = true;
+  }
+
+  /** No volume is used any more. */
   giveUp(): void {
     this.#giveUp.abort(new BackupError("JOB_FAILED", "the job has ended"));
   }
@@ -271,10 +287,4 @@ export class JobVolumes {
       await this.#options.desk.release(open, this.#options.job, failed);
     }
   }
-}
-
-/** The least of the volume's and the device's limit; 0: none. */
-function limitOf({ record, device }: OpenVolume): number {
-  const limits = [record.maxBytes, device.maximumVolumeSize].filter((limit) => limit > 0);
-  return limits.length === 0 ? 0 : Math.min(...limits);
 }

@@ -12,6 +12,7 @@ import type { BegunJob, JobCounts } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
 import { closeJob } from "./backup-closing.js";
 import type { Ingest } from "./backup-ingest.js";
+import { firstRevision } from "./backup-records.js";
 import type { JobVolumes } from "./job-volumes.js";
 
 /**
@@ -63,15 +64,18 @@ export async function keepIncomplete(
   closing: () => void,
 ): Promise<JobCounts | undefined> {
   if (!(await isDrained(ingest)) || !isFurther({ ingest, job })) return undefined;
+  volumes.overrun();
   const counts = await catalog.writer.finishRows(job.id);
   const { files, deleted, bytes } = counts;
   const { marked = "", rawBytes } = ingest;
   const keptTo = Buffer.from(marked, "latin1").toString("base64");
-  const totals = { ...NO_TOTALS, files, deleted, bytes, keptTo };
+  const totals = { ...NO_TOTALS, files, deleted, bytes, keptTo, ...firstRevision(job) };
   const endMs = nowMs();
   closing();
   const record = { ...begin, type: "I" };
-  await closeJob({ catalog, job, begin: record, volumes, signal }, { status: "T", endMs, counts, totals });
+  const { revision } = job;
+  const ending = { status: "T", endMs, counts, totals, revision } as const;
+  await closeJob({ catalog, job, begin: record, volumes, signal }, ending);
   const progress = await volumes.sync();
   signal.throwIfAborted();
   const { extents, bytesStored } = volumes;

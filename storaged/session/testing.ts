@@ -178,8 +178,9 @@ export class BackupRun {
     this.session = new BackupSession(deps, request, async (event) => void this.events.push(event));
   }
 
-  run(): Promise<void> {
-    return this.session.run();
+  async run(): Promise<void> {
+    await this.session.run();
+    await this.session.after;
   }
 
   get result(): JobResult {

@@ -5,6 +5,8 @@ import type { VolumeRecord } from "../catalog/types.js";
 import type { ChangerStore } from "../changer/changer-store.js";
 import { type DeviceResource, isScripted } from "../device-config.js";
 import type { OpenVolumes } from "./open-volumes.js";
+import type { Reporter } from "./reporter.js";
+import type { OpenVolume } from "./volume-messages.js";
 
 /** Has the volume been written to for as long as it may be? */
 export function isTimeUp({ useDuration, firstWrittenMs }: VolumeRecord): boolean {
@@ -65,4 +67,39 @@ export function deviceFor(
     changers?.drivesOf(device)?.stateOf(device.name).slot === volume.slot;
   const own = (device: DeviceResource) => device.drive === undefined && device.name === volume.device;
   return fitting.find(isIn) ?? fitting.find(own) ?? fitting[0];
+}
+
+/**
+ * The status that a volume gets when it cannot take `need` more bytes of a job that has put so many frames on it;
+ * undefined when it can. The job hears why.
+ */
+export async function endOfVolume(
+  open: OpenVolume,
+  frames: number,
+  need: number,
+  reporter: Reporter,
+): Promise<string | undefined> {
+  const { record, device } = open;
+  // Somebody else has marked it: an operator, or another job that writes to it.
+  if (record.status !== "Append") return record.status;
+  if (isTimeUp(record)) {
+    const text = `Max configured use duration=${record.useDuration} sec. exceeded.`;
+    await reporter.message("info", `${text} Marking Volume "${record.name}" as Used.`);
+    return "Used";
+  }
+  const limit = limitOf(open);
+  const end = Math.max(open.plannedEnd, open.writer.bytes);
+  // A volume without a frame takes one whatever its limit: otherwise none would ever take it.
+  const first = frames === 0 && record.frames === 0 && open.users.size === 1;
+  if (limit === 0 || end + need <= limit || first) return undefined;
+  const place = `device "${device.name}" (${device.archiveDevice})`;
+  const text = `User defined maximum volume size ${limit} will be exceeded on ${place}.`;
+  await reporter.message("info", `${text} Marking Volume "${record.name}" as Full.`);
+  return "Full";
+}
+
+/** The least of the volume's and the device's limit; 0: none. */
+function limitOf({ record, device }: OpenVolume): number {
+  const limits = [record.maxBytes, device.maximumVolumeSize].filter((limit) => limit > 0);
+  return limits.length === 0 ? 0 : Math.min(...limits);
 }

@@ -41,7 +41,8 @@ export async function extractCommand(args: readonly string[], output: VolumeComm
     const { layers, missing } = wanted.own ? { layers: [job], missing: [] } : layersOf(job, survey);
     for (const uuid of missing)
       await complain(`job ${job.jobId} lies over job ${uuid}, whose list is on none of these volumes`);
-    await complain(`state of job ${job.jobId} ${displayPath(bytesOfText(job.job))}`);
+    const torn = job.torn === true ? ", which ended early: all that it had stored" : "";
+    await complain(`state of job ${job.jobId} ${displayPath(bytesOfText(job.job))}${torn}`);
     const good = wanted.list
       ? await listState(survey, layers, wanted.keys, output.out)
       : await extractState(survey, layers, wanted, output);

@@ -65,7 +65,8 @@ function endText(job: JobEndRecord): string {
     uuids.length === 0 ? "" : `, ${what} ${shown(uuids.join(" "))}`,
   );
   const ended = isoTime(job.endMs);
-  return `End of job ${job.jobId}${revision}: status ${shown(job.status)}, ${job.files} files, ${job.bytes} bytes, ended ${ended}, on ${shown(job.volumes.join(" "))}${lists.join("")}\n`;
+  const how = job.type === "I" ? ", incomplete" : "";
+  return `End of job ${job.jobId}${revision}${how}: status ${shown(job.status)}, ${job.files} files, ${job.bytes} bytes, ended ${ended}, on ${shown(job.volumes.join(" "))}${lists.join("")}\n`;
 }
 
 /** Dates end before the largest number that a record may hold. */

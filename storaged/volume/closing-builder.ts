@@ -23,8 +23,10 @@ export interface ClosingOptions {
   timeMs?: number;
   /** zstd level. (Default: 3) */
   level?: number;
-  /** Of the list; from 2 on there is only the manifest, the members stand with the first. (Default: 1) */
+  /** Of the list: in the names of the manifest's members. (Default: 1) */
   revision?: number;
+  /** The list of a run is written anew: only the manifest, the members stand with the run's first list. */
+  listOnly?: boolean;
 }
 
 /** A content whose place is asked for. */
@@ -161,7 +163,7 @@ class ClosingBuilder {
   }
 
   async #addMember(row: Row): Promise<void> {
-    if ((this.#options.revision ?? 1) > 1) return;
+    if (this.#options.listOnly === true) return;
     const member = closingMember(row, this.#options);
     if (member === undefined) return;
     this.#members.raw(tarHeader(member));

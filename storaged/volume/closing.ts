@@ -66,7 +66,7 @@ export async function buildClosing(
 }
 
 function optionsOf(closing: Closing): ClosingOptions {
-  const { jobId, selfContained, head, timeMs, level, revision } = closing;
+  const { jobId, selfContained, head, timeMs, level, revision, listOnly } = closing;
   return {
     jobId,
     selfContained,
@@ -74,6 +74,7 @@ function optionsOf(closing: Closing): ClosingOptions {
     ...(timeMs === undefined ? {} : { timeMs }),
     ...(level === undefined ? {} : { level }),
     ...(revision === undefined ? {} : { revision }),
+    ...(listOnly === undefined ? {} : { listOnly }),
   };
 }
 

@@ -116,6 +116,7 @@ export class JobWriter {
       {
         jobId,
         revision,
+        listOnly: revision > 1,
         selfContained: more.selfContained ?? false,
         timeMs: START_MS,
         head: [

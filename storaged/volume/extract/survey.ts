@@ -37,14 +37,17 @@ type FrameItem = Pick<Extract<VolumeItem, { type: "frame" }>, "index" | "offset"
 export type ListRecord = Pick<
   JobEndRecord,
   "jobUuid" | "jobId" | "job" | "revision" | "closing" | "manifest" | "rows" | "parents" | "bases"
->;
+> & {
+  /** It ended early, and what it had stored was kept. */
+  torn?: true;
+};
 
 const SCHEMA = `
   CREATE TABLE frame (job BLOB, sequence INTEGER, volume INTEGER, offset INTEGER, length INTEGER, entries INTEGER);
   CREATE TABLE chunk (digest BLOB, at INTEGER, size INTEGER, volume INTEGER, offset INTEGER, length INTEGER);
   CREATE TABLE name (first BLOB PRIMARY KEY, made BLOB, entry TEXT) WITHOUT ROWID;
-  CREATE TABLE ending (uuid TEXT PRIMARY KEY, revision INTEGER, end_ms INTEGER, job_id INTEGER, copy_of TEXT, body TEXT)
-    WITHOUT ROWID;
+  CREATE TABLE ending (uuid TEXT PRIMARY KEY, revision INTEGER, end_ms INTEGER, job_id INTEGER, copy_of TEXT, torn INTEGER,
+    body TEXT) WITHOUT ROWID;
   CREATE TABLE deleted (uuid TEXT PRIMARY KEY, revision INTEGER) WITHOUT ROWID;
   CREATE VIEW job AS SELECT * FROM ending e
     WHERE NOT EXISTS (SELECT 1 FROM deleted d WHERE d.uuid = e.uuid AND d.revision >= e.revision);
@@ -102,10 +105,15 @@ export class Survey {
     for (const reader of this.readers) await reader.close();
   }
 
-  /** The newest of the committed jobs that were not deleted since, or of those with this number or UUID. */
+  /**
+   * The newest of the committed jobs that were not deleted since, or of those with this number or UUID. An incomplete
+   * one only where there is no other.
+   */
   job(wanted: string | undefined): ListRecord | undefined {
     const which = wanted === undefined ? "" : "WHERE uuid = @wanted OR CAST(job_id AS TEXT) = @wanted";
-    return this.#one(`SELECT body FROM job ${which} ORDER BY end_ms DESC, job_id DESC LIMIT 1`, { wanted });
+    return this.#one(`SELECT body FROM job ${which} ORDER BY torn, end_ms DESC, job_id DESC LIMIT 1`, {
+      wanted,
+    });
   }
 
   /** The job with that UUID, or the copy that stands for it when it is gone. */
@@ -121,7 +129,9 @@ export class Survey {
   /** Numbers of the jobs that `job` finds, oldest first, but no more than `limit`. */
   jobIds(limit: number): number[] {
     return this.#db
-      .prepare<[number], number>("SELECT job_id FROM job ORDER BY end_ms, job_id LIMIT ?")
+      .prepare<[number], number>(
+        "SELECT job_id FROM job GROUP BY job_id ORDER BY max(end_ms), job_id LIMIT ?",
+      )
       .pluck()
       .all(limit);
   }
@@ -237,12 +247,21 @@ export class Survey {
   #addDeleted: Database.Statement | undefined;
 
   #end(end: JobEndRecord): void {
-    this.#addEnd ??= this.#db.prepare(`INSERT INTO ending VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    this.#addEnd ??=
+      this.#db.prepare(`INSERT INTO ending VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
       revision = excluded.revision, end_ms = excluded.end_ms, job_id = excluded.job_id, copy_of = excluded.copy_of,
-      body = excluded.body WHERE excluded.revision >= revision`);
-    const { jobUuid, revision, endMs, jobId, copyOf } = end;
+      torn = excluded.torn, body = excluded.body WHERE excluded.revision >= revision`);
+    const { jobUuid, revision, endMs, jobId, copyOf, type } = end;
     const original = typeof copyOf === "string" ? copyOf : null;
-    this.#addEnd.run(jobUuid, revision, endMs, jobId, original, JSON.stringify(inShort(end)));
+    this.#addEnd.run(
+      jobUuid,
+      revision,
+      endMs,
+      jobId,
+      original,
+      type === "I" ? 1 : 0,
+      JSON.stringify(inShort(end)),
+    );
   }
   #addEnd: Database.Statement | undefined;
 }
@@ -252,7 +271,8 @@ function inShort(end: JobEndRecord): ListRecord {
   const { jobUuid, jobId, job, revision, closing, manifest, rows, parents, bases } = end;
   const over = { parents: parents.slice(-1), bases: parents.length > 0 ? [] : bases };
   const short = { jobUuid, jobId, job: job.slice(0, 1000), revision, closing, rows, ...over };
-  return manifest === undefined ? short : { ...short, manifest };
+  const torn = end.type === "I" ? ({ torn: true } as const) : {};
+  return { ...short, ...torn, ...(manifest === undefined ? {} : { manifest }) };
 }
 
 /**
