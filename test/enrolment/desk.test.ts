@@ -12,14 +12,16 @@ import { setClock } from "../../common/time.js";
 import { identityOfCertificate } from "../../common/tls/identity.js";
 import { loadTls, type TlsMaterial } from "../../common/tls/load.js";
 import { passwordKey } from "../../common/tls/password.js";
+import { DirectorNote } from "../../console/director-notes.js";
 import { proveToDirector } from "../../console/password.js";
+import { issueAndRecord } from "../../director/admin/files.js";
 import { ensureAuthority } from "../../director/enrolment/authority.js";
 import { PasswordDesk } from "../../proto/enrol/answer.js";
 import { callByPassword } from "../../proto/enrol/call.js";
 import { DONE, PREFACE } from "../../proto/enrol/wire.js";
 import { openFrontDoor } from "../../proto/rpc/front-door.js";
 import { identityFromCertificate } from "../../proto/rpc/identity.js";
-import { log, startDaemon, startDirector } from "./parties.js";
+import { type DirectorParty, log, startDaemon, startDirector } from "./parties.js";
 
 const root = scratchDirectory("enrolment-desk");
 const closers: (() => unknown)[] = [];
@@ -167,18 +169,43 @@ test("a daemon takes no name but the one in its certificate", async () => {
   assert.equal(daemon.enrolment.name, "web-fd");
 });
 
-test("what was given for a password does not outlive it over a start of the director", async () => {
+const CREDENTIAL = { console: "", password: "root password" };
+const resourceAt = (port: number) => ({ name: "any", address: "127.0.0.1", port }) as never;
+
+async function doorAt(
+  port: number,
+): Promise<{ port: number; close: () => Promise<unknown>; director: DirectorParty }> {
   const director = await directorIn();
   director.passwords = new Passwords([["Director", "test-dir", "root password"]]);
-  const { listener, port } = await openFrontDoor(undefined as never, director.door, {
-    address: "127.0.0.1",
-    port: 0,
+  const place = { address: "127.0.0.1", port };
+  const opened = await openFrontDoor(undefined as never, director.door, place);
+  const close = () => new Promise((resolve) => opened.listener.close(resolve));
+  closers.push(close);
+  return { port: opened.port, close, director };
+}
+
+test("a console that has met its director proves nothing to another one that answers there", async () => {
+  const notes = fresh();
+  const { port, close, director } = await doorAt(0);
+  const { pki } = director;
+  const first = await proveToDirector(resourceAt(port), CREDENTIAL, notes);
+  assert.deepEqual((await proveToDirector(resourceAt(port), CREDENTIAL, notes)).name, first.name);
+  const note = new DirectorNote(notes, resourceAt(port));
+  note.check(tlsOf(pki).certificate.raw);
+  // Nor to a daemon or console of the same installation that was taken over.
+  const other = await issueAndRecord(pki, { role: "filed", name: "test-dir", hosts: [] });
+  assert.throws(() => note.check(new X509Certificate(other.certPem).raw), { code: "TLS_PIN_CHANGED" });
+  await close();
+  await doorAt(port);
+  await assert.rejects(proveToDirector(resourceAt(port), CREDENTIAL, notes), {
+    code: "TLS_PIN_CHANGED",
+    message: /another CA than at the first contact.* remove .*any%40127\.0\.0\.1%3A\d+\.crt$/,
   });
-  closers.push(() => listener.close());
-  const { tls } = await proveToDirector({ name: "any", address: "127.0.0.1", port } as never, {
-    console: "",
-    password: "root password",
-  });
+});
+
+test("what was given for a password does not outlive it over a start of the director", async () => {
+  const { port, director } = await doorAt(0);
+  const { tls } = await proveToDirector(resourceAt(port), CREDENTIAL, fresh());
   const certificate = new X509Certificate(tls.cert);
   assert.equal(identityOfCertificate(certificate.raw).name, "*UserAgent*");
   const peer = identityFromCertificate({
