@@ -30,6 +30,7 @@ export class Places {
 
   /** Calls `begin` when it is this connection's turn, until its end; one too many is destroyed. */
   enter(socket: Socket, begin: () => void): void {
+    if (socket.destroyed) return;
     const from = originOf(socket.remoteAddress);
     if (this.#waiting.size >= MAX_WAITING || (this.#waitingOf.get(from) ?? 0) >= MAX_WAITING_OF_ONE) {
       socket.destroy();
