@@ -13,6 +13,7 @@ import { REPOSITORY } from "../../helpers/root.js";
 
 const root = mkdtempSync(join(tmpdir(), "basalt-bareos-"));
 const etc = join(root, "etc");
+process.env.BASALT_DIRECTORS = join(root, "directors");
 const running: Running[] = [];
 after(async () => {
   for (const daemon of running.reverse()) await daemon.stop();
