@@ -1,5 +1,6 @@
 /** Files that are there whole or not at all, and for their owner alone unless said otherwise. */
 
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -8,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   writeSync,
 } from "node:fs";
 
@@ -31,9 +33,14 @@ export function writeNew(file: string, content: string, mode: number): boolean {
 
 /** Replaces a file in one step: readers see the old or the new content. */
 export function replaceFile(file: string, content: string, mode: number): void {
-  const temporary = `${file}.new-${process.pid}`;
-  if (!writeNew(temporary, content, mode)) throw new Error(`${temporary} exists; remove it`);
-  renameSync(temporary, file);
+  const temporary = `${file}.new-${randomBytes(8).toString("hex")}`;
+  try {
+    if (!writeNew(temporary, content, mode)) throw new Error(`${temporary} exists; remove it`);
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 /** Makes a directory for its owner alone, parents included; an existing one keeps its mode. */

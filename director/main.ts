@@ -88,7 +88,8 @@ async function open(
   const known = { config: current, tls, isRevoked };
   const { pins, door } = config.bacula === undefined ? {} : await passwordParts({ ...known, pki, log });
   const onPeer = (peer: Peer): void => {
-    if (door?.hasGiven(peer) !== true) certificates.met(peer);
+    // What is good for one connection is not to be renewed.
+    if (peer.proved !== true) certificates.met(peer);
   };
   const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());

@@ -20,6 +20,7 @@ import { completeLine } from "./console/complete.js";
 import { Audit } from "./console/rights/audit.js";
 import { runSession } from "./console/session.js";
 import type { Director } from "./director.js";
+import { provedBefore } from "./enrolment/consoles.js";
 
 export interface ServiceOptions {
   director: Director;
@@ -27,7 +28,7 @@ export interface ServiceOptions {
   log: Log;
   /** Hears whose certificate was seen. */
   onPeer: (peer: Peer) => void;
-  /** Why a console may not come in although its certificate is good. (Default: all may) */
+  /** Why a console may not come in although its certificate is good. (Default: all may that have proved no password) */
   refusal?: ((peer: Peer) => BackupError | undefined) | undefined;
 }
 
@@ -65,11 +66,16 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
       completeLine(director, request.line, peer.name),
   };
   server.add("Director", handlers, (_method, peer) => {
-    const refusal = whyNot(director, peer) ?? options.refusal?.(peer);
+    const refusal = whyNot(director, peer) ?? (options.refusal ?? withoutPasswords)(peer);
     if (refusal === undefined) return true;
     new Audit(peer, log, director.messages).refused(peer.role, refusal.message);
     throw refusal;
   });
+}
+
+/** Passwords were in the configuration once, and what was given for them may not have ended yet. */
+function withoutPasswords({ name, proved }: Peer): BackupError | undefined {
+  return proved === true ? provedBefore(name) : undefined;
 }
 
 /** Why a caller may not come in; undefined: it may. */

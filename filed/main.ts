@@ -46,9 +46,9 @@ export function runFiled(options: FiledProcessOptions): Promise<number> {
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
 async function open(options: FiledProcessOptions, live: Live, log: Log, closers: Closer[]): Promise<void> {
   const { name, address, port, workingDirectory, revokedFile } = live.config;
-  const identity = await openIdentity("filed", () => live.config, log);
-  const { enrolment } = identity;
   const { isRevoked, learn } = knownRevocations(revokedFile, log);
+  const identity = await openIdentity("filed", () => live.config, { log, isRevoked });
+  const { enrolment } = identity;
   makeWorkingDirectory(workingDirectory);
   const version = packageVersion();
   const service = new FiledService({

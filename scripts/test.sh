@@ -33,6 +33,10 @@ if [ -z "$files" ]; then
   echo "no tests to run" >&2
   exit 1
 fi
+# Directors that consoles meet in tests are new ones each time, on ports that others had before.
+BASALT_DIRECTORS="$PWD/build/directors"
+export BASALT_DIRECTORS
+rm -rf "$BASALT_DIRECTORS"
 timeout=1500000
 [ -z "$long" ] || timeout=7200000
 status=0

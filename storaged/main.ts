@@ -68,8 +68,8 @@ export function runStoraged(options: StoragedProcessOptions): Promise<number> {
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
 async function open(options: StoragedProcessOptions, live: Live, log: Log, closers: Closer[]): Promise<void> {
   const { name, address, port, workingDirectory, catalogFile, revokedFile } = live.config;
-  const identity = await openIdentity("storaged", () => live.config, log);
   const { isRevoked, learn } = knownRevocations(revokedFile, log);
+  const identity = await openIdentity("storaged", () => live.config, { log, isRevoked });
   makeWorkingDirectory(workingDirectory);
   const lock = lockWorkingDirectory(workingDirectory, "storaged");
   closers.push(() => lock.release());

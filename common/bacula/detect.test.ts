@@ -27,6 +27,7 @@ test("the first words tell Bacula's language from YAML", () => {
     "- a",
     "Director",
     "Director x = {",
+    "a\n".repeat(130_000),
   ];
   for (const text of yaml) assert.ok(!startsAsBacula(text), text);
 });

@@ -6,6 +6,8 @@ import { decode } from "./sources.js";
 
 /** More than any comment at the head of a file. */
 const HEAD_BYTES = 256 * 1024;
+/** More than any name of a resource, over however many lines it is written. */
+const MAX_NAME = 1000;
 
 /**
  * `Name {` or `@file` comes first in Bacula's language, `Name:` in YAML. A directory is Bareos' when it holds one of
@@ -39,11 +41,12 @@ function head(file: string): string {
 export function startsAsBacula(text: string): boolean {
   let words = "";
   for (const line of text.replace(/^\ufeff/, "").split("\n")) {
-    words += `${line.replace(/#.*$/, "")} `;
-    const first = words.trimStart();
+    const first = `${words}${line.replace(/#.*$/, "").slice(0, MAX_NAME)} `.trimStart();
     if (first.startsWith("@")) return true;
     if (/^[A-Za-z][A-Za-z _-]*\{/.test(first)) return true;
     if (first !== "" && !/^[A-Za-z][A-Za-z _-]*$/.test(first.trimEnd())) return false;
+    if (first.length > MAX_NAME) return false;
+    words = first;
   }
   return false;
 }

@@ -41,6 +41,7 @@ export const raw = {
   statx: libc.func("statx", "int", ["int", P, "int", "unsigned int", P]),
   openat: libc.func("openat", "int", ["int", P, "int", "unsigned int"]),
   close: libc.func("close", "int", ["int"]),
+  setrlimit: libc.func("setrlimit", "int", ["int", P]),
   unlinkat: libc.func("unlinkat", "int", ["int", P, "int"]),
   mkdirat: libc.func("mkdirat", "int", ["int", P, "unsigned int"]),
   mknodat: libc.func("mknodat", "int", ["int", P, "unsigned int", "uint64_t"]),

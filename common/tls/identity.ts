@@ -9,6 +9,9 @@ export type Role = (typeof ROLES)[number];
 /** Host name in certificates of consoles that may do nothing without a Console resource of their name. */
 export const NAMED_CONSOLE_HOST = "named-console.basalt.invalid";
 
+/** Host name in certificates of consoles that have proved a password: good for one connection, while that is the password. */
+export const PROVED_CONSOLE_HOST = "proved-console.basalt.invalid";
+
 export interface PeerIdentity {
   readonly role: Role;
   /** Name of the resource. */
@@ -45,6 +48,17 @@ export function identityOfCertificate(der: Buffer): PeerIdentity {
     });
   }
   return { ...found[0]!, fingerprint256: fingerprintOf(der) };
+}
+
+/** True for a certificate (DER) of a director, of this name if one is given, that this CA (PEM) has signed. */
+export function isDirectorOf(ca: Buffer | string, certificate: Buffer, director?: string): boolean {
+  try {
+    const { role, name } = identityOfCertificate(certificate);
+    const vouched = new X509Certificate(certificate).verify(new X509Certificate(ca).publicKey);
+    return vouched && role === "director" && (director === undefined || name === director);
+  } catch {
+    return false;
+  }
 }
 
 /** Node writes a value that holds a comma or quote as a JSON string; such an entry is never an identity. */

@@ -84,6 +84,15 @@ export function expiryWarning(certificate: X509Certificate, days = 30): string |
   return `certificate of ${subject} expires in ${left} day${left === 1 ? "" : "s"} (${certificate.validTo}); renew it`;
 }
 
+/** True for a certificate file whose time is over; false also when there is none that can be read. */
+export function hasExpired(certFile: string): boolean {
+  try {
+    return Date.parse(new X509Certificate(readFileSync(certFile)).validTo) <= nowMs();
+  } catch {
+    return false;
+  }
+}
+
 function readPem(file: string, what: string): Buffer {
   try {
     return readFileSync(file);

@@ -59,6 +59,15 @@ export function recordIssued(pki: string, { fingerprint, certPem }: IssuedCertif
   writeNew(path.join(pki, "issued", `${fingerprint}.crt`), certPem, 0o644);
 }
 
+/** Those of `pki/issued` whose fingerprint (SHA-256, hex) is wanted (PEM). */
+export function issuedIn(pki: string, isWanted: (fingerprint: string) => boolean): Buffer[] {
+  const directory = path.join(pki, "issued");
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => /^[0-9a-f]{64}\.crt$/.test(name) && isWanted(name.slice(0, 64)))
+    .map((name) => readFileSync(path.join(directory, name)));
+}
+
 /** A certificate found in a directory. */
 export interface FoundCertificate {
   readonly file: string;

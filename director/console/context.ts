@@ -133,7 +133,8 @@ export class CommandContext {
   /** Adds one more value to a list of the structured answer. */
   append(key: string, value: Data): void {
     const before = this.data[key];
-    this.data[key] = Array.isArray(before) ? [...before, value] : [value];
+    if (Array.isArray(before)) before.push(value);
+    else this.data[key] = [value];
   }
 
   /**

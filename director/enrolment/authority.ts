@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { nowMs } from "../../common/time.js";
+import { keyFits } from "../../common/tls/issue.js";
 import { certificatesIn, issueAndRecord, makeDirectory, replaceFile, writeNew } from "../admin/files.js";
 import { makeAuthority } from "../admin/import/write.js";
 
@@ -26,10 +27,13 @@ export async function ensureAuthority(pki: string, name: string): Promise<void> 
   }
   const file = path.join(pki, "director.crt");
   const known = certificatesIn(pki).find((each) => each.file === file);
-  const fits = known?.identity.role === "director" && known.identity.name === name;
+  const keyFile = path.join(pki, "director.key");
+  // They are written one after the other.
+  const isWhole = known !== undefined && existsSync(keyFile) && isPair(keyFile, file);
+  const fits = isWhole && known.identity.role === "director" && known.identity.name === name;
   if (fits && Date.parse(known.certificate.validTo) > nowMs() + RENEW_MS) return;
   const made = await issueAndRecord(pki, { role: "director", name, hosts: [] });
-  put(path.join(pki, "director.key"), made.keyPem, 0o600);
+  put(keyFile, made.keyPem, 0o600);
   put(file, made.certPem, 0o644);
 }
 
@@ -37,6 +41,14 @@ export async function ensureAuthority(pki: string, name: string): Promise<void> 
 export function sharedKeys(pki: string): { ca: string; ticketKey: string } {
   const read = (name: string): string => readFileSync(path.join(pki, name), "utf8");
   return { ca: read("ca.crt"), ticketKey: read("ticket.pub") };
+}
+
+function isPair(keyFile: string, certFile: string): boolean {
+  try {
+    return keyFits(readFileSync(keyFile), readFileSync(certFile));
+  } catch {
+    return false;
+  }
 }
 
 function put(file: string, text: string, mode: number): void {

@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import { BackupError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
-import { NAMED_CONSOLE_HOST } from "../../common/tls/identity.js";
+import { NAMED_CONSOLE_HOST, PROVED_CONSOLE_HOST } from "../../common/tls/identity.js";
 import { issueForKey } from "../../common/tls/issue.js";
 import { passwordKey } from "../../common/tls/password.js";
 import { type AnsweredCall, PasswordDesk } from "../../proto/enrol/answer.js";
@@ -19,12 +19,14 @@ import { sharedKeys } from "./authority.js";
 /** As in Bacula: a console that is no Console resource's. No resource can have this name. */
 export const DEFAULT_CONSOLE = "*UserAgent*";
 
-const LIFETIME_MS = 3_600_000;
+/** For the connection that is made next. */
+const LIFETIME_MS = 300_000;
 
 export interface ConsoleDoorOptions {
   readonly config: () => DirectorConfig;
   readonly pki: string;
   readonly tls: RpcTls;
+  readonly isRevoked: (fingerprint: string) => boolean;
   readonly log: Log;
 }
 
@@ -45,6 +47,7 @@ export class ConsoleDoor implements FrontDoor {
     this.#options = options;
     this.#desk = new PasswordDesk({
       log: options.log,
+      isRevoked: options.isRevoked,
       own: () => options.tls,
       hello: () => ({ role: "director", name: options.config().director.name }),
       keyFor: ({ role, name }) => (role === "console" ? this.#key(name) : Promise.resolve(undefined)),
@@ -60,15 +63,13 @@ export class ConsoleDoor implements FrontDoor {
     this.#desk.answer(socket);
   }
 
-  /** True for a certificate that was given for one connection and is not to be renewed. */
-  hasGiven({ fingerprint }: Peer): boolean {
-    return this.#given.has(fingerprint);
-  }
-
   /** Why a console with a good certificate may not come in any more; undefined: it may. */
-  refusal({ name, fingerprint }: Peer): BackupError | undefined {
+  refusal({ name, fingerprint, proved }: Peer): BackupError | undefined {
+    if (proved !== true) return undefined;
     const given = this.#given.get(fingerprint);
-    if (given === undefined || given.password === this.#password(given.name)) return undefined;
+    // After a start nothing is known of the password that this certificate was given for.
+    if (given === undefined) return provedBefore(name);
+    if (given.password === this.#password(given.name)) return undefined;
     return new BackupError(
       "PERMISSION_DENIED",
       `the password of console "${name}" has changed: connect again`,
@@ -99,7 +100,7 @@ export class ConsoleDoor implements FrontDoor {
     const { pki } = this.#options;
     const isDefault = hello.name === "";
     const name = isDefault ? DEFAULT_CONSOLE : hello.name;
-    const hosts = isDefault ? [] : [NAMED_CONSOLE_HOST];
+    const hosts = isDefault ? [PROVED_CONSOLE_HOST] : [PROVED_CONSOLE_HOST, NAMED_CONSOLE_HOST];
     const spki = Buffer.from(hello.key, "base64");
     const made = await issueForKey(spki, readCa(pki), { role: "console", name, hosts }, LIFETIME_MS);
     const password = this.#password(hello.name);
@@ -108,4 +109,12 @@ export class ConsoleDoor implements FrontDoor {
     this.#given.set(made.fingerprint, { name: hello.name, password, endsMs: made.notAfterMs });
     pipe.send({ name, certificate: made.certPem, ca: sharedKeys(pki).ca });
   }
+}
+
+/** What a console is told whose certificate was given for a password by somebody who is not here any more. */
+export function provedBefore(console: string): BackupError {
+  return new BackupError(
+    "PERMISSION_DENIED",
+    `console "${console}" has to prove its password: connect again`,
+  );
 }

@@ -8,6 +8,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { BackupError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
+import { SharedWork } from "../../common/shared-work.js";
 import { baculaTime, nowMs } from "../../common/time.js";
 import { fingerprintOf, identityOfCertificate } from "../../common/tls/identity.js";
 import { issueForKey } from "../../common/tls/issue.js";
@@ -16,7 +17,7 @@ import { keyOf, type Pin, readPin, spkiOf, writePin } from "../../common/tls/pin
 import { callByPassword, type Proved } from "../../proto/enrol/call.js";
 import { DONE } from "../../proto/enrol/wire.js";
 import type { RpcTls } from "../../proto/rpc.js";
-import { makeDirectory, readCa, recordIssued } from "../admin/files.js";
+import { issuedIn, makeDirectory, readCa, recordIssued } from "../admin/files.js";
 import type { DirectorConfig } from "../config/types.js";
 import { RENEW_MS, sharedKeys } from "./authority.js";
 
@@ -43,7 +44,7 @@ export interface PinnedDaemonsOptions {
 
 export class PinnedDaemons {
   readonly #options: PinnedDaemonsOptions;
-  readonly #running = new Map<string, Promise<string>>();
+  readonly #meetings = new SharedWork<string>();
   /** Keys of passwords, by resource and password. */
   readonly #keys = new Map<string, Promise<Buffer>>();
 
@@ -61,14 +62,10 @@ export class PinnedDaemons {
     const pin = readPin(this.#file(target));
     if (pin !== undefined && !again && (await this.#isGood(target, pin))) return pin.Fingerprint;
     const id = `${target.role} ${target.name}`;
-    const running = this.#running.get(id);
-    if (running !== undefined) return running;
-    const meeting = this.#meet(target, pin, signal).finally(() => this.#running.delete(id));
-    this.#running.set(id, meeting);
-    return meeting;
+    return this.#meetings.join(id, (until) => this.#meet(target, pin, until), signal);
   }
 
-  async #meet(target: PinTarget, pin: Pin | undefined, signal?: AbortSignal): Promise<string> {
+  async #meet(target: PinTarget, pin: Pin | undefined, signal: AbortSignal): Promise<string> {
     const { tls, config, log } = this.#options;
     let key: Buffer | undefined;
     const keyFor = async (own: string): Promise<Buffer> => {
@@ -143,7 +140,12 @@ export class PinnedDaemons {
 
   /** @throws BackupError TLS_PIN_CHANGED, CERTIFICATE_REVOKED before anything is proved to the other side */
   #checkPin(target: PinTarget, pin: Pin | undefined, shown: Buffer): void {
-    if (this.#options.isRevoked(fingerprintOf(shown)) || this.#options.isRevoked(pin?.Fingerprint ?? "")) {
+    const { isRevoked } = this.#options;
+    if (
+      isRevoked(fingerprintOf(shown)) ||
+      isRevoked(pin?.Fingerprint ?? "") ||
+      this.#isRevokedKey(keyOf(shown))
+    ) {
       const text = `the certificate of ${target.label} was revoked. To admit it again, take it out of the list and remove`;
       throw new BackupError("CERTIFICATE_REVOKED", `${text} ${this.#file(target)}`);
     }
@@ -153,6 +155,12 @@ export class PinnedDaemons {
       `${target.label} shows another certificate than at the first contact (${pin.Since}): it may be somebody else. ` +
       `If it was set up again, remove ${this.#file(target)}`;
     throw new BackupError("TLS_PIN_CHANGED", text);
+  }
+
+  /** A daemon that comes with its own certificate again, the note about it being gone, is known by its key. */
+  #isRevokedKey(key: string): boolean {
+    const { pki, isRevoked } = this.#options;
+    return issuedIn(pki, isRevoked).some((certificate) => keyOf(certificate) === key);
   }
 
   /** A name belongs to one key, and a file daemon has one name. @throws BackupError TLS_IDENTITY */

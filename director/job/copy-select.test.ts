@@ -48,6 +48,15 @@ test("jobs of the pool that ended well, by what their names match, in order of s
   assert.deepEqual(chosen({ selectionType: "Job", selectionPattern: "^vm" }), [1, 2, 3]);
   assert.deepEqual(chosen({ selectionType: "Client", selectionPattern: "vm2" }), [3]);
   assert.deepEqual(chosen({ selectionType: "Volume", selectionPattern: "V2" }), [2, 3]);
+  const [first] = JOBS;
+  const [jobName, odd] = [first!.jobName, `${"a".repeat(100)}b`];
+  first!.jobName = odd;
+  assert.deepEqual(
+    chosen({ selectionType: "Job", selectionPattern: "(a+)+$" }),
+    [],
+    "no expression takes for ever",
+  );
+  first!.jobName = jobName;
   assert.deepEqual(chosen({ selectionType: "PoolUncopiedJobs" }), [2, 3]);
 });
 

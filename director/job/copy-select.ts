@@ -1,6 +1,7 @@
 /** Which jobs a Copy or Migrate job works on: Bacula's selection types over the catalog of the read storage. */
 
 import { BackupError } from "../../common/errors.js";
+import { LinearPattern, PatternError } from "../../common/pattern/linear.js";
 import type { CatalogJob__Output as CatalogJob } from "../../proto/generated/basalt/v1/CatalogJob.js";
 import type { Volume__Output as Volume } from "../../proto/generated/basalt/v1/Volume.js";
 import type { JobResource, PoolResource } from "../config/types.js";
@@ -94,13 +95,14 @@ function needLimit(job: Wanted, pool: PoolResource, directive: string, value: nu
   if (value <= 0) throw unusable(job, `Pool "${pool.name}" has no ${directive}`);
 }
 
-function patternOf(job: Wanted): RegExp {
+function patternOf(job: Wanted): LinearPattern {
   const text = job.selectionPattern ?? "";
   if (text === "") throw unusable(job, `Selection Type ${job.selectionType} needs a Selection Pattern`);
   try {
-    return new RegExp(text);
-  } catch {
-    throw unusable(job, `Selection Pattern "${text}" is not a regular expression`);
+    return LinearPattern.parse(text, false);
+  } catch (cause) {
+    if (!(cause instanceof PatternError)) throw cause;
+    throw unusable(job, `Selection Pattern "${text}" is not a regular expression (${cause.message})`);
   }
 }
 

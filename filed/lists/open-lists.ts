@@ -3,7 +3,15 @@
  * director asks for here it gets only as far as filed's own configuration goes: a file below AllowedRoots, since all of
  * it could be backed up as well, and a command inside of HookDirectories, never run by a shell.
  */
-import { constants, createReadStream, fstatSync, openSync, realpathSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+} from "node:fs";
 import type { Readable } from "node:stream";
 import { BackupError, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
@@ -139,19 +147,30 @@ function openListFile(file: string, allowedRoots: readonly string[] | undefined)
   let fd: number;
   try {
     const real = realpathSync(file);
-    const key = pathToKey(bytesOfText(real));
-    const isAllowed = allowedRoots?.some((root) => isWithin(pathToKey(bytesOfText(realRoot(root))), key));
-    if (isAllowed === false)
-      throw new Error("AllowedRoots of the file daemon's configuration does not hold it");
+    checkAllowed(real, allowedRoots);
     // It may have become a pipe, at which a plain open would hang.
     fd = openSync(real, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
   } catch (cause) {
+    throw cannotOpen(file, describeError(cause), cause);
+  }
+  try {
+    // A directory on the way may have become a link meanwhile: what counts is what was opened.
+    checkAllowed(readlinkSync(`/proc/self/fd/${fd}`), allowedRoots);
+  } catch (cause) {
+    closeSync(fd);
     throw cannotOpen(file, describeError(cause), cause);
   }
   const stream = createReadStream("", { fd });
   if (fstatSync(fd).isFile()) return stream;
   stream.destroy();
   throw cannotOpen(file, "it is no regular file");
+}
+
+function checkAllowed(real: string, allowedRoots: readonly string[] | undefined): void {
+  const key = pathToKey(bytesOfText(real));
+  const isAllowed = allowedRoots?.some((root) => isWithin(pathToKey(bytesOfText(realRoot(root))), key));
+  if (isAllowed === false)
+    throw new Error("AllowedRoots of the file daemon's configuration does not hold it");
 }
 
 function realRoot(root: string): string {

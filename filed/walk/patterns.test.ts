@@ -64,6 +64,14 @@ test("no pattern keeps a walk busy, and the two engines say the same", () => {
   assert.equal(compileRegex(".*a.*a.*a.*b", false)(long), false);
   assert.equal(compileRegex("[(]a*[)]*x*", false)("(a)"), true, "a bracket is no group");
   assert.throws(() => compileRegex("(a*)*\\1", false), /back-references/);
+  assert.equal(compileRegex(`^${"(a|a)".repeat(60)}b`, false)("a".repeat(60)), false);
+  assert.equal(
+    compileRegex("[\\]*(a+)+[]]", false)("a".repeat(60)),
+    false,
+    "a backslash is itself in brackets",
+  );
+  assert.equal(compileRegex("(x|(y|a?)){2}(a?a?)a", false)("/xa"), true);
+  assert.throws(() => compileRegex("{".repeat(100_000), false), /longer than 4096/);
   for (const text of ["/x.tmp", "/tmp/x", "/a/B/c", "/"])
     for (const pattern of ["*.tmp", "/[a-t]*/?", "/*/[A-Z]/*"]) {
       const padded = text + "/.".repeat(400);

@@ -6,7 +6,9 @@ import { createServer, type TLSSocket } from "node:tls";
 import { quoted } from "../../common/config/diagnostics.js";
 import { BackupError, describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
+import { fingerprintOf } from "../../common/tls/identity.js";
 import { EXPORTED_BYTES, EXPORTER_LABEL, isProof, proofOf } from "../../common/tls/password.js";
+import { Places } from "./places.js";
 import {
   CALLER_HELLO,
   type CalledHello,
@@ -25,6 +27,10 @@ export interface AnswerOptions {
   readonly keyFor: (hello: CallerHello) => Promise<Buffer | undefined>;
   /** What is done once both sides have proved the password. What it throws is told to the caller. */
   readonly work: (proved: AnsweredCall) => Promise<void>;
+  /** True for a withdrawn certificate (SHA-256, hex): who shows one is not asked for a password. */
+  readonly isRevoked: (fingerprint: string) => boolean;
+  /** (Default: 10,000) */
+  readonly proofMs?: number | undefined;
 }
 
 export interface AnsweredCall {
@@ -36,19 +42,19 @@ export interface AnsweredCall {
   readonly from: string;
 }
 
-/** Conversations at the same time; each failed one takes FAILURE_MS, which bounds how fast anybody can guess. */
-const MAX_OPEN = 16;
+/** A failed conversation keeps its place for this long, which bounds how fast anybody can guess. */
 const FAILURE_MS = 1000;
-/** Connections that wait for their turn, nothing of them being read. */
-const MAX_WAITING = 500;
+/** How long a caller may take to prove itself. */
+const PROOF_MS = 10_000;
+/** How long the other side may take to close a connection that is over. */
+const CLOSING_MS = 2000;
 
 /** Said for a wrong password and for a name that is not known, so that nobody learns which. */
 const WRONG = "the names or passwords are not the same here and there";
 
 export class PasswordDesk {
   readonly #options: AnswerOptions;
-  readonly #waiting: (() => void)[] = [];
-  #open = 0;
+  readonly #places = new Places();
 
   constructor(options: AnswerOptions) {
     this.#options = options;
@@ -58,22 +64,13 @@ export class PasswordDesk {
   answer(socket: Socket): void {
     const timer = setTimeout(() => socket.destroy(), CONVERSATION_MS);
     socket.once("close", () => clearTimeout(timer));
-    if (this.#open < MAX_OPEN) this.#begin(socket);
-    else if (this.#waiting.length < MAX_WAITING) this.#waiting.push(() => this.#begin(socket));
-    else socket.destroy();
+    this.#places.enter(socket, () => this.#begin(socket));
   }
 
   #begin(socket: Socket): void {
-    if (socket.destroyed) {
-      this.#waiting.shift()?.();
-      return;
-    }
-    this.#open += 1;
     const from = `${socket.remoteAddress ?? "?"}:${socket.remotePort ?? 0}`;
-    socket.once("close", () => {
-      this.#open -= 1;
-      this.#waiting.shift()?.();
-    });
+    const timer = setTimeout(() => socket.destroy(), this.#options.proofMs ?? PROOF_MS);
+    socket.once("close", () => clearTimeout(timer));
     const { cert, key } = this.#options.own();
     const server = createServer({
       cert,
@@ -85,16 +82,21 @@ export class PasswordDesk {
     });
     server.on("tlsClientError", () => socket.destroy());
     server.on("secureConnection", (secure) => {
-      void this.#converse(secure, from).finally(() => secure.end());
+      void this.#converse(secure, { from, proved: () => clearTimeout(timer) }).finally(() => {
+        secure.end();
+        const closing = setTimeout(() => socket.destroy(), CLOSING_MS);
+        socket.once("close", () => clearTimeout(closing));
+      });
     });
     server.emit("connection", socket);
   }
 
   /** Never throws. */
-  async #converse(socket: TLSSocket, from: string): Promise<void> {
+  async #converse(socket: TLSSocket, { from, proved }: { from: string; proved: () => void }): Promise<void> {
     const pipe = new MessagePipe(socket);
     try {
       const call = await this.#prove(pipe, socket, from);
+      proved();
       await this.#options.work(call);
     } catch (error) {
       const context = error instanceof BackupError ? error.context : {};
@@ -106,13 +108,15 @@ export class PasswordDesk {
 
   async #prove(pipe: MessagePipe, socket: TLSSocket, from: string): Promise<AnsweredCall> {
     const { message: hello, bytes: callerHello } = await pipe.receive(CALLER_HELLO);
+    const certificate = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
+    if (certificate.length > 0 && this.#options.isRevoked(fingerprintOf(certificate)))
+      throw new BackupError("CERTIFICATE_REVOKED", `the certificate of this ${hello.role} was revoked`);
     const own = this.#options.hello();
     if (hello.calls !== own.role)
       throw new BackupError("ENROL_REFUSED", `this is the ${own.role} "${own.name}", no ${hello.calls}`);
     const calledHello = pipe.send({ ...own, nonce: randomBytes(32).toString("hex") });
     const { message } = await pipe.receive(PROOF);
     const key = (await this.#options.keyFor(hello)) ?? randomBytes(32);
-    const certificate = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
     const channel = {
       exported: socket.exportKeyingMaterial(EXPORTED_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
       callerCertificate: certificate,

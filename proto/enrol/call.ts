@@ -104,6 +104,8 @@ function secure(plain: Socket, { own, label }: CallOptions): Promise<TLSSocket> 
           `${label}: it does not know passwords (is its configuration in YAML, or is it no Basalt?)`,
         ),
       );
+    // Also after the last one that listens: what comes too late must not end the process.
+    socket.on("error", () => undefined);
     socket.once("error", failed);
     socket.once("close", failed);
     socket.once("secureConnect", () => {

@@ -11,8 +11,8 @@ import path from "node:path";
 import { BackupError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import { baculaTime, nowMs } from "../../common/time.js";
-import { fingerprintOf, identityOfCertificate } from "../../common/tls/identity.js";
-import { loadTls, readPrivateKey, type TlsMaterial } from "../../common/tls/load.js";
+import { fingerprintOf, identityOfCertificate, isDirectorOf } from "../../common/tls/identity.js";
+import { hasExpired, loadTls, readPrivateKey, type TlsMaterial } from "../../common/tls/load.js";
 import { passwordKeySync, passwordMark } from "../../common/tls/password.js";
 import { keyOf, type Pin, readPin, writePin } from "../../common/tls/pins.js";
 import { makeDirectory, replaceFile, writeNew } from "../../common/write-file.js";
@@ -28,6 +28,8 @@ export interface DaemonEnrolmentOptions {
   readonly pki: string;
   /** Password of a director, as written in the configuration in force. */
   readonly passwordOf: (director: string) => string | undefined;
+  /** True for a certificate that was withdrawn (SHA-256, hex). */
+  readonly isRevoked: (fingerprint: string) => boolean;
   readonly log: Log;
 }
 
@@ -45,6 +47,7 @@ export class DaemonEnrolment implements FrontDoor {
     this.#load();
     this.#desk = new PasswordDesk({
       log: options.log,
+      isRevoked: options.isRevoked,
       own: () => this.#tls ?? this.#own,
       hello: () => ({ role: options.role, name: options.name }),
       keyFor: async ({ role, name }) => (role === "director" ? this.#key(name) : undefined),
@@ -112,9 +115,14 @@ export class DaemonEnrolment implements FrontDoor {
   }
 
   #load(): void {
-    const { role } = this.#options;
+    const { role, log } = this.#options;
     this.#pin = readPin(this.#file("director.yaml"));
     if (this.#pin === undefined) return;
+    if (hasExpired(this.#file(`${role}.crt`))) {
+      // The director that is known gives another one for the same key, as soon as it calls.
+      log.warn(`the certificate of this ${role} has expired: waiting for director "${this.#pin.Name}"`);
+      return;
+    }
     const files = { caFile: "ca.crt", certFile: `${role}.crt`, keyFile: `${role}.key` };
     this.#tls = loadTls({
       caFile: this.#file(files.caFile),
@@ -157,7 +165,7 @@ export class DaemonEnrolment implements FrontDoor {
       const text = `this ${role} belongs to director "${pin.Name}" since ${pin.Since} and serves one director. ${again}`;
       throw new BackupError("PERMISSION_DENIED", text);
     }
-    if (isIssued(certificate, readFileSync(this.#file("ca.crt")), director)) return;
+    if (isDirectorOf(readFileSync(this.#file("ca.crt")), certificate, director)) return;
     const text = `director "${director}" shows a certificate of another CA than at the first contact (${pin.Since}). ${again}`;
     throw new BackupError("TLS_PIN_CHANGED", text);
   }
@@ -167,9 +175,10 @@ export class DaemonEnrolment implements FrontDoor {
     const { role, log } = this.#options;
     const known = this.#pin;
     const ca = known === undefined ? Buffer.from(issue.ca) : readFileSync(this.#file("ca.crt"));
-    if (issue.certificate !== undefined) this.#checkIssued(issue, ca);
-    else if (known === undefined) throw refused("no certificate came");
-    if (!isIssued(certificate, ca, director))
+    const given = issue.certificate ?? this.#tls?.cert;
+    if (given === undefined) throw refused("no certificate came");
+    this.#checkIssued(given, issue.name, ca);
+    if (!isDirectorOf(ca, certificate, director))
       throw refused(`the CA does not vouch for director "${director}"`);
     if (issue.certificate !== undefined) {
       this.#put("ca.crt", ca.toString());
@@ -190,11 +199,11 @@ export class DaemonEnrolment implements FrontDoor {
     if (known === undefined) log.info(`met director "${director}": CA SHA-256 ${pin.Fingerprint}`);
   }
 
-  #checkIssued({ certificate, name }: Issue, ca: Buffer): void {
+  #checkIssued(certificate: Buffer | string, name: string, ca: Buffer): void {
     const { role } = this.#options;
     let fits = false;
     try {
-      const given = new X509Certificate(certificate ?? "");
+      const given = new X509Certificate(certificate);
       const identity = identityOfCertificate(given.raw);
       const vouched = given.verify(new X509Certificate(ca).publicKey);
       fits = vouched && keyOf(given.raw) === keyOf(this.#own.cert);
@@ -223,15 +232,4 @@ function checkedTicketKey(pem: string | undefined): string {
     // Said below.
   }
   throw refused("no usable key of tickets came");
-}
-
-/** True for a certificate (DER) of the director that this CA has signed. */
-function isIssued(certificate: Buffer, ca: Buffer, director: string): boolean {
-  try {
-    const { role, name } = identityOfCertificate(certificate);
-    const vouched = new X509Certificate(certificate).verify(new X509Certificate(ca).publicKey);
-    return vouched && role === "director" && name === director;
-  } catch {
-    return false;
-  }
 }

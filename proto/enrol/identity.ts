@@ -31,7 +31,7 @@ interface DaemonFacts {
 export async function openIdentity(
   role: "filed" | "storaged",
   config: () => DaemonFacts,
-  log: Log,
+  { log, isRevoked }: { log: Log; isRevoked: (fingerprint: string) => boolean },
 ): Promise<DaemonIdentity> {
   const { name, bacula, tls: files } = config();
   if (bacula === undefined) {
@@ -46,6 +46,7 @@ export async function openIdentity(
       const { directors, bacula: origin } = config();
       return directors.includes(director) ? origin?.passwords.of("Director", director) : undefined;
     },
+    isRevoked,
     log,
   });
   if (enrolment.tls() === undefined)

@@ -4,6 +4,7 @@
  */
 import type { TLSSocket } from "node:tls";
 import { z } from "zod";
+import { isValidName } from "../../common/bacula/map/names.js";
 import { BackupError, describeError } from "../../common/errors.js";
 
 export const PREFACE = Buffer.from("BASALT-ENROL 1\n");
@@ -12,8 +13,8 @@ export const PREFACE = Buffer.from("BASALT-ENROL 1\n");
 export const CONVERSATION_MS = 60_000;
 const MAX_MESSAGE_BYTES = 64 * 1024;
 
-/** A resource's name, or that of a console without a resource. */
-const NAME = z.string().max(127);
+/** A resource's name. */
+const NAME = z.string().refine(isValidName);
 const NONCE = z.string().regex(/^[0-9a-f]{64}$/);
 const BASE64 = z.base64().max(4096);
 const PEM = z.string().max(8192);
@@ -22,7 +23,8 @@ const PEM = z.string().max(8192);
 export const CALLER_HELLO = z.object({
   version: z.literal(1),
   role: z.enum(["director", "console"]),
-  name: NAME,
+  /** "": a console without a resource. */
+  name: z.union([NAME, z.literal("")]),
   calls: z.enum(["director", "filed", "storaged"]),
   /** Of a console: the public key (SPKI, DER) that it wants a certificate for. */
   key: BASE64.optional(),
@@ -42,7 +44,7 @@ export const PROOF = z.object({ proof: BASE64 });
 /** What the director gives to one that has proved itself. */
 export const ISSUE = z.object({
   /** The name in the certificate. */
-  name: NAME,
+  name: z.string().max(127),
   /** Undefined: the one that it has stays. */
   certificate: PEM.optional(),
   /** Of the installation's CA. */
@@ -124,7 +126,9 @@ export class MessagePipe {
         }
       }
       if (this.#ended !== undefined)
-        throw new BackupError("CONNECTION_LOST", `the connection broke: ${this.#ended.message}`);
+        throw new BackupError("CONNECTION_LOST", `the connection broke: ${this.#ended.message}`, {
+          retry: "later",
+        });
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -30,7 +30,8 @@ export function openFrontDoor(
     sort(socket, { toGrpc, toDoor: (found) => door.answer(found) });
   });
   return new Promise((resolve, reject) => {
-    listener.once("error", reject);
+    // Later ones, such as too many open files, cost a connection that was about to be taken, and not the daemon.
+    listener.on("error", reject);
     listener.listen({ host: address.replace(/^\[(.*)\]$/, "$1"), port }, () => {
       const bound = listener.address();
       resolve({ listener, port: typeof bound === "object" && bound !== null ? bound.port : port });

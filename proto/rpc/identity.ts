@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
 import { BackupError } from "../../common/errors.js";
-import { NAMED_CONSOLE_HOST } from "../../common/tls/identity.js";
+import { NAMED_CONSOLE_HOST, PROVED_CONSOLE_HOST } from "../../common/tls/identity.js";
 
 export type PeerRole = "director" | "filed" | "storaged" | "console";
 
@@ -16,6 +16,8 @@ export interface Peer {
   expiresMs?: number;
   /** A console that may do nothing without a Console resource of its name. */
   named?: boolean;
+  /** A console whose certificate was given for a password. */
+  proved?: boolean;
   /** Where a call comes from: `10.0.0.7:50412`. */
   address?: string;
 }
@@ -29,11 +31,13 @@ export function identityFromCertificate(certificate: PeerCertificate | undefined
   if (certificate?.raw === undefined || match === null) {
     throw new BackupError("TLS_IDENTITY", "the peer's certificate names no Basalt daemon or console");
   }
+  const hosts = names.split(", ");
   return {
     role: match[1] as PeerRole,
     name: decodeURIComponent(match[2]!),
     fingerprint: createHash("sha256").update(certificate.raw).digest("hex"),
     expiresMs: Date.parse(certificate.valid_to),
-    ...(names.split(", ").includes(`DNS:${NAMED_CONSOLE_HOST}`) ? { named: true } : {}),
+    ...(hosts.includes(`DNS:${NAMED_CONSOLE_HOST}`) ? { named: true } : {}),
+    ...(hosts.includes(`DNS:${PROVED_CONSOLE_HOST}`) ? { proved: true } : {}),
   };
 }

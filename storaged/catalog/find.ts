@@ -1,8 +1,10 @@
 /** Searching jobs' own rows for names: which jobs saved a file. */
 
-import { codeOf } from "../../common/errors.js";
+import { BackupError, codeOf } from "../../common/errors.js";
 import { baseName, keyToPath, pathToKey } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
+import { PatternError } from "../../common/pattern/linear.js";
+import { type TextMatcher, wildMatcher } from "../../common/pattern/wild.js";
 import { BlockCursor } from "./block-cursor.js";
 import { listedEntry } from "./listed-entry.js";
 import type { FindQuery, ListedEntry } from "./listing-types.js";
@@ -12,26 +14,14 @@ import type { LocalJob } from "./types.js";
 /** Rows looked at in one step. */
 const STEP_ROWS = 5000;
 
-/** A shell glob (`*`, `?`, `[a-z]`) as a regular expression over bytes; without `/` it is for the last component. */
-export function globToRegExp(glob: string): RegExp {
-  let out = "";
-  for (let i = 0; i < glob.length; i++) {
-    const c = glob[i]!;
-    const close = c === "[" ? glob.indexOf("]", i + 2) : -1;
-    if (c === "*") out += "[^]*";
-    else if (c === "?") out += "[^]";
-    else if (close > 0) {
-      const set = glob.slice(i + 1, close).replace(/[\\[\]^]/g, "\\$&");
-      out += set.startsWith("!") ? `[^${set.slice(1)}]` : `[${set}]`;
-      i = close;
-    } else if (c === "\\" && i + 1 < glob.length) out += quote(glob[++i]!);
-    else out += quote(c);
+/** A shell glob (`*`, `?`, `[a-z]`) over bytes. @throws BackupError REQUEST_INVALID for one that is too long */
+function takesGlob(glob: string): TextMatcher {
+  try {
+    return wildMatcher(glob, { ignoreCase: false, pathname: false });
+  } catch (cause) {
+    if (!(cause instanceof PatternError)) throw cause;
+    throw new BackupError("REQUEST_INVALID", `the pattern for names cannot be used: ${cause.message}`);
   }
-  return new RegExp(`^${out}$`);
-}
-
-function quote(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }
 
 /** Entries that match, newest jobs first, a step at a time. */
@@ -39,7 +29,7 @@ export class Finder {
   readonly #lists: Lists;
   readonly #jobs: readonly { id: LocalJob; jobId: number }[];
   readonly #query: FindQuery;
-  readonly #pattern: RegExp;
+  readonly #takes: TextMatcher;
   readonly #whole: boolean;
   #at = -1;
   #cursor: BlockCursor | undefined;
@@ -50,7 +40,7 @@ export class Finder {
     this.#lists = lists;
     this.#jobs = jobs;
     this.#query = query;
-    this.#pattern = globToRegExp(query.exact ? "" : query.pattern);
+    this.#takes = takesGlob(query.exact ? "" : query.pattern);
     this.#whole = query.pattern.includes("/");
     this.#left = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
   }
@@ -101,6 +91,6 @@ export class Finder {
 
   #matches(row: Row): boolean {
     if (this.#query.exact) return row.key === pathToKey(this.#query.pattern);
-    return this.#pattern.test(this.#whole ? keyToPath(row.key) : baseName(row.key));
+    return this.#takes(this.#whole ? keyToPath(row.key) : baseName(row.key));
   }
 }

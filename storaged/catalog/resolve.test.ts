@@ -138,6 +138,12 @@ test("finding names: by glob, by exact path, newest first", async () => {
   assert.deepEqual(await find("a-inc?", false), ["a-inc2", "a-inc1"]);
   assert.deepEqual(await find("/home/me/b/deep", true), ["home\0me\0b\0deep"]);
   assert.deepEqual(await find("*.no", false), []);
+  assert.deepEqual(await find("[!b]-inc\\1", false), ["a-inc1"]);
+  await storage.backup(async (fake) => {
+    await fake.rows([emptyRow("", EntryType.directory), emptyRow("a".repeat(250), EntryType.fifo)]);
+    await fake.end();
+  });
+  assert.deepEqual(await find(`${"*a".repeat(40)}*b`, false), []);
 });
 
 test("only the newest state stream is kept", async () => {

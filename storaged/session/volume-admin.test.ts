@@ -183,6 +183,14 @@ test("what an interrupted labelling left does not block the name; any other file
       assert.equal(record.bytes, statSync(path).size);
       assert.match(readFileSync(path, "latin1"), /"pool":"Full-Pool"/);
     }
+    // As much for a volume that was added without a label.
+    const order = { pool: "Full-Pool", device: "FileDevice", drive: 0, slot: 0 };
+    await storage.desk.orders.add({ ...order, volume: "Added" }, false);
+    for (const name of ["Empty", "Zeros", "Torn", "Whole"])
+      await storage.desk.admin.update(name, { status: "Used" });
+    put("Added", label("Added").subarray(0, 150));
+    const run = await storage.backup((fake) => fake.tree({ a: "a" }));
+    assert.deepEqual(run.result.volumes, ["Added"], run.messages.join("\n"));
     put("Notes", Buffer.from("somebody's notes"));
     put("Data", Buffer.concat([label("Data"), Buffer.from("a frame")]));
     put("Name", label("Another"));

@@ -16,7 +16,7 @@ import type { Store } from "../store/store.js";
 import { encodeLabel, newLabel, type VolumeLabel, volumePath } from "../volume/label.js";
 import { DamagedVolume, VolumeReader } from "../volume/reader.js";
 import { VolumeWriter } from "../volume/writer.js";
-import { isTornLabel } from "./torn-label.js";
+import { isRemnant } from "./torn-label.js";
 import { checkTail } from "./volume-tail.js";
 
 export interface VolumeFilesOptions {
@@ -59,9 +59,7 @@ export class VolumeFiles {
       throw new BackupError("VOLUME_EXISTS", `Volume "${name}" is in the catalog already`);
     const path = volumePath(device.archiveDevice, name);
     const label = await this.#label(name, pool, device.mediaType);
-    const writer = (await this.#isRemnant(path, label))
-      ? await VolumeWriter.recycle(store, path, label)
-      : await VolumeWriter.create(store, path, label);
+    const writer = await this.#newFile(path, label);
     try {
       const { volumeUuid: uuid, mediaType, createdMs: labelMs } = label;
       const { bytes } = writer;
@@ -95,9 +93,9 @@ export class VolumeFiles {
 
   /** Makes the file of a volume that was added without a label. @throws STORE_EXISTS, VOLUME_NOT_LOADED, STORE_ codes */
   async labelAdded(volume: VolumeRecord, device: DeviceResource) {
-    const { catalog, store } = this.#options;
+    const { catalog } = this.#options;
     const label = await this.#label(volume.name, volume.poolName, device.mediaType);
-    const writer = await VolumeWriter.create(store, volumePath(device.archiveDevice, volume.name), label);
+    const writer = await this.#newFile(volumePath(device.archiveDevice, volume.name), label);
     try {
       const { volumeUuid: uuid, createdMs: labelMs } = label;
       const facts = { status: "Append", counted: false, uuid, labelMs, bytes: writer.bytes } as const;
@@ -108,6 +106,14 @@ export class VolumeFiles {
     }
   }
 
+  /** A file that is not there yet, or that an interrupted labelling left. @throws STORE_EXISTS, STORE_ codes */
+  async #newFile(path: string, label: VolumeLabel): Promise<VolumeWriter> {
+    const { store } = this.#options;
+    return (await isRemnant(store, path, label))
+      ? await VolumeWriter.recycle(store, path, label)
+      : await VolumeWriter.create(store, path, label);
+  }
+
   /** With the pool's definition, so that the catalog can be made again from volumes alone. */
   async #label(volume: string, pool: string, mediaType: string): Promise<VolumeLabel> {
     const { catalog, storage } = this.#options;
@@ -116,29 +122,6 @@ export class VolumeFiles {
     if (known === undefined) return newLabel(facts);
     const { id: _id, volumes: _volumes, ...definition } = known;
     return newLabel({ ...facts, poolDefinition: definition });
-  }
-
-  /**
-   * Is the file what a labelling that a crash interrupted left behind? It then holds nothing but a label of this
-   * storage, or a piece of one: nothing is lost when its name is used again.
-   */
-  async #isRemnant(path: string, label: VolumeLabel): Promise<boolean> {
-    const { store, storage } = this.#options;
-    const stat = await store.stat(path);
-    // A little more than the new label: numbers and names in the old one may have been longer.
-    if (stat === undefined || stat.sizeBytes > encodeLabel(label).length + 512) return false;
-    const reader = await VolumeReader.open(store, path);
-    let old: VolumeLabel | undefined;
-    try {
-      old = await reader.readLabel();
-    } catch {
-      return await isTornLabel(store, path, stat.sizeBytes);
-    } finally {
-      await reader.close();
-    }
-    return (
-      old.volume === label.volume && old.storage === storage && encodeLabel(old).length === stat.sizeBytes
-    );
   }
 
   /**
@@ -206,7 +189,7 @@ export class VolumeFiles {
     await catalog.writer.checkRename(volume.id, name, pool);
     await this.#checkFile(volume, from);
     const taken = (await store.stat(to)) !== undefined;
-    if (taken && !(await this.#isRemnant(to, label)))
+    if (taken && !(await isRemnant(store, to, label)))
       throw new BackupError("STORE_EXISTS", `${to} exists already and is no empty Volume of this storage`);
     await catalog.writer.beginRecycle(volume.id);
     // The new label first: under either name the file holds nothing else from here on.

@@ -193,8 +193,9 @@ async function consoleDoor() {
   });
   const port = await server.listen("127.0.0.1", 0);
   closers.push(() => server.close(100));
+  const notes = fresh();
   const prove = (console: string, password: string) =>
-    proveToDirector({ name: "any", address: "127.0.0.1", port } as never, { console, password });
+    proveToDirector({ name: "any", address: "127.0.0.1", port } as never, { console, password }, notes);
   return { director, port, peers, prove };
 }
 

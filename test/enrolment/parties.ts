@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { Passwords } from "../../common/bacula/origin.js";
 import { createLog } from "../../common/log.js";
+import { fingerprintOf } from "../../common/tls/identity.js";
 import { loadTls } from "../../common/tls/load.js";
 import type { DirectorConfig } from "../../director/config/types.js";
 import { Daemons } from "../../director/daemons/daemons.js";
@@ -18,6 +19,8 @@ export const log = createLog("test", { level: "silent" });
 /** A daemon that answers a Hello of its director. */
 export interface Daemon {
   readonly pki: string;
+  /** Fingerprints that are withdrawn. */
+  readonly revoked: Set<string>;
   readonly port: number;
   readonly enrolment: DaemonEnrolment;
   /** In force from now on. */
@@ -38,7 +41,9 @@ export async function startDaemon(
   mkdirSync(directory, { recursive: true });
   const state = { password };
   const passwordOf = (director: string) => (director.endsWith("dir") ? state.password : undefined);
-  const enrolment = await DaemonEnrolment.open({ role, name, pki, passwordOf, log });
+  const revoked = new Set<string>();
+  const isRevoked = (fingerprint: string): boolean => revoked.has(fingerprint);
+  const enrolment = await DaemonEnrolment.open({ role, name, pki, passwordOf, isRevoked, log });
   const server = new RpcServer({ frontDoor: enrolment, isRevoked: () => false });
   const hello = { role, name, protocolMajor: PROTOCOL.major, protocolMinor: PROTOCOL.minor };
   server.add(
@@ -52,6 +57,7 @@ export async function startDaemon(
   const bound = await server.listen("127.0.0.1", port);
   return {
     pki,
+    revoked,
     port: bound,
     enrolment,
     get password() {
@@ -66,6 +72,9 @@ export async function startDaemon(
 
 export interface DirectorParty {
   readonly pki: string;
+  /** Fingerprints that are withdrawn, and its own. */
+  readonly revoked: Set<string>;
+  readonly fingerprint: string;
   readonly daemons: Daemons;
   readonly door: ConsoleDoor;
   readonly pins: PinnedDaemons;
@@ -90,14 +99,17 @@ export async function startDirector(
   const clients = new Map([["web-fd", {}]]);
   const config = (): DirectorConfig =>
     ({ director: { name }, clients, bacula: { passwords: state.passwords } }) as unknown as DirectorConfig;
-  const known = { config, tls, isRevoked: () => false };
+  const revoked = new Set<string>();
+  const known = { config, tls, isRevoked: (fingerprint: string) => revoked.has(fingerprint) };
   const pins = new PinnedDaemons({ ...known, pki, log });
   const daemons = new Daemons({ ...known, software: "test", revoked: () => [], pins });
   return {
     pki,
     daemons,
     pins,
-    door: new ConsoleDoor({ config, pki, tls, log }),
+    revoked,
+    fingerprint: fingerprintOf(tls.certificate.raw),
+    door: new ConsoleDoor({ ...known, pki, log }),
     get passwords() {
       return state.passwords;
     },

@@ -46,6 +46,8 @@ export function isValidName(text: string): boolean {
 export class Names {
   readonly #chosen = new Map<string, string>();
   readonly #used = new Set<string>();
+  /** The number to try next, by the name that it is put behind. */
+  readonly #next = new Map<string, number>();
 
   /** `resources`: of all daemons; valid names among them are never given to another one. */
   constructor(resources: readonly BaculaResource[]) {
@@ -64,7 +66,9 @@ export class Names {
     if (known !== undefined) return known;
     const plain = withoutOddLetters(text);
     let name = plain;
-    for (let number = 2; this.#used.has(`${kind}\0${name}`); number++) name = `${plain}-${number}`;
+    let number = this.#next.get(`${kind}\0${plain}`) ?? 2;
+    while (this.#used.has(`${kind}\0${name}`)) name = `${plain}-${number++}`;
+    this.#next.set(`${kind}\0${plain}`, number);
     this.#used.add(`${kind}\0${name}`);
     this.#chosen.set(key, name);
     return name;

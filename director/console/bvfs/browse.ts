@@ -14,6 +14,8 @@ import { type BvfsCache, withCache } from "./cache.js";
 import { childrenOf, directoryGiven, pathOf, runsGiven, Window } from "./view.js";
 
 const BATCH = 500;
+/** Entries in one structured answer. */
+const MAX_RECORDS = 100_000;
 const PAGING = ["limit=", "offset=", "pattern="];
 
 /** A line of lsdirs or lsfiles. */
@@ -31,6 +33,7 @@ class Lines {
   readonly #context: CommandContext;
   readonly #cache: BvfsCache;
   #waiting: Line[] = [];
+  #kept = 0;
 
   constructor(context: CommandContext, cache: BvfsCache) {
     this.#context = context;
@@ -40,6 +43,13 @@ class Lines {
   async add(line: Line): Promise<void> {
     this.#waiting.push(line);
     if (this.#waiting.length >= BATCH) await this.flush();
+  }
+
+  /** The structured answer is put together before it is printed. @throws BackupError USAGE */
+  #keep(record: Data): void {
+    if (++this.#kept > MAX_RECORDS)
+      throw new BackupError("USAGE", `more than ${MAX_RECORDS} entries: use limit= and offset=`);
+    this.#context.append("entries", record);
   }
 
   async flush(): Promise<void> {
@@ -57,7 +67,7 @@ class Lines {
         LStat: entry === undefined || entry.row === 0 ? NO_LSTAT : stat(entry),
         Name: shown,
       };
-      this.#context.append("entries", record);
+      if (this.#context.state.json) this.#keep(record);
       text += `${Object.values(record).join("\t")}\n`;
     }
     await this.#context.print(text);
@@ -94,7 +104,7 @@ interface View {
 }
 
 async function browse(context: CommandContext, list: Lister): Promise<void> {
-  await withCache(context.whole.config.director.workingDirectory, async (cache) => {
+  await withCache(context, async (cache) => {
     const jobs = await runsGiven(context);
     const directory = await directoryGiven(context, cache, jobs);
     const lines = new Lines(context, cache);
@@ -152,7 +162,7 @@ export const versions: Command = {
   async run(context) {
     const client = context.args.value("client");
     if (client === undefined) throw new BackupError("USAGE", "Can't find client argument");
-    await withCache(context.whole.config.director.workingDirectory, async (cache) => {
+    await withCache(context, async (cache) => {
       const path = await fileGiven(context, cache);
       const jobs = withoutCopies(await catalogJobs(context, { client }), context.args.has("copies"));
       context.data.versions = [];

@@ -210,6 +210,15 @@ test("nothing is shown outside of DirectoryACL, UserIdACL and JobACL", async () 
   );
 });
 
+test("a number that was shown to one console says nothing to another one", async () => {
+  const [line] = await fields(".bvfs_lsdirs jobid=1 path=/srv/etc");
+  const id = line![0]!;
+  assert.match(await transcript(director, [`.bvfs_lsfiles jobid=1 pathid=${id}`]), /hosts/);
+  setRights(director, { directoryAcl: ["/srv/a*"] });
+  const hidden = await transcript(director, [`.bvfs_lsdirs jobid=1 pathid=${id}`], "op");
+  assert.match(hidden, /PathId \d+ is not in the catalog/);
+});
+
 test("in JSON the same as records", async () => {
   const text = await transcript(director, [".api json", ".bvfs_lsfiles jobid=1 path=/srv limit=1"]);
   const { data } = JSON.parse(text.trim().split("\n").at(-1)!);

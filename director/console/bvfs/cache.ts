@@ -8,11 +8,14 @@ import { join } from "node:path";
 import Sqlite, { type Database } from "better-sqlite3";
 import { BackupError, describeError } from "../../../common/errors.js";
 import { nowMs } from "../../../common/time.js";
+import type { CommandContext } from "../context.js";
 import { textId } from "../sql/ids.js";
 
 /** Latin1 carriers are kept as BLOBs. */
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS text (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+  DROP TABLE IF EXISTS text;
+  CREATE TABLE IF NOT EXISTS shown (console TEXT NOT NULL, id INTEGER NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (console, id)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS list (name TEXT PRIMARY KEY, job_ids TEXT NOT NULL, made_ms INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS item (list TEXT NOT NULL, path BLOB NOT NULL, recursive INTEGER NOT NULL,
     PRIMARY KEY (list, path)) WITHOUT ROWID;`;
@@ -28,9 +31,11 @@ export interface RestoreList {
 
 export class BvfsCache {
   readonly #db: Database;
+  readonly #console: string;
 
-  /** @throws BackupError DATABASE_OPEN */
-  constructor(workingDirectory: string) {
+  /** `console`: what was shown to another one is not known to it. @throws BackupError DATABASE_OPEN */
+  constructor(workingDirectory: string, console: string) {
+    this.#console = console;
     const file = join(workingDirectory, "bvfs.db");
     try {
       this.#db = new Sqlite(file);
@@ -52,21 +57,22 @@ export class BvfsCache {
 
   /** Numbers of texts, which can be looked up from now on. */
   note(texts: readonly string[]): bigint[] {
-    const insert = this.#db.prepare("INSERT OR IGNORE INTO text VALUES (?, ?)");
+    const insert = this.#db.prepare("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)");
     return this.#db.transaction(() =>
       texts.map((text) => {
         const id = textId(text);
-        insert.run(id, Buffer.from(text, "latin1"));
+        insert.run(this.#console, id, Buffer.from(text, "latin1"));
         return id;
       }),
     )();
   }
 
-  /** The text with a number, if it was ever shown. */
+  /** The text with a number, if it was ever shown to this console. */
   text(id: string): string | undefined {
     if (!/^\d{1,19}$/.test(id)) return undefined;
-    const found = this.#db.prepare<[bigint], Buffer>("SELECT bytes FROM text WHERE id = ?").pluck();
-    return found.get(BigInt.asIntN(64, BigInt(id)))?.toString("latin1");
+    const query = "SELECT bytes FROM shown WHERE console = ? AND id = ?";
+    const found = this.#db.prepare<[string, bigint], Buffer>(query).pluck();
+    return found.get(this.#console, BigInt.asIntN(64, BigInt(id)))?.toString("latin1");
   }
 
   saveList(name: string, { jobIds, items }: RestoreList): void {
@@ -112,16 +118,16 @@ export class BvfsCache {
 
   /** Forgets all numbers. */
   clear(): void {
-    this.#db.exec("DELETE FROM text");
+    this.#db.exec("DELETE FROM shown");
   }
 }
 
-/** Runs `work` with the cache of this director. */
+/** Runs `work` with the cache of this director, as its console knows it. */
 export async function withCache<T>(
-  workingDirectory: string,
+  context: CommandContext,
   work: (cache: BvfsCache) => Promise<T>,
 ): Promise<T> {
-  const cache = new BvfsCache(workingDirectory);
+  const cache = new BvfsCache(context.whole.config.director.workingDirectory, context.console);
   try {
     return await work(cache);
   } finally {

@@ -84,7 +84,7 @@ export async function byRestoreList(context: CommandContext, name: string): Prom
 }
 
 function inCache<T>(context: CommandContext, work: (cache: BvfsCache) => Promise<T>): Promise<T> {
-  return withCache(context.whole.config.director.workingDirectory, work);
+  return withCache(context, work);
 }
 
 /** Lists of one console are not those of another. */

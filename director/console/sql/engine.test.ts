@@ -147,6 +147,22 @@ test("numbers of files follow from what they name; a deletion has FileIndex 0", 
   assert.equal(await sql(`SELECT JobId, Filename FROM File WHERE FileId = ${places[0]}`), "2\ta\n");
 });
 
+test("no statement makes more than can be passed on", async () => {
+  for (const [text, form] of [
+    ["SELECT hex(zeroblob(600000))", "table"],
+    ["SELECT zeroblob(1100000)", "records"],
+    [
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 80) SELECT zeroblob(900000) FROM c",
+      "records",
+    ],
+    [
+      "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 600000) SELECT count(*) FROM c, need_files(x), File",
+      "tabs",
+    ],
+  ] as const)
+    await assert.rejects(sql(text, form), { code: "SQL_REFUSED", message: /more than|larger than/ }, text);
+});
+
 test("which runs are needed may depend on files", async () => {
   const nested = "SELECT count(*) FROM File WHERE JobId = (SELECT max(JobId) - 2 FROM File WHERE JobId >= 3)";
   assert.equal(await sql(nested), "7\n");

@@ -8,7 +8,9 @@
  */
 import Sqlite, { type Database, type Statement } from "better-sqlite3";
 import { BackupError, codeOf } from "../../../common/errors.js";
-import { cellText, formatBlock, NO_RESULTS, TableShape } from "../table.js";
+import { withCommas } from "../../../common/units.js";
+import { formatBlock, NO_RESULTS, TableShape } from "../table.js";
+import { lengthOf, plain, printed, type RawValue } from "./cells.js";
 import type { Needs, ResultForm, SqlValue } from "./protocol.js";
 import { Scratch } from "./scratch.js";
 import { namesIn, startsReading, trimmed, withString } from "./statement.js";
@@ -24,13 +26,18 @@ export interface EngineHost {
 
 /** Rows kept from the first reading of a result; a longer one is read again. */
 const KEPT_ROWS = 1000;
+const KEPT_CHARS = 4_194_304;
 const CHUNK_CHARS = 65_536;
 const CHUNK_RECORDS = 500;
+/** Of a result that is put together before it is printed. */
+const MAX_RECORD_CHARS = 64 * 1024 * 1024;
+/** Runs that a statement may ask for: more than there are numbers of in any catalog that answers in time. */
+const MAX_RUNS = 500_000;
 /** Passes that may ask for more runs. */
 const MAX_PASSES = 20;
 const NAMES_OF: Readonly<Record<string, string>> = { client: "client", pool: "pool", fileset: "file_set" };
 
-type Line = SqlValue[];
+type Line = RawValue[];
 
 export class SqlEngine {
   readonly #db: Database;
@@ -84,7 +91,8 @@ export class SqlEngine {
       *rows(needed: unknown) {
         const jobId = Number(needed);
         if (here.has(jobId)) yield [1];
-        else missing().add(jobId);
+        else if (missing().size < MAX_RUNS) missing().add(jobId);
+        else throw new BackupError("SQL_REFUSED", `more than ${withCommas(MAX_RUNS)} runs are asked for`);
       },
     });
   }
@@ -196,15 +204,16 @@ export class SqlEngine {
     if (form === "records") return await this.#printRecords(statement, columns);
     const shape = new TableShape(columns);
     const kept: string[][] = [];
-    let rows = 0;
+    let [rows, chars] = [0, 0];
     for (const line of statement.iterate()) {
+      chars += lengthOf(line);
       const cells = line.map((value) => printed(value, form));
       rows++;
-      if (rows <= KEPT_ROWS) kept.push(cells);
+      if (isShort(rows, chars)) kept.push(cells);
       shape.fit(cells);
     }
     if (rows === 0) return await this.#host.text(form === "tabs" ? "" : NO_RESULTS);
-    const whole = rows <= KEPT_ROWS ? kept : linesOf(statement, form);
+    const whole = isShort(rows, chars) ? kept : linesOf(statement, form);
     let text = form === "table" ? shape.head : "";
     for (const cells of whole) {
       text +=
@@ -222,33 +231,32 @@ export class SqlEngine {
 
   async #printRecords(statement: Statement<[], Line>, columns: readonly string[]): Promise<void> {
     let records: Record<string, SqlValue>[] = [];
+    let [chars, sent] = [0, 0];
     for (const line of statement.iterate()) {
+      chars += lengthOf(line);
+      if (chars > MAX_RECORD_CHARS)
+        throw new BackupError("SQL_REFUSED", "the result is larger than 64 MiB: use LIMIT and OFFSET");
       records.push(Object.fromEntries(columns.map((column, index) => [column, plain(line[index]!)])));
-      if (records.length < CHUNK_RECORDS) continue;
+      if (records.length < CHUNK_RECORDS && chars - sent < KEPT_CHARS) continue;
       await this.#host.records(records);
       records = [];
+      sent = chars;
     }
     await this.#host.records(records);
   }
 }
 
+/** Is a result kept from its first reading? */
+function isShort(rows: number, chars: number): boolean {
+  return rows <= KEPT_ROWS && chars <= KEPT_CHARS;
+}
+
 function* linesOf(statement: Statement<[], Line>, form: ResultForm): Generator<string[]> {
-  for (const line of statement.iterate()) yield line.map((value) => printed(value, form));
-}
-
-/** As SQLite would print it: whole numbers as such, others with a point. */
-function printed(value: SqlValue | Uint8Array, form: ResultForm): string {
-  if (value === null) return form === "tabs" ? "" : "NULL";
-  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString("hex")}'`;
-  if (typeof value === "number" && Number.isInteger(value)) return `${value}.0`;
-  return cellText(typeof value === "bigint" ? String(value) : value);
-}
-
-/** As JSON has it: integers that a double cannot hold come as text. */
-function plain(value: SqlValue | Uint8Array): SqlValue {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  if (typeof value !== "bigint") return value;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  for (const line of statement.iterate()) {
+    // The catalog may have changed since the first reading.
+    lengthOf(line);
+    yield line.map((value) => printed(value, form));
+  }
 }
 
 function failed(error: unknown): BackupError {

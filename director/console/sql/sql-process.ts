@@ -5,9 +5,13 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { BackupError, describeError } from "../../../common/errors.js";
+import { limitMemory } from "../../../common/sys/limits.js";
 import { SqlEngine } from "./engine.js";
 import type { FromSql, Needs, ToSql } from "./protocol.js";
 import type { Scratch } from "./scratch.js";
+
+/** What this process may take: SQLite makes values of up to a thousand million bytes if it is asked to. */
+const MAX_MEMORY = 1024 * 1024 * 1024;
 
 class Channel {
   readonly #came: ToSql[] = [];
@@ -77,6 +81,7 @@ async function serve(database: string, scratchFile: string): Promise<void> {
   }
 }
 
+limitMemory(MAX_MEMORY);
 // If the machine runs out of memory, this goes first.
 try {
   writeFileSync("/proc/self/oom_score_adj", "1000");

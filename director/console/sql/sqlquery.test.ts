@@ -44,6 +44,13 @@ function setDirector(values: object): void {
   director.config = { ...director.config, director: resource } as DirectorConfig;
 }
 
+test("a statement that takes all memory ends itself, not the machine", async () => {
+  const each = ["x", "y", "z"].map((name) => `hex(zeroblob(200000000)) AS ${name}`).join(", ");
+  const sql = `SELECT length(x) + length(y) + length(z) FROM (SELECT ${each} LIMIT 1)`;
+  const large = await transcript(director, [`.sql query="${sql}"`, "time"]);
+  assert.match(large, /Query failed: .*ERR=(out of memory|the process for SQL ended.*)\ntime\n/);
+});
+
 test("statements over several lines, errors, and a blank line at the end", async () => {
   const text = await transcript(director, [
     "sql",

@@ -20,6 +20,7 @@ export class Site {
   private constructor(root: string, portBase: number) {
     this.root = root;
     this.portBase = portBase;
+    process.env.BASALT_DIRECTORS = join(root, "directors");
     process.once("exit", () => {
       for (const file of this.pidFiles()) {
         const pid = Number(readFileSync(join(root, "run", file), "utf8"));
