@@ -6,6 +6,7 @@
 
 import { pino } from "pino";
 import { baculaTime, nowMs } from "./time.js";
+import { orderedLevel, traceLine } from "./trace.js";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -49,8 +50,14 @@ export function createLog(scope: string, options: LogOptions = {}): Log {
   const level = options.level ?? levelFromEnvironment();
   const format = options.format ?? (process.env.BASALT_LOG_FORMAT === "json" ? "json" : "text");
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
+  const usual = pino.levels.values[level] ?? Number.POSITIVE_INFINITY;
   const sink = {
-    write: (line: string) => write(format === "json" ? maskKeys(line) : maskKeys(plainLine(line))),
+    write: (line: string) => {
+      const finished = maskKeys(format === "json" ? line : plainLine(line));
+      // What only `setdebug` lets through goes to the trace file alone, if there is one.
+      const extra = (pino.levels.values[LEVEL.exec(line)?.[1] ?? ""] ?? usual) < usual;
+      if (!traceLine(finished) || !extra) write(finished);
+    },
   };
   const logger = pino(
     {
@@ -66,6 +73,9 @@ export function createLog(scope: string, options: LogOptions = {}): Log {
   return wrap(logger, { scope });
 }
 
+/** How pino begins a line. */
+const LEVEL = /^\{"level":"(\w+)"/;
+
 function levelFromEnvironment(): LogLevel {
   const wanted = process.env.BASALT_LOG_LEVEL?.toLowerCase() ?? "info";
   return wanted === "silent" || wanted in pino.levels.values ? (wanted as LogLevel) : "info";
@@ -74,8 +84,11 @@ function levelFromEnvironment(): LogLevel {
 /** Children start from the root again, so that a field given twice appears once, with its last value. */
 function wrap(root: pino.Logger, fields: LogFields): Log {
   const logger = root.child(fields);
-  const at = (level: Exclude<LogLevel, "silent">) => (message: string, more?: LogFields) =>
+  const at = (level: Exclude<LogLevel, "silent">) => (message: string, more?: LogFields) => {
+    const wanted = root.level === "silent" ? root.level : (orderedLevel() ?? root.level);
+    if (logger.level !== wanted) logger.level = wanted;
     logger[level](more ?? {}, message);
+  };
   return {
     trace: at("trace"),
     debug: at("debug"),

@@ -4,6 +4,7 @@ import { BackupError } from "../common/errors.js";
 import { GarbledInput } from "../common/format/varint.js";
 import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
+import { orderDebug } from "../common/trace.js";
 import { BackupKind, type BackupStart, decodeJson, isDiskVerifyLevel } from "../proto/data/backup.js";
 import type { BandwidthReply } from "../proto/generated/basalt/v1/BandwidthReply.js";
 import type { BandwidthRequest__Output } from "../proto/generated/basalt/v1/BandwidthRequest.js";
@@ -108,8 +109,9 @@ export class FiledService {
         return { found: session !== undefined };
       },
       SetBandwidth: async (request: BandwidthRequest__Output, { peer }) => this.#setBandwidth(request, peer),
-      SetDebug: async ({ hangup }: DebugRequest__Output) => {
+      SetDebug: async ({ hangup, ...order }: DebugRequest__Output) => {
         if (hangup !== undefined) this.#settings.hangup = hangup;
+        orderDebug(this.#options.config(), order);
         return {};
       },
       Status: async () => this.#status(),

@@ -14,7 +14,7 @@ import {
   watchCertificate,
 } from "../common/daemon.js";
 import { BackupError, describeError } from "../common/errors.js";
-import type { Log } from "../common/log.js";
+import { createLog, type Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
 import { type DaemonIdentity, openIdentity } from "../proto/enrol/identity.js";
@@ -52,17 +52,32 @@ interface Live {
 
 /** Runs the daemon until SIGTERM or SIGINT; the exit status. Whatever keeps it from starting is one clear line. */
 export function runStoraged(options: StoragedProcessOptions): Promise<number> {
-  return runDaemon("storaged", options, loadStoragedConfig, async (config, log, closers) => {
-    const live: Live = { config, ticketKey: ticketKeyOf(config), fatal: () => undefined };
-    const died = new Promise<never>((_resolve, reject) => {
-      live.fatal = reject;
-    });
-    died.catch(() => undefined);
-    await open(options, live, log, closers);
-    const { signal } = options;
-    const told = untilTold("the storage daemon", { log, signal, reload: () => reload(options, live, log) });
-    await Promise.race([told, died]);
-  });
+  return runDaemon(
+    "storaged",
+    options,
+    (file) => loadTested(file, options),
+    async (config, log, closers) => {
+      const live: Live = { config, ticketKey: ticketKeyOf(config), fatal: () => undefined };
+      const died = new Promise<never>((_resolve, reject) => {
+        live.fatal = reject;
+      });
+      died.catch(() => undefined);
+      await open(options, live, log, closers);
+      const { signal } = options;
+      const told = untilTold("the storage daemon", { log, signal, reload: () => reload(options, live, log) });
+      await Promise.race([told, died]);
+    },
+  );
+}
+
+/** Loads the configuration. A test tells of devices that the start would miss; they may be mounted or made later. */
+function loadTested(file: string, { test, log }: StoragedProcessOptions): StoragedConfig {
+  const config = loadStoragedConfig(file);
+  if (test !== true) return config;
+  const told = log ?? createLog("storaged");
+  const end = config.bacula === undefined ? "; the daemon does not start without it" : "";
+  for (const fault of deviceFaults(config)) told.warn(`${fault}${end}`);
+  return config;
 }
 
 /** Opens everything in order; what was opened is in `closers`, also when a later step fails. */
@@ -148,7 +163,16 @@ function ticketKeyOf({ bacula, ticketPublicKeyFile }: StoragedConfig): Buffer {
  * With Bacula's configuration a daemon starts without the directory of a device, as there; jobs that use it fail.
  * @throws BackupError DEVICE_UNUSABLE: a directory that is missing now would be missed by every job.
  */
-function checkDevices({ devices, bacula }: StoragedConfig, log: Log): void {
+function checkDevices(config: StoragedConfig, log: Log): void {
+  for (const fault of deviceFaults(config)) {
+    if (config.bacula === undefined) throw new BackupError("DEVICE_UNUSABLE", fault);
+    log.warn(fault);
+  }
+}
+
+/** A line for each enabled device whose directory is missing or out of reach. */
+function deviceFaults({ devices }: StoragedConfig): string[] {
+  const faults: string[] = [];
   for (const device of devices.values()) {
     const { name, enabled, readOnly } = device;
     if (!enabled) continue;
@@ -158,11 +182,10 @@ function checkDevices({ devices, bacula }: StoragedConfig, log: Log): void {
       if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a directory`);
       accessSync(directory, constants.R_OK | constants.X_OK | (readOnly ? 0 : constants.W_OK));
     } catch (cause) {
-      const text = `Device "${name}" cannot be used: ${describeError(cause)}`;
-      if (bacula === undefined) throw new BackupError("DEVICE_UNUSABLE", text);
-      log.warn(text);
+      faults.push(`Device "${name}" cannot be used: ${describeError(cause)}`);
     }
   }
+  return faults;
 }
 
 /** Takes over what can change while jobs run: devices, directors, limits, ticket key. Else the old stays. */

@@ -1,6 +1,8 @@
 /** What operators do with drives and slots, and what the devices are doing, as the director passes it on. */
 
 import { BackupError, describeError } from "../common/errors.js";
+import { orderDebug } from "../common/trace.js";
+import type { DebugRequest__Output } from "../proto/generated/basalt/v1/DebugRequest.js";
 import type { DeviceStatus } from "../proto/generated/basalt/v1/DeviceStatus.js";
 import type { OperateDeviceRequest__Output } from "../proto/generated/basalt/v1/OperateDeviceRequest.js";
 import type { Handlers } from "../proto/rpc.js";
@@ -9,8 +11,18 @@ import { type DeviceResource, isScripted } from "./device-config.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import type { VolumeOrders } from "./session/volume-orders.js";
 
-export function deviceHandlers({ desk }: { desk: VolumeDesk }): Handlers {
+/** What the handlers work with. */
+export interface DeviceHost {
+  desk: VolumeDesk;
+  config: () => { readonly name: string; readonly workingDirectory: string };
+}
+
+export function deviceHandlers({ desk, config }: DeviceHost): Handlers {
   return {
+    SetDebug: async ({ level, trace }: DebugRequest__Output) => {
+      orderDebug(config(), { level, trace });
+      return {};
+    },
     OperateDevice: async (request: OperateDeviceRequest__Output) => {
       const messages: string[] = [];
       const say = (text: string) => void messages.push(text);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -250,4 +250,17 @@ test("a second daemon in the same working directory is refused", async () => {
   const log = createLog("test", { write: (line) => void lines.push(line) });
   assert.equal(await runStoraged({ configFile: join(directory, "storaged.yaml"), log }), 1);
   assert.match(lines.at(-1) ?? "", /another storaged \(process \d+\) works in /);
+});
+
+test("-t tells of a device whose directory is missing", async () => {
+  const lines: string[] = [];
+  const log = createLog("test", { write: (line) => void lines.push(line) });
+  const configFile = join(directory, "tried.yaml");
+  const text = readFileSync(join(directory, "storaged.yaml"), "utf8");
+  writeFileSync(configFile, text.replace(/(ArchiveDevice: )[^}]*/, "$1/nonexistent/volumes"));
+  assert.equal(await runStoraged({ configFile, log, test: true }), 0);
+  assert.match(
+    lines.join(""),
+    /warn .*Device "Disk" cannot be used: .*\/nonexistent\/volumes.*does not start without it/,
+  );
 });

@@ -32,6 +32,18 @@ export function storageDaemons(context: CommandContext): string[] {
   return names;
 }
 
+/** Storage resources this console may use that name the daemon of this one, itself included. */
+export function sameDaemon(context: CommandContext, storage: string): string[] {
+  const { storages } = context.config;
+  const own = storages.get(storage)!;
+  return [...storages.values()]
+    .filter(
+      ({ name, address, port }) =>
+        address === own.address && port === own.port && context.acl.allows("storage", name),
+    )
+    .map(({ name }) => name);
+}
+
 /** Place of a storage's daemon among all that the configuration names, from 0. */
 function daemonNumber(context: CommandContext, storage: string): number {
   const places = [...context.whole.config.storages.values()].map(({ address, port }) => `${address}:${port}`);

@@ -1,4 +1,4 @@
-/** `create`, `setip`, `statistics`, `status network`, and what few ask `show` for. */
+/** `create`, `setip`, `statistics`, `status network`, what few ask `show` for, and small forms of other commands. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FakeDirector, transcript } from "./testing/fake-director.js";
@@ -69,4 +69,62 @@ test("show: catalog, counters, consoles; a kind without resources says so", asyn
   const seen = await transcript(director, ["show consoles"], "op");
   assert.match(seen, /^Console: name=op CommandACL=show$/m);
   assert.doesNotMatch(seen, /name=other/);
+});
+
+test("cancel asks for a single job too, takes the beginning of a run's name, and yes at its word", async () => {
+  const director = new FakeDirector();
+  director.addLive(4);
+  const asked = await transcript(director, ["cancel", "no"]);
+  assert.match(
+    asked,
+    /^Automatically selected Job: (JobId=4 Job=\S+)\n\1\nConfirm cancel of 1 Job \(yes\/no\): no$/m,
+  );
+  assert.deepEqual(director.canceled, []);
+  const name = director.live[0]!.job;
+  await transcript(director, [`cancel job=${name.slice(0, -3)}`]);
+  assert.deepEqual(director.canceled, [4]);
+  director.addLive(5);
+  await transcript(director, ["cancel jobid=4 yes", "cancel jobid=5"]);
+  assert.equal(director.canceled.at(-1), 5);
+});
+
+test("status all asks each storage daemon once, however many Storage resources name it", async () => {
+  const director = new FakeDirector();
+  const [first] = director.config.storages.values();
+  const storages = director.config.storages as Map<string, unknown>;
+  storages.set("Twin", { ...first!, name: "Twin" });
+  storages.set("Other", { ...first!, name: "Other", port: 9999 });
+  const text = await transcript(director, ["status all"]);
+  const asked = [...text.matchAll(/^Connecting to Storage daemon (\S+) at/gm)].map(([, name]) => name);
+  assert.deepEqual(asked, [first!.name, "Other"]);
+});
+
+test("update: snapshots are the fifth item, and there are none", async () => {
+  const text = await transcript(new FakeDirector(), ["update", "5", "update snapshot"]);
+  assert.match(text, /^ {5}5: Snapshot parameters\n.*: 5\nNo snapshots are kept/m);
+  assert.equal(text.match(/No snapshots are kept/g)?.length, 2);
+});
+
+test("var replaces the variables of a label format", async () => {
+  const text = await transcript(new FakeDirector(), ["var Vol-$" + "{Year}-$" + "{Nothing}"]);
+  assert.match(text, new RegExp(`^Vol-${new Date().getFullYear()}-\\$\\{Nothing\\}$`, "m"));
+});
+
+test("setdebug reaches the daemons that are named, with what was said and nothing else", async () => {
+  const director = new FakeDirector();
+  director.storage.replies.SetDebug = () => ({});
+  const client = [...director.config.clients.keys()][0]!;
+  const storage = [...director.config.storages.keys()][0]!;
+  const text = await transcript(director, [
+    `setdebug level=50 trace=1 hangup=-20 client=${client}`,
+    `setdebug level=0 storage=${storage}`,
+    "setdebug level=1 hangup=x client",
+  ]);
+  assert.match(text, new RegExp(`^2000 OK setdebug=50 trace=1 hangup=-20 client=${client}$`, "m"));
+  assert.match(text, new RegExp(`^3000 OK setdebug=0 trace=0 hangup=0 storage=${storage}$`, "m"));
+  assert.match(text, /^Expected an integer, got: x$/m);
+  assert.deepEqual(
+    director.storage.calls.filter(({ method }) => method === "SetDebug").map(({ request }) => request),
+    [{ level: 50, trace: true, hangup: -20 }, { level: 0 }],
+  );
 });

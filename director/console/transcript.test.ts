@@ -130,7 +130,10 @@ test("cancel: none, the only one, a list with confirmation, a number that does n
   director.addLive(5);
   director.addLive(6);
   const text = await transcript(director, ["cancel", "1,3", "yes", "cancel jobid=99"]);
-  assert.match(text, /Choose Job list to cancel \(1-3\): 1,3\nConfirm cancel of 2 Jobs \(yes\/no\): yes\n/);
+  assert.match(
+    text,
+    /Choose Job list to cancel \(1-3\): 1,3\nJobId=.*\nJobId=.*\nConfirm cancel of 2 Jobs \(yes\/no\): yes\n/,
+  );
   assert.ok(text.endsWith("cancel jobid=99\nWarning Job JobId=99 is not running.\n"), text);
   assert.deepEqual(director.canceled, [4, 6]);
 });

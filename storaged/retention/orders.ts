@@ -74,6 +74,14 @@ export function retentionText({ retention }: VolumeRecord): string {
   return `Volume Retention = ${retention > 0 ? spanText(retention) : "for ever"}`;
 }
 
+/** Why a volume that was asked for by name is not pruned. */
+export function keptText(volume: VolumeRecord): string {
+  const { name, retention, lastWrittenMs } = volume;
+  if (lastWrittenMs === 0) return `Volume "${name}" was never written.`;
+  if (retention === 0) return `Volume "${name}" is kept: ${retentionText(volume)}.`;
+  return `Volume "${name}" is younger than ${retentionText(volume)}.`;
+}
+
 export function reasonsOf(volumes: readonly VolumeRecord[]): Map<number, string> {
   return new Map(volumes.map((volume) => [volume.id, `Volume "${volume.name}", ${retentionText(volume)}`]));
 }

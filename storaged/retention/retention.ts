@@ -21,12 +21,12 @@ import {
   goingOf,
   isOver,
   jobsText,
+  keptText,
   type PruneOrder,
   type PurgeOrder,
   type RetentionOutcome,
   reasonsOf,
   refusedFor,
-  retentionText,
 } from "./orders.js";
 import { type Decision, type PlanInput, type PruneRule, planJobs, planVolumes } from "./plan.js";
 import { planPurge } from "./plan-purge.js";
@@ -119,7 +119,7 @@ export class Retention implements VolumeRetention {
         return false;
       }
       if (isOver(volume)) return true;
-      if (name !== "") messages.push(`Volume "${name}" is younger than ${retentionText(volume)}.`);
+      if (name !== "") messages.push(keptText(volume));
       return false;
     });
     return { over, messages };

@@ -4,12 +4,12 @@
  */
 
 import { BackupError, codeOf } from "../../common/errors.js";
+import { countersIn, labelNames } from "../../common/label-format.js";
 import { nowMs } from "../../common/time.js";
 import type { VolumeRecord } from "../catalog/types.js";
 import { changersOf } from "../changer/changer-store.js";
 import { type DeviceResource, isScripted } from "../device-config.js";
 import { isVolumeName, volumePath } from "../volume/label.js";
-import { countersIn, labelNames } from "./label-format.js";
 import type { OpenVolumes } from "./open-volumes.js";
 import type { VolumeFiles, VolumeFilesOptions } from "./volume-files.js";
 import { type AcquireRequest, give, type OpenVolume, placeOf, tellDevice } from "./volume-messages.js";

@@ -1,10 +1,10 @@
 /** What a job hears about the volumes it writes to, in Bacula's words. */
 
+import type { LabelFacts } from "../../common/label-format.js";
 import { nowMs, reportTime } from "../../common/time.js";
 import type { LocalJob, PoolRecord, VolumeRecord } from "../catalog/types.js";
 import type { DeviceResource } from "../config.js";
 import type { VolumeWriter } from "../volume/writer.js";
-import type { LabelFacts } from "./label-format.js";
 import type { Reporter } from "./reporter.js";
 
 /** A volume that is open for writing. */

@@ -68,12 +68,15 @@ async function byName(
     }
     return found;
   }
-  const found = live.filter((job) => job.job === value || (key !== "ujobid" && job.plan.job.name === value));
+  const exact = live.filter((job) => job.job === value || (key !== "ujobid" && job.plan.job.name === value));
+  // As in Bacula the beginning of a run's name is enough.
+  const begun = key === "ujobid" ? [] : live.filter((job) => value !== "" && job.job.startsWith(value));
+  const found = exact.length > 0 ? exact : begun;
   if (found.length === 0) return await context.fail(`Warning Job ${value} is not running.`);
   return found.slice(0, 1);
 }
 
-/** Without a name: all, the only one, or an answer such as `1,3`; several are confirmed. */
+/** Without a name: all, the only one, or an answer such as `1,3`; confirmed unless `yes` is given. */
 async function chosen(
   context: CommandContext,
   live: readonly LiveView[],
@@ -87,10 +90,11 @@ async function chosen(
     await context.say(`Automatically selected Job: ${title(live[0]!)}`);
     jobs = [live[0]!];
   } else jobs = await fromList(context, live, verb);
-  if (jobs.length === 1 && live.length === 1 && !context.args.has("all")) return jobs;
+  if (sure) return jobs;
+  // The question comes for a single one too, as scripts that answer it expect.
+  if (!context.args.has("all")) for (const job of jobs) await context.say(title(job));
   if (
-    sure ||
-    (await yesNo(context, `Confirm ${verb} of ${jobs.length} Job${jobs.length === 1 ? "" : "s"} (yes/no): `))
+    await yesNo(context, `Confirm ${verb} of ${jobs.length} Job${jobs.length === 1 ? "" : "s"} (yes/no): `)
   ) {
     return jobs;
   }

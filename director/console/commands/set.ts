@@ -1,56 +1,85 @@
-/** `setdebug`, `trace`: accepted in Bacula's form; each says what it does not do here. */
+/** `setdebug`: how much a daemon logs, its trace file, and breaks for tests; `trace` is accepted as in Bacula. */
+import { describeError } from "../../../common/errors.js";
+import { type DebugOrder, orderDebug } from "../../../common/trace.js";
+import { storageDaemons } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
 
 const TARGETS = ["client", "fd", "storage", "sd", "dir", "director", "all"];
+const TIMEOUT = { timeoutMs: 10_000 };
 
 export const setdebug: Command = {
   name: "setdebug",
-  summary: "Accepted, without effect (daemons log by BASALT_LOG_LEVEL)",
-  usage: ["setdebug level=N [trace=0|1] client=NAME | storage=NAME | dir | all"],
+  summary: "Set how much daemons log, and whether to NAME.trace",
+  usage: ["setdebug level=N [trace=0|1] [hangup=N] client[=NAME] | storage[=NAME] | dir | all"],
   keywords: ["level=", "trace=", "hangup=", "client=", "storage=", "director", "all"],
   async run(context) {
     const { args } = context;
     const level = args.value("level") ?? (await context.ask("Enter new debug level: "));
     if (!/^\d{1,9}$/.test(level))
       return void (await context.fail(`Expected a positive integer, got: ${level}`));
-    const settings = `setdebug=${level} trace=${args.value("trace") ?? "0"} hangup=${args.value("hangup") ?? "0"}`;
+    const trace = args.value("trace");
+    const hangup = args.value("hangup");
+    if (hangup !== undefined && !/^-?\d{1,12}$/.test(hangup))
+      return void (await context.fail(`Expected an integer, got: ${hangup}`));
+    const order = { level: Number(level), ...(trace === undefined ? {} : { trace: isOn(trace) }) };
+    const settings = `setdebug=${level} trace=${trace ?? "0"} hangup=${hangup ?? "0"}`;
     const target = args.find(...TARGETS);
     const all = target === undefined || target.key === "all";
-    const director = all || target.key.startsWith("dir");
-    for (const name of all || target.key === "storage" || target.key === "sd"
-      ? targets(context, "storage")
-      : []) {
-      await context.say(
-        `3000 OK ${settings} storage=${name} (no effect: set BASALT_LOG_LEVEL for the daemon)`,
+    if (all || target.key === "storage" || target.key === "sd")
+      for (const name of targets(context, "storage"))
+        await told(context, `3000 OK ${settings} storage=${name}`, () => storageOrder(context, name, order));
+    if (all || target.key === "client" || target.key === "fd")
+      for (const name of targets(context, "client")) {
+        const whole = { ...order, ...(hangup === undefined ? {} : { hangup: Number(hangup) }) };
+        await told(context, `2000 OK ${settings} client=${name}`, () => clientOrder(context, name, whole));
+      }
+    if (all || target.key.startsWith("dir"))
+      await told(context, `1000 OK ${settings}`, async () =>
+        orderDebug(context.whole.config.director, order),
       );
-    }
-    for (const name of all || target.key === "client" || target.key === "fd"
-      ? targets(context, "client")
-      : []) {
-      await hangUp(context, name);
-      await context.say(
-        `2000 OK ${settings} client=${name} (no effect: set BASALT_LOG_LEVEL for the daemon)`,
-      );
-    }
-    if (director) await context.say(`1000 OK ${settings} (no effect: set BASALT_LOG_LEVEL for the daemon)`);
   },
 };
 
-/** The next backup of the client breaks off after so many files, or (negative) kilobytes. */
-async function hangUp(context: CommandContext, client: string): Promise<void> {
-  const text = context.args.value("hangup");
-  if (text === undefined) return;
-  if (!/^-?\d{1,12}$/.test(text)) return await context.fail(`Expected an integer, got: ${text}`);
-  const { daemons } = context.director;
-  const filed = await daemons.filed(client, { signal: context.signal });
-  await filed.unary("Filed", "SetDebug", { hangup: Number(text) }, { timeoutMs: 10_000 });
+function isOn(word: string): boolean {
+  return /^(?:[1-9]\d*|on|yes|true)$/i.test(word);
 }
 
+/** The answer once it is carried out; a daemon that is away is told of, and the others follow. */
+async function told(context: CommandContext, answer: string, carryOut: () => Promise<void>): Promise<void> {
+  try {
+    await carryOut();
+    await context.say(answer);
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    await context.say(describeError(error));
+  }
+}
+
+async function storageOrder({ director, signal }: CommandContext, name: string, order: DebugOrder) {
+  const storaged = await director.daemons.storaged(name, { signal });
+  await storaged.unary("Storaged", "SetDebug", order, TIMEOUT);
+}
+
+/** `hangup`: the next backup of the client breaks off after so many files, or (negative) kilobytes. */
+async function clientOrder(
+  { director, signal }: CommandContext,
+  name: string,
+  order: DebugOrder & { hangup?: number },
+) {
+  const filed = await director.daemons.filed(name, { signal });
+  await filed.unary("Filed", "SetDebug", order, TIMEOUT);
+}
+
+/** The one that is named; else all clients, or a Storage resource of each daemon. */
 function targets(context: CommandContext, kind: "storage" | "client"): string[] {
   const given = context.args.value(...(kind === "storage" ? ["storage", "sd"] : ["client", "fd"]));
-  const known = [...(kind === "storage" ? context.config.storages : context.config.clients).keys()];
-  const allowed = known.filter((name) => context.acl.allows(kind, name));
-  return given === undefined ? allowed : allowed.filter((name) => name === given);
+  const { config, acl } = context;
+  if (given === undefined)
+    return kind === "storage"
+      ? storageDaemons(context)
+      : [...config.clients.keys()].filter((name) => acl.allows(kind, name));
+  const known = kind === "storage" ? config.storages : config.clients;
+  return known.has(given) && acl.allows(kind, given) ? [given] : [];
 }
 
 export const trace: Command = {

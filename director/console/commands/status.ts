@@ -1,5 +1,6 @@
 /** `status` in all its forms. */
 import { describeError } from "../../../common/errors.js";
+import { storageDaemons } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
 import { choose, RESOURCE, selectResource } from "../prompts.js";
 import { clientStatus } from "../status/client.js";
@@ -67,10 +68,7 @@ async function allStatus(context: CommandContext): Promise<void> {
     }
   };
   const { acl, config } = context;
-  await each(
-    acl.filter("storage", [...config.storages.keys()], (name) => name),
-    (name) => storageStatus(context, name),
-  );
+  await each(storageDaemons(context), (name) => storageStatus(context, name));
   await each(
     [...config.clients.keys()].filter((name) => acl.allowsClient(name)),
     (name) => clientStatus(context, name),

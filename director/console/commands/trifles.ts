@@ -1,4 +1,6 @@
-/** Commands of Bacula that are accepted because scripts send them; they change nothing here. */
+/** Small commands of Bacula that scripts send; they change nothing here. */
+import { expandLabel } from "../../../common/label-format.js";
+import { nowMs } from "../../../common/time.js";
 import type { Command } from "../context.js";
 
 /** `gui on|off` told Bacula to leave out decorations; `.api` does that here. */
@@ -10,13 +12,17 @@ export const gui: Command = {
   async run() {},
 };
 
-/** `var` showed how Bacula expands a label format. */
+/** `var TEXT`: what a LabelFormat makes of its variables now, outside of any job. */
 export const variable: Command = {
   name: "var",
-  summary: "Show a label format as it is written",
+  summary: "Show what a label format becomes",
   usage: ["var TEXT"],
   keywords: [],
   async run(context) {
-    await context.say(context.args.list.map((arg) => arg.text).join(" "));
+    const text = context.args.list.map((arg) => arg.text).join(" ");
+    const facts = { job: "", jobName: "", jobId: 0, level: "", client: "", pool: "", storage: "" };
+    const expanded = expandLabel(text, { ...facts, mediaType: "", numVols: 0, timeMs: nowMs() });
+    context.data.text = expanded;
+    await context.say(expanded);
   },
 };

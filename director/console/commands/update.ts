@@ -38,16 +38,18 @@ export const update: Command = {
     if (args.has("pool")) return await updatePool(context);
     if (args.has("slots", "slot")) return await updateSlots(context);
     if (args.has("stats", "statistics")) return await updateStatistics(context);
+    if (args.has("snap", "snapshot")) return await updateSnapshot(context);
     if (args.has("jobid")) return await updateJob(context);
     const items = [
       "Volume parameters",
       "Pool from resource",
       "Slots from autochanger",
       "Long term statistics",
+      "Snapshot parameters",
     ];
     const heading = "Update choice:";
     const picked = await choose(context, { heading, items, question: "Choose catalog item to update" });
-    await [updateVolume, updatePool, updateSlots, updateStatistics][picked]!(context);
+    await [updateVolume, updatePool, updateSlots, updateStatistics, updateSnapshot][picked]!(context);
   },
 };
 
@@ -93,6 +95,11 @@ async function updateStatistics(context: CommandContext): Promise<void> {
   const count = context.director.db.history.update(nowMs() - Number(days ?? 0) * DAY_MS);
   context.data.updated = count;
   await context.say(`Updating ${count} job(s).`);
+}
+
+/** A job removes its snapshots when it ends, so that there is no record to change. */
+async function updateSnapshot(context: CommandContext): Promise<void> {
+  await context.say("No snapshots are kept: each job removes its own at its end.");
 }
 
 /** The remark of a run; everything else about it is history. */

@@ -202,6 +202,7 @@ const UNARY: Readonly<Record<string, Unary>> = {
     await caller.needVolume(request.volume);
     return caller.pass("DeleteVolume", request, options);
   },
+  SetDebug: (caller, request, options) => caller.pass("SetDebug", request, options),
   DeletePool: (caller, request, options) => {
     caller.need("pool", request.pool, "Pool");
     return caller.pass("DeletePool", request, options);

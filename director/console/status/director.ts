@@ -122,10 +122,14 @@ function shortStatus(job: JobRecord): string {
 /** The newest ended runs, oldest first. */
 export function endedJobs(
   context: CommandContext,
-  filter: { client?: string; storage?: string } = {},
+  { client, storages }: { client?: string; storages?: readonly string[] } = {},
 ): JobRecord[] {
-  const records = context.director.db.jobs.list({ ...filter, ended: true, order: "desc", limit: ENDED_JOBS });
-  return visible(context, records).reverse();
+  const { jobs } = context.director.db;
+  const own = client === undefined ? {} : { client };
+  const places = storages === undefined ? [own] : storages.map((storage) => ({ ...own, storage }));
+  const lists = places.map((place) => jobs.list({ ...place, ended: true, order: "desc", limit: ENDED_JOBS }));
+  const newest = lists.flat().sort((a, b) => b.startMs - a.startMs || b.jobId - a.jobId);
+  return visible(context, newest.slice(0, ENDED_JOBS)).reverse();
 }
 
 export async function terminated(context: CommandContext): Promise<void> {

@@ -3,6 +3,7 @@ import { nowMs, reportTime } from "../../../common/time.js";
 import { withCommas } from "../../../common/units.js";
 import type { DeviceStatus__Output } from "../../../proto/generated/basalt/v1/DeviceStatus.js";
 import type { StorageJobStatus__Output } from "../../../proto/generated/basalt/v1/StorageJobStatus.js";
+import { sameDaemon } from "../catalog.js";
 import type { CommandContext } from "../context.js";
 import { statusTime } from "../format.js";
 import { endedJobs, printTerminated, terminatedData } from "./director.js";
@@ -12,7 +13,7 @@ export async function storageStatus(context: CommandContext, storage: string, se
   const resource = context.config.storages.get(storage)!;
   await context.say(`Connecting to Storage daemon ${storage} at ${resource.address}:${resource.port}`);
   const status = await context.director.daemons.storagedStatus(storage);
-  const ended = endedJobs(context, { storage });
+  const ended = endedJobs(context, { storages: sameDaemon(context, storage) });
   context.append("storages", {
     name: storage,
     version: status.version,

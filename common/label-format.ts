@@ -33,7 +33,7 @@ const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Frida
  */
 export function* labelNames(format: string, facts: LabelFacts): Generator<string> {
   if (format.includes("$")) {
-    yield expand(format, facts);
+    yield expandLabel(format, facts);
     return;
   }
   for (let number = facts.numVols + 1; ; number++) yield `${format}${String(number).padStart(4, "0")}`;
@@ -54,7 +54,8 @@ export function countersIn(format: string): UsedCounter[] {
   return [...found.values()];
 }
 
-function expand(format: string, facts: LabelFacts): string {
+/** The text with its variables replaced; what is not known stays as it is. */
+export function expandLabel(format: string, facts: LabelFacts): string {
   const values = variables(facts);
   return format.replace(VARIABLE, (whole, braced, _plus, options, bare) => {
     const value = values.get(String(braced ?? bare).toLowerCase());
