@@ -70,12 +70,12 @@ export function isOver({ retention, lastWrittenMs }: VolumeRecord): boolean {
   return retention > 0 && lastWrittenMs > 0 && lastWrittenMs + retention * 1000 <= nowMs();
 }
 
-export function retentionText({ retention }: VolumeRecord): string {
+export function retentionText({ retention }: Pick<VolumeRecord, "retention">): string {
   return `Volume Retention = ${retention > 0 ? spanText(retention) : "for ever"}`;
 }
 
 /** Why a volume that was asked for by name is not pruned. */
-export function keptText(volume: VolumeRecord): string {
+export function keptText(volume: Pick<VolumeRecord, "name" | "retention" | "lastWrittenMs">): string {
   const { name, retention, lastWrittenMs } = volume;
   if (lastWrittenMs === 0) return `Volume "${name}" was never written.`;
   if (retention === 0) return `Volume "${name}" is kept: ${retentionText(volume)}.`;

@@ -1,4 +1,5 @@
 /** `.status`: parts of a status, as text, or after `.api 1` or `.api 2` as `key=value` lines. */
+import { sameDaemon } from "../catalog.js";
 import type { Command, CommandContext } from "../context.js";
 import { levelLetter, listTime, statusName, typeLetter } from "../format.js";
 import type { JobRecord, LiveView, UpcomingView } from "../port.js";
@@ -205,8 +206,9 @@ async function terseClient(context: CommandContext, client: string, section: str
 }
 
 async function terseStorage(context: CommandContext, storage: string, section: string): Promise<void> {
+  const storages = sameDaemon(context, storage);
   if (section === "terminated")
-    return await context.print(blocks(endedJobs(context, { storage }).map(endedPairs)));
+    return await context.print(blocks(endedJobs(context, { storages }).map(endedPairs)));
   const status = await context.director.daemons.storagedStatus(storage);
   if (section === "header") return await context.print(lines(daemonPairs(storage, status)));
   if (section === "devices") {
