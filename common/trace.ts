@@ -23,16 +23,22 @@ export function orderedLevel(): "debug" | "trace" | undefined {
   return wanted;
 }
 
+/** Of a daemon's configuration: where its trace file goes. */
+export interface TracePlace {
+  readonly name: string;
+  readonly workingDirectory: string;
+  /** With Bacula's configuration the state directory lies in Bacula's working directory. */
+  readonly bacula?: { readonly stateDirectory: string } | undefined;
+}
+
 /** `WORKDIR/NAME.trace`. */
-export function traceFile({ name, workingDirectory }: { name: string; workingDirectory: string }): string {
-  return path.join(workingDirectory, `${name}.trace`);
+export function traceFile({ name, workingDirectory, bacula }: TracePlace): string {
+  const directory = bacula === undefined ? workingDirectory : path.dirname(bacula.stateDirectory);
+  return path.join(directory, `${name}.trace`);
 }
 
 /** Carries out an order of a daemon. @throws BackupError TRACE_FAILED when the file cannot be written */
-export function orderDebug(
-  daemon: { name: string; workingDirectory: string },
-  { level, trace }: DebugOrder,
-): void {
+export function orderDebug(daemon: TracePlace, { level, trace }: DebugOrder): void {
   if (trace === false) stopTrace();
   if (trace === true && file === undefined) file = opened(traceFile(daemon));
   if (level === undefined) return;

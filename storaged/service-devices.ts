@@ -1,7 +1,7 @@
 /** What operators do with drives and slots, and what the devices are doing, as the director passes it on. */
 
 import { BackupError, describeError } from "../common/errors.js";
-import { orderDebug } from "../common/trace.js";
+import { orderDebug, type TracePlace } from "../common/trace.js";
 import type { DebugRequest__Output } from "../proto/generated/basalt/v1/DebugRequest.js";
 import type { DeviceStatus } from "../proto/generated/basalt/v1/DeviceStatus.js";
 import type { OperateDeviceRequest__Output } from "../proto/generated/basalt/v1/OperateDeviceRequest.js";
@@ -14,7 +14,7 @@ import type { VolumeOrders } from "./session/volume-orders.js";
 /** What the handlers work with. */
 export interface DeviceHost {
   desk: VolumeDesk;
-  config: () => { readonly name: string; readonly workingDirectory: string };
+  config: () => TracePlace;
 }
 
 export function deviceHandlers({ desk, config }: DeviceHost): Handlers {

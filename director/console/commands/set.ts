@@ -35,7 +35,7 @@ export const setdebug: Command = {
       }
     if (all || target.key.startsWith("dir"))
       await told(context, `1000 OK ${settings}`, async () =>
-        orderDebug(context.whole.config.director, order),
+        orderDebug({ ...context.whole.config.director, bacula: context.whole.config.bacula }, order),
       );
   },
 };
