@@ -8,6 +8,7 @@ import { decompressUnchecked } from "../../common/format/zstd.js";
 import { unlinkAt } from "../../common/sys/files.js";
 import { decodeData, type Piece, RestoreKind } from "../../proto/data/restore.js";
 import { newStat, statFd } from "../sys/stat.js";
+import { BornRight } from "./born-right.js";
 import { type Device, Devices } from "./devices.js";
 import { checkReplace, keepReason, makeFolder, makeLink, makeSpecial } from "./install.js";
 import { applyToFd } from "./metadata.js";
@@ -28,6 +29,7 @@ export class UnitRunner {
   readonly #other: Target;
   readonly #reporter: Reporter;
   readonly #devices: Devices;
+  readonly #bornRight: BornRight;
   readonly #unfinished = new Set<string>();
   /** Files of which a piece was bad: told once. */
   readonly #bad = new Set<string>();
@@ -42,6 +44,7 @@ export class UnitRunner {
     this.#other = new Target(data.baseFd);
     this.#reporter = new Reporter(data);
     this.#devices = new Devices(data, this.#target);
+    this.#bornRight = new BornRight(data.targetIsNew);
   }
 
   /** @throws GarbledInput on a message that is none; SysError when nothing more can be written */
@@ -141,6 +144,7 @@ export class UnitRunner {
     writeWhole(place, row, bytes, {
       temporary: this.#temporaryName(),
       direct,
+      bornRight: this.#bornRight,
       inherits: inheritsAcl,
       count,
     });
