@@ -55,7 +55,13 @@ export function applyToFd(fd: number, row: Row, inherits: boolean, count: Count)
   attempt(count, "time", () => timeFd(fd, row.mtimeSec, row.mtimeNsec));
 }
 
-/** The same for an entry that cannot be opened: symlink, device, fifo. */
+/** What is left to do for a file that was made with its owner and mode and inherited nothing. */
+export function applyRest(fd: number, row: Row, count: Count): void {
+  setXattrs(fd, row, count);
+  attempt(count, "time", () => timeFd(fd, row.mtimeSec, row.mtimeNsec));
+}
+
+/** As applyToFd, for an entry that cannot be opened: symlink, device, fifo. */
 export function applyToName(fd: number, name: string, row: Row, count: Count): void {
   const owned = !needsOwner(row) || attempt(count, "owner", () => ownAt(fd, name, row.uid, row.gid));
   if (row.type !== EntryType.symlink) attempt(count, "mode", () => modeAt(fd, name, safeMode(row, owned)));

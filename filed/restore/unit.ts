@@ -8,6 +8,7 @@ import { decompressUnchecked } from "../../common/format/zstd.js";
 import { unlinkAt } from "../../common/sys/files.js";
 import { decodeData, type Piece, RestoreKind } from "../../proto/data/restore.js";
 import { newStat, statFd } from "../sys/stat.js";
+import { BornRight } from "./born-right.js";
 import { type Device, Devices } from "./devices.js";
 import { feedFile, feedWhole, goesToFifo } from "./feed-fifo.js";
 import { checkReplace, keepReason, makeFolder, makeLink, makeSpecial } from "./install.js";
@@ -30,6 +31,7 @@ export class UnitRunner {
   readonly #other: Target;
   readonly #reporter: Reporter;
   readonly #devices: Devices;
+  readonly #bornRight: BornRight;
   readonly #relocator: Relocator;
   /** Names of the unfinished by key. */
   readonly #unfinished = new Map<string, string>();
@@ -47,6 +49,7 @@ export class UnitRunner {
     this.#reporter = new Reporter(data);
     this.#devices = new Devices(data, this.#target);
     this.#relocator = new Relocator(data.regexWhere);
+    this.#bornRight = new BornRight(data.targetIsNew);
   }
 
   /** @throws GarbledInput on a message that is none; SysError when nothing more can be written */
@@ -161,6 +164,7 @@ export class UnitRunner {
     writeWhole(place, row, bytes, {
       temporary: this.#temporaryName(),
       direct,
+      bornRight: this.#bornRight,
       inherits: inheritsAcl,
       count,
     });

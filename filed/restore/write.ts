@@ -8,8 +8,9 @@ import { contentDigest } from "../../common/format/content.js";
 import { type Row, RowFlag } from "../../common/format/row.js";
 import { allocate, closeFd, nextData, nextHole, openAt, unlinkAt } from "../../common/sys/files.js";
 import type { Piece } from "../../proto/data/restore.js";
+import type { BornRight } from "./born-right.js";
 import { moveIntoPlace } from "./install.js";
-import { applyToFd, type Count } from "./metadata.js";
+import { applyRest, applyToFd, type Count } from "./metadata.js";
 import { EntryError, type Place } from "./target.js";
 
 const O_WRONLY = 1;
@@ -38,21 +39,24 @@ export function writeWhole(
   place: Place,
   row: Row,
   bytes: Buffer,
-  options: { temporary: string; direct: boolean; inherits: boolean; count: Count },
+  options: { temporary: string; direct: boolean; bornRight: BornRight; inherits: boolean; count: Count },
 ): void {
-  const { temporary, direct, inherits, count } = options;
+  const { temporary, direct, bornRight, inherits, count } = options;
+  // An inherited ACL would change the mode.
+  const mode = direct && !inherits ? bornRight.modeFor(row) : undefined;
   let name = direct ? place.name : temporary;
-  let fd = createAt(place.fd, name, direct);
+  let fd = createAt(place.fd, name, direct, mode);
   if (fd < 0) {
     name = temporary;
-    fd = createAt(place.fd, name, false);
+    fd = createAt(place.fd, name, false, mode);
   }
   try {
     try {
       const sparse = (row.flags & RowFlag.sparse) !== 0;
       if (bytes.length > 0) writeBytes(fd, bytes, 0, sparse);
       if (sparse) ftruncateSync(fd, row.size);
-      applyToFd(fd, row, inherits, count);
+      if (mode !== undefined && bornRight.confirm(fd, row)) applyRest(fd, row, count);
+      else applyToFd(fd, row, inherits, count);
     } finally {
       closeFd(fd);
     }
@@ -64,9 +68,9 @@ export function writeWhole(
 }
 
 /** A new file; -1 when something has that name, if the caller `mayExist`. */
-function createAt(fd: number, name: string, mayExist: boolean): number {
+function createAt(fd: number, name: string, mayExist: boolean, mode = 0o600): number {
   try {
-    return openAt(fd, name, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    return openAt(fd, name, O_WRONLY | O_CREAT | O_EXCL, mode);
   } catch (error) {
     if (mayExist && codeOf(error) === "EEXIST") return -1;
     throw error;
