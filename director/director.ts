@@ -11,6 +11,7 @@ import { BackupError, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
 import { nowMs } from "../common/time.js";
 import type { DirectorConfig } from "./config/types.js";
+import { withAddress } from "./config/with-address.js";
 import type { Daemons } from "./daemons/daemons.js";
 import { greetStorages } from "./daemons/greet.js";
 import type { DirectorDb } from "./db/database.js";
@@ -18,6 +19,7 @@ import { rescheduled, resumeRequest } from "./job/again.js";
 import type { JobServices } from "./job/job-run.js";
 import type { LiveJob } from "./job/live-job.js";
 import { mailed } from "./job/mailed.js";
+import { markedLines } from "./job/marked-lines.js";
 import { makePlan, placed } from "./job/plan.js";
 import { JobRegister } from "./job/register.js";
 import type { JobId, JobPlan, RunRequest } from "./job/request.js";
@@ -163,11 +165,7 @@ export class Director {
   #end(jobId: JobId, reason: string, how: "canceled" | "stopped"): string[] {
     const live = this.queue.get(jobId);
     if (live === undefined) return [];
-    const lines: string[] = [];
-    if (live.daemons.has("filed")) lines.push(`2001 Job "${live.job}" marked to be ${how}.`);
-    if (live.daemons.has("storaged"))
-      lines.push(`3000 JobId=${jobId} Job="${live.job}" marked to be ${how}.`);
-    if (lines.length === 0) lines.push(`JobId ${jobId}, Job ${live.job} marked to be ${how}.`);
+    const lines = markedLines(live, how);
     const source = { jobId, name: live.plan.job.name, messages: live.plan.messages };
     if (!live.canceled) this.messages.emit(source, "info", reason);
     if (how === "stopped") this.queue.stop(jobId, reason);
@@ -228,12 +226,9 @@ export class Director {
     this.#scheduler.replan();
   }
 
-  /** Where a client is reached from now on, until the next reload or start. */
+  /** Where a client is reached from now on, until the next reload or start. @throws BackupError NOT_FOUND */
   setAddress(client: string, address: string): void {
-    const resource = this.#config.clients.get(client);
-    if (resource === undefined) throw new BackupError("NOT_FOUND", `Client "${client}" not found`);
-    const clients = new Map(this.#config.clients).set(client, Object.freeze({ ...resource, address }));
-    this.#config = Object.freeze({ ...this.#config, clients });
+    this.#config = withAddress(this.#config, client, address);
   }
 
   /** Runs that the schedules will start within so many days, in order of time. */
@@ -259,13 +254,7 @@ export class Director {
     this.#shutdown.abort(new BackupError("SHUTDOWN", "the director ends"));
     await Promise.race([ended, sleep(CUT_MS, undefined, { ref: false })]);
     for (const live of this.queue.list()) {
-      if (live.state !== "running") continue;
-      this.db.jobs.update(live.jobId, {
-        status: live.stopped ? "I" : "A",
-        endMs: nowMs(),
-        reason: "The director was stopped.",
-        request: "",
-      });
+      if (live.state === "running") this.#register.cutOff(live, "The director was stopped.");
     }
     this.messages.flush();
   }

@@ -5,7 +5,6 @@ import type { JobRecord, StatusLetter } from "./db/records.js";
 import type { JobServices } from "./job/job-run.js";
 import { committedRun, runsOf } from "./job/take-over.js";
 
-const CONNECT_MS = 60_000;
 /** How often, and how far apart, a storage daemon is asked while the run still ends there. */
 const LOOKS = 120;
 const LOOK_MS = 500;
@@ -13,17 +12,19 @@ const LOOK_MS = 500;
 /**
  * Asks the storage daemon about a run that is recorded as failed, and records what it says: a run that it had committed has
  * ended well (T, W), and only nobody was told; one of which it has kept what it got is an incomplete one (I).
+ * `connectMs`: how long it may be away.
  * @returns the new status; undefined when it has nothing of it
  * @throws BackupError when it cannot be asked
  */
 export async function learnOutcome(
   services: JobServices,
   record: JobRecord,
+  connectMs: number,
 ): Promise<StatusLetter | undefined> {
   const { shutdown, daemons, db, messages } = services;
   const { jobId, storage, name, errors } = record;
   if (storage === "") return undefined;
-  const channel = await daemons.storaged(storage, { timeoutMs: CONNECT_MS, signal: shutdown });
+  const channel = await daemons.storaged(storage, { timeoutMs: connectMs, signal: shutdown });
   for (let look = 0; look < LOOKS; look++) {
     const runs = await runsOf(channel, record, shutdown);
     const done = committedRun(runs);

@@ -12,6 +12,7 @@ import { makePlan } from "./job/plan.js";
 import type { JobPlan, RunRequest } from "./job/request.js";
 import { learnOutcome } from "./recover-outcome.js";
 
+/** How long a daemon may be away that is asked or told about a run, unless its connect timeout is shorter. */
 const CONNECT_MS = 60_000;
 
 export interface RecoverOptions {
@@ -70,15 +71,21 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
       log.debug(`JobId ${record.jobId} could not be cancelled at its ${role}: ${describeError(error)}`);
     });
   }
-  const outcome = plan?.job.type === "Backup" ? outcomeOf(options, record) : Promise.resolve(undefined);
+  // What the storage daemon has is good also where the configuration knows the job no more.
+  const outcome = record.type === "B" ? outcomeOf(options, record) : Promise.resolve(undefined);
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
   void outcome
     .then((status) => (plan === undefined ? undefined : runHooks(liveJobOf(record, plan), services, status)))
     .finally(() => services.messages.endJob(source));
 }
 
-function outcomeOf({ services, log }: RecoverOptions, record: JobRecord): Promise<StatusLetter | undefined> {
-  return learnOutcome(services, record).catch((error: unknown) => {
+/** Never rejects, and After commands wait for it: no longer than for a connection, or for a run that still ends there. */
+function outcomeOf(
+  { config, services, log }: RecoverOptions,
+  record: JobRecord,
+): Promise<StatusLetter | undefined> {
+  const connectMs = Math.min(CONNECT_MS, config.director.sdConnectTimeoutSec * 1000);
+  return learnOutcome(services, record, connectMs).catch((error: unknown) => {
     log.debug(`JobId ${record.jobId}: not known what its storage has kept: ${describeError(error)}`);
     return undefined;
   });

@@ -52,22 +52,6 @@ test("what the storage committed while the connection was away is not done again
   });
 });
 
-test("a start after a crash: what the storage had committed by then has ended well", async () => {
-  await withBench("", async ({ script, director, db }) => {
-    const facts = { name: "web1", type: "B", level: "F", client: "web1-fd", storage: "File" } as const;
-    const rest = { fileSet: "Etc", pool: "Default", schedMs: 1, comment: "", priority: 10 };
-    const request = JSON.stringify({ job: "web1" });
-    db.jobs.startAfter(0);
-    db.jobs.create({ ...facts, ...rest, uuid: "u1", request }, () => "web1.a");
-    db.jobs.update(1, { status: "R", startMs: 5 });
-    script.held = () => [committed("web1.a")];
-    director.start();
-    while (db.jobs.get(1)?.status !== "T") await new Promise((resolve) => setTimeout(resolve, 10));
-    const { files, errors, reason, endMs } = db.jobs.get(1)!;
-    assert.deepEqual([files, errors, reason, endMs], [7, 0, "", 1_700_000_000_000]);
-  });
-});
-
 for (const [how, stored] of [
   ["under its JobId", 0],
   ["under a new one", 5],

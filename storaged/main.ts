@@ -29,7 +29,7 @@ import { JobDeleter } from "./retention/delete.js";
 import { ListKeeper } from "./retention/list-keeper.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { StoragedService } from "./service.js";
-import type { FiledPlace } from "./session/backup-session.js";
+import type { FiledPlace } from "./session/session-deps.js";
 import { VolumeDesk } from "./session/volume-desk.js";
 import { VolumeFiles } from "./session/volume-files.js";
 import { FileStore } from "./store/file-store.js";

@@ -11,9 +11,10 @@ import type { CallContext, DataStream, Handlers, Peer } from "../proto/rpc.js";
 import { checkProtocol } from "../proto/rpc.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import type { StoragedOptions } from "./service.js";
-import type { BackupSession, SessionDeps } from "./session/backup-session.js";
+import type { BackupSession } from "./session/backup-session.js";
 import { CopyOffer } from "./session/copy-offer.js";
 import { copySession } from "./session/copy-session.js";
+import type { SessionDeps } from "./session/session-deps.js";
 import { virtualFullSession } from "./session/virtual-full-session.js";
 
 /** What the service lends. */

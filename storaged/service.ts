@@ -4,12 +4,12 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { BackupError, codeOf, describeError } from "../common/errors.js";
+import { BackupError, describeError } from "../common/errors.js";
 import type { Log } from "../common/log.js";
-import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
+import { type Ticket, TicketBook } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
-import { decodeJson, encodeJson } from "../proto/data/backup.js";
-import { RestoreKind, type RestoreRequest } from "../proto/data/restore.js";
+import { encodeJson } from "../proto/data/backup.js";
+import { RestoreKind } from "../proto/data/restore.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
 import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
 import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
@@ -34,11 +34,13 @@ import { toRules } from "./service-convert.js";
 import { type CopyHost, copyHandlers, serveCopyCall } from "./service-copies.js";
 import { deviceHandlers, deviceStates } from "./service-devices.js";
 import { makeRetention, retentionHandlers, takeRules } from "./service-retention.js";
+import { firstRequest, mismatch, readTicket } from "./service-tickets.js";
 import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
-import { BackupSession, type SessionDeps } from "./session/backup-session.js";
+import { BackupSession } from "./session/backup-session.js";
 import type { CopyOffer } from "./session/copy-offer.js";
 import { RestoreSession } from "./session/restore-session.js";
+import type { SessionDeps } from "./session/session-deps.js";
 import type { VerifySession } from "./session/verify-session.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import type { Store } from "./store/store.js";
@@ -269,34 +271,4 @@ export class StoragedService {
     const late = sleep(CLOSE_MS, undefined, { ref: false });
     await Promise.race([Promise.allSettled([...all.map(({ ended }) => ended), ...this.#after]), late]);
   }
-}
-
-/** @throws BackupError TICKET_INVALID also for text that is no ticket at all */
-function readTicket(text: string, key: Buffer): Ticket {
-  try {
-    return verifyTicket(text, key, nowMs());
-  } catch (error) {
-    if (codeOf(error)?.startsWith("TICKET_") === true) throw error;
-    throw new BackupError("TICKET_INVALID", "the job's ticket is garbled", { cause: error });
-  }
-}
-
-async function firstRequest(stream: DataStream): Promise<RestoreRequest> {
-  // Not a for loop: leaving one would close the stream.
-  const iterator = stream.incoming[Symbol.asyncIterator]();
-  const { value, done } = await iterator.next();
-  if (done === true || value[0] !== RestoreKind.request) {
-    throw new BackupError("PROTOCOL_VIOLATION", "the client sent no restore request");
-  }
-  const request = decodeJson<Partial<RestoreRequest>>(value);
-  const { protocol, jobUuid, ticket, client } = request;
-  const numbers = Number.isSafeInteger(protocol?.major) && Number.isSafeInteger(protocol?.minor);
-  if (!numbers || typeof jobUuid !== "string" || typeof ticket !== "string") {
-    throw new BackupError("PROTOCOL_VIOLATION", "the client sent a garbled restore request");
-  }
-  return { protocol: protocol!, jobUuid, ticket, client: String(client) };
-}
-
-function mismatch(what: string): BackupError {
-  return new BackupError("TICKET_INVALID", `the job's ticket is for another ${what}`);
 }

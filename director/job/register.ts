@@ -65,6 +65,11 @@ export class JobRegister {
     return new LiveJob({ jobId, uuid, job, plan, queuedMs: nowMs() });
   }
 
+  /** Records that the end of the director cut a run off: what it had stored may have been kept. */
+  cutOff({ jobId, stopped }: LiveJob, reason: string): void {
+    this.#db.jobs.update(jobId, { status: stopped ? "I" : "A", endMs: nowMs(), reason, request: "" });
+  }
+
   /** `NAME.2026-11-21_03.22.19_04`; a further attempt gives another name. */
   #jobName(name: string, timeMs: number, attempt: number): string {
     if (attempt === 0) this.#serial = (this.#serial + 1) % 100;

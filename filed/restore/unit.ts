@@ -17,7 +17,8 @@ import type { RestoreWorkerData, UnitReport } from "./protocol.js";
 import { Relocator } from "./relocator.js";
 import { type Outcome, Reporter } from "./reporter.js";
 import { EntryError, type Place, Target } from "./target.js";
-import { checkPiece, finishFile, type Stretch, writePieces, writeWhole } from "./write.js";
+import { verified } from "./verified.js";
+import { finishFile, writePieces, writeWhole } from "./write.js";
 
 /** Unfinished files remembered for removal after a failure; more than these stay behind, recognizable by name. */
 const MAX_REMEMBERED = 20_000;
@@ -279,28 +280,6 @@ export class UnitRunner {
 function mergedOnly(row: Row): Outcome {
   if (row.type !== EntryType.directory) throw new EntryError("the root can only be a directory");
   return "made";
-}
-
-/**
- * What is to be written: pieces that lie side by side in the frame and in the file are one stretch, for a large write
- * costs the kernel a fraction of many small ones.
- * @throws EntryError when they are not what was backed up
- */
-function verified(row: Row, pieces: readonly Piece[], raw: Buffer | string): Stretch[] {
-  if (row.type !== EntryType.file || row.key === "") throw new EntryError("content for what is no file");
-  if (typeof raw === "string") throw new EntryError(`its data on the volume is damaged (${raw})`);
-  const stretches: Stretch[] = [];
-  let from = 0;
-  pieces.forEach((piece, index) => {
-    const end = piece.frameOffset + piece.length;
-    checkPiece(raw.subarray(piece.frameOffset, end), piece);
-    const next = pieces[index + 1];
-    if (next?.frameOffset === end && next.fileOffset === piece.fileOffset + piece.length) return;
-    const first = pieces[from]!;
-    stretches.push({ fileOffset: first.fileOffset, bytes: raw.subarray(first.frameOffset, end) });
-    from = index + 1;
-  });
-  return stretches;
 }
 
 function removeQuietly(place: Place, name: string): void {

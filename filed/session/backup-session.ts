@@ -14,13 +14,13 @@ import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
 import { type OpenLists, openLists, withExcludeLists } from "../lists/open-lists.js";
 import { Matcher } from "../match/matcher.js";
-import { Parents } from "../match/parents.js";
 import { Tally } from "../match/tally.js";
 import { PackPool } from "../pack/pool.js";
 import { Comparer } from "../verify/comparer.js";
 import { type CompiledFileSet, compileFileSet } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import { BackupLink } from "./backup-link.js";
+import { parentsOf, verifiedList } from "./backup-parents.js";
 import { Bandwidth } from "./bandwidth.js";
 import { CallWaiter } from "./call-waiter.js";
 import type { SessionDeps } from "./deps.js";
@@ -222,18 +222,10 @@ export class BackupSession extends JobSession {
   }
 
   #newMatcher(link: BackupLink, start: BackupStart, pool: PackPool): Matcher {
-    const { lists } = link;
-    const withRole = (role: string) => lists.filter((_, index) => start.lists[index]!.role === role);
     const { ownIsParent, selfContained } = start;
-    const parents = new Parents({
-      own: withRole("own")[0],
-      parent: withRole("parent")[0],
-      bases: withRole("base"),
-      ownIsParent,
-    });
     return new Matcher({
       walker: this.#newWalker(),
-      parents,
+      parents: parentsOf(link, start),
       ownIsParent,
       // After a change of the FileSet's options, which forces a Full, the own list's attributes may be others.
       listAllXattrs: start.level === "Full" || start.level === "Base",
@@ -257,12 +249,9 @@ export class BackupSession extends JobSession {
   }
 
   #newComparer(link: BackupLink, start: BackupStart, packer: PackPool): Comparer {
-    const list = link.lists.find((_, index) => start.lists[index]!.role === "verified");
-    if ((list === undefined) !== (start.level === "InitCatalog"))
-      throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent no list to compare with");
     return new Comparer({
       walker: this.#newWalker(),
-      list,
+      list: verifiedList(link, start),
       packer,
       sendRows: link.sendRows,
       sendState: link.sendState,

@@ -1,10 +1,10 @@
 /** What follows the commit of a job: nothing here may fail it. */
 
 import { describeError } from "../../common/errors.js";
-import type { SessionDeps } from "./backup-session.js";
 import type { JobOrigin } from "./job-origin.js";
 import type { JobVolumes } from "./job-volumes.js";
 import type { Reporter } from "./reporter.js";
+import type { SessionDeps } from "./session-deps.js";
 
 export interface CommittedJob {
   name: string;

@@ -4,9 +4,9 @@ import { BackupError, describeError } from "../../common/errors.js";
 import { GarbledInput } from "../../common/format/varint.js";
 import { nowMs } from "../../common/time.js";
 import type { LocalJob } from "../catalog/types.js";
-import type { SessionDeps } from "./backup-session.js";
 import type { JobVolumes } from "./job-volumes.js";
 import type { Reporter } from "./reporter.js";
+import type { SessionDeps } from "./session-deps.js";
 
 export interface FailedJob {
   /** Undefined: it never began. */

@@ -5,18 +5,14 @@
  */
 
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import type { Log } from "../../common/log.js";
 import { nowMs } from "../../common/time.js";
 import { BackupKind, encodeJson, NO_TOTALS } from "../../proto/data/backup.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
-import type { DataStream } from "../../proto/rpc.js";
-import type { Catalog } from "../catalog/catalog.js";
-import type { BegunJob, LocalJob, StoredLevel } from "../catalog/types.js";
+import type { BegunJob, StoredLevel } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
-import type { FrameVerifier } from "../volume/verify.js";
 import { closeJob } from "./backup-closing.js";
 import { afterCommit, dropReplaced } from "./backup-committed.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
@@ -29,27 +25,7 @@ import { JobVolumes } from "./job-volumes.js";
 import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
 import { Reporter } from "./reporter.js";
 import { refuse } from "./send-or-break.js";
-import type { VolumeDesk } from "./volume-desk.js";
-
-/** Where a job's file daemon is, and who it must be. */
-export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client">;
-
-export interface SessionDeps {
-  catalog: Catalog;
-  desk: VolumeDesk;
-  verifier: FrameVerifier;
-  log: Log;
-  /** Name of this storage daemon. */
-  storage: string;
-  /** Opens the data stream to filed; `close` ends the connection. Whoever aborts tells filed why before it breaks. */
-  connect: (request: FiledPlace) => Promise<{ stream: DataStream; close: () => void }>;
-  /** Takes the end record of a failed job back; gives warnings. */
-  settle: (job: LocalJob) => Promise<string[]>;
-  /** Deletes jobs whose place was taken by others; gives warnings. */
-  dropReplaced?: (() => Promise<string[]>) | undefined;
-  /** For VolSessionId and VolSessionTime of reports. */
-  session: { id: number; timeMs: number };
-}
+import type { SessionDeps } from "./session-deps.js";
 
 export class BackupSession {
   readonly #deps: SessionDeps;

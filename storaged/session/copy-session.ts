@@ -14,10 +14,11 @@ import type { StorageCopy__Output } from "../../proto/generated/basalt/v1/Storag
 import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob, StoredLevel } from "../catalog/types.js";
-import { BackupSession, type SessionDeps } from "./backup-session.js";
+import { BackupSession } from "./backup-session.js";
 import { type CopySourceOptions, serveCopy } from "./copy-source.js";
 import { type JobOrigin, originRequest } from "./job-origin.js";
 import type { Reporter } from "./reporter.js";
+import type { SessionDeps } from "./session-deps.js";
 import { innerStreams } from "./stream-pair.js";
 
 export interface CopyDeps extends Omit<SessionDeps, "connect"> {

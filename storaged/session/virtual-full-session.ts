@@ -10,9 +10,10 @@ import type { StorageVirtualFull__Output } from "../../proto/generated/basalt/v1
 import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { JobListing } from "../catalog/types.js";
-import { BackupSession, type SessionDeps } from "./backup-session.js";
+import { BackupSession } from "./backup-session.js";
 import { FiledRole } from "./filed-role.js";
 import { originRequest } from "./job-origin.js";
+import type { SessionDeps } from "./session-deps.js";
 import { innerStreams } from "./stream-pair.js";
 
 /**

@@ -13,7 +13,7 @@ import type { Store } from "../../store/store.js";
 import { uuidBytes } from "../json.js";
 import { type VolumeItem, VolumeReader } from "../reader.js";
 import { decodeChange, decodeJobBegin, decodeJobEnd, type JobEndRecord } from "../records.js";
-import { MAX_FRAME_BYTES } from "../zstd-frame.js";
+import { SearchedRun } from "./searched-run.js";
 
 /** Where a frame lies. */
 export interface FramePlace {
@@ -188,7 +188,7 @@ export class Survey {
 
   async #read(volume: number, damage: (text: string) => Promise<void>): Promise<void> {
     const reader = this.readers[volume]!;
-    const run = new Run();
+    const run = new SearchedRun();
     this.#db.exec("BEGIN");
     for await (const item of reader.scan({ recover: true, frames: false })) {
       let reason = item.type === "damage" ? item.reason : undefined;
@@ -273,42 +273,4 @@ function inShort(end: JobEndRecord): ListRecord {
   const short = { jobUuid, jobId, job: job.slice(0, 1000), revision, closing, rows, ...over };
   const torn = end.type === "I" ? ({ torn: true } as const) : {};
   return { ...short, ...torn, ...(manifest === undefined ? {} : { manifest }) };
-}
-
-/**
- * Holds records back that were found by searching behind damage: they may be the content of a file, which ends with
- * the frame that it lies in. They count when what follows goes on for longer than that, or to the end of the volume.
- * Bodies are copied: those of small records lie in much larger buffers.
- */
-class Run {
-  #held: (() => void)[] = [];
-  /** Where a searched run began; undefined when everything is believed. */
-  #start: number | undefined;
-
-  record(body: Buffer, take: (body: Buffer) => void): void {
-    if (this.#start === undefined) {
-      take(body);
-      return;
-    }
-    const copy = Buffer.from(body);
-    this.#held.push(() => take(copy));
-  }
-
-  passed(item: VolumeItem): void {
-    if (item.type === "damage" && item.searched) {
-      this.#held = [];
-      this.#start = item.end;
-    } else if (this.#start !== undefined && item.end - this.#start > MAX_FRAME_BYTES) this.end();
-  }
-
-  end(): void {
-    this.#start = undefined;
-    for (const take of this.#held.splice(0)) {
-      try {
-        take();
-      } catch (error) {
-        if (!(error instanceof GarbledInput)) throw error;
-      }
-    }
-  }
 }

@@ -1,0 +1,28 @@
+/** What sessions need from the daemon around them. */
+import type { Log } from "../../common/log.js";
+import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
+import type { DataStream } from "../../proto/rpc.js";
+import type { Catalog } from "../catalog/catalog.js";
+import type { LocalJob } from "../catalog/types.js";
+import type { FrameVerifier } from "../volume/verify.js";
+import type { VolumeDesk } from "./volume-desk.js";
+
+/** Where a job's file daemon is, and who it must be. */
+export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client">;
+
+export interface SessionDeps {
+  catalog: Catalog;
+  desk: VolumeDesk;
+  verifier: FrameVerifier;
+  log: Log;
+  /** Name of this storage daemon. */
+  storage: string;
+  /** Opens the data stream to filed; `close` ends the connection. Whoever aborts tells filed why before it breaks. */
+  connect: (request: FiledPlace) => Promise<{ stream: DataStream; close: () => void }>;
+  /** Takes the end record of a failed job back; gives warnings. */
+  settle: (job: LocalJob) => Promise<string[]>;
+  /** Deletes jobs whose place was taken by others; gives warnings. */
+  dropReplaced?: (() => Promise<string[]>) | undefined;
+  /** For VolSessionId and VolSessionTime of reports. */
+  session: { id: number; timeMs: number };
+}
