@@ -37,11 +37,13 @@ fi
 BASALT_DIRECTORS="$PWD/build/directors"
 export BASALT_DIRECTORS
 rm -rf "$BASALT_DIRECTORS"
-timeout=1500000
+timeout=2400000
 [ -z "$long" ] || timeout=7200000
+# Tests wait for daemons a third of their time.
+concurrency=$(($(nproc) + 1))
 status=0
 # shellcheck disable=SC2086
-node --enable-source-maps --test --test-concurrency=2 --test-timeout="$timeout" \
+node --enable-source-maps --test --test-concurrency="$concurrency" --test-timeout="$timeout" \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination=build/test.tap $files || status=$?
 if [ "$status" = 0 ] && [ "${BASALT_NO_SKIP:-}" = 1 ] && grep -qE '^ *ok .* # SKIP' build/test.tap; then
