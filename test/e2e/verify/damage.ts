@@ -110,11 +110,20 @@ export function damageTests(get: () => Scenario): void {
           }
           const target = get().path(`damaged-${seed}`);
           const restore = await get().installation.restore({ fileSet: "m", where: target });
-          assert.notEqual(restore.termination, "Restore OK", restore.report);
-          for (const name of lost) assert.ok(restore.report.includes(name), restore.report);
+          // A frame whose own checksum is wrong still holds good files: what comes back was compared with its digest.
+          const isTold = (name: string): boolean =>
+            [name, `${target}${name}`].some((shown) => restore.report.includes(`annot restore ${shown}: `));
+          const told = lost.filter(isTold);
+          assert.equal(restore.termination === "Restore OK", told.length === 0, restore.report);
           const names = new Set(await get().names(target));
-          for (const name of await get().names(get().path("before")))
-            if (!lost.includes(`/${name}`)) assert.ok(names.has(name), `${name} did not come back`);
+          for (const name of await get().names(get().path("before"))) {
+            if (told.includes(`/${name}`)) assert.ok(!names.has(name), `${name} came back, damaged`);
+            else assert.ok(names.has(name), `${name} did not come back`);
+          }
+          for (const name of lost.filter((each) => !told.includes(each))) {
+            const [is, was] = [target, get().path("before")].map((tree) => readFile(`${tree}${name}`));
+            assert.ok((await is!).equals(await was!), `${name} came back with other content`);
+          }
           await removeTree(target);
         } finally {
           await flip(path(), at, bit);
@@ -187,9 +196,15 @@ export function damageTests(get: () => Scenario): void {
 
     test("content that nobody has any more stays lost, with a clear error", async () => {
       const { installation } = get();
-      const gone = contentDigest(await readFile(get().path("vm/r4"))).toString("hex");
-      for (const { to, digests } of await all("data"))
-        if (digests.includes(gone)) await flip(path(), to - 9, 1);
+      // Its bytes are random: they lie on the volume as they are.
+      const bytes = await readFile(get().path("vm/r4"));
+      const gone = contentDigest(bytes).toString("hex");
+      for (const { from, to, digests } of await all("data")) {
+        if (!digests.includes(gone)) continue;
+        const at = (await readFile(path())).indexOf(bytes.subarray(5000, 5100), from);
+        assert.ok(at > from && at < to);
+        await flip(path(), at, 1);
+      }
       await installation.console(["check storage=File repair"]);
       for (const machine of ["vm", "reference"]) await rm(get().path(machine, "r4"));
       await get().backup("vm", "Incremental");
