@@ -9,6 +9,9 @@ import { committedRun, runsOf } from "./job/take-over.js";
 const LOOKS = 120;
 const LOOK_MS = 500;
 
+/** Statuses of a run that nobody has begun again meanwhile. */
+const FAILED: ReadonlySet<string | undefined> = new Set(["f", "E"]);
+
 /**
  * Asks the storage daemon about a run that is recorded as failed, and records what it says: a run that it had committed has
  * ended well (T, W), and only nobody was told; one of which it has kept what it got is an incomplete one (I).
@@ -30,7 +33,7 @@ export async function learnOutcome(
     const done = committedRun(runs);
     const kept = done ?? runs.find(({ status }) => status === "I");
     if (kept !== undefined) {
-      if (db.jobs.get(jobId)?.status !== "f") return undefined;
+      if (!FAILED.has(db.jobs.get(jobId)?.status)) return undefined;
       const { files, bytes, volumes, endMs } = kept;
       const status = kept.status as StatusLetter;
       const ended = done === undefined ? {} : { endMs, errors, reason: "" };

@@ -13,7 +13,7 @@ import {
   single,
 } from "../common/config/resources.js";
 import type { ConfigSource } from "../common/config/source.js";
-import { type BlockSpec, commaList, integer, port, yesNo } from "../common/config/spec.js";
+import { type BlockSpec, commaList, duration, integer, port, yesNo } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 import { AUTOCHANGER_SPEC, DEVICE_SPEC, type DeviceResource, toDevices } from "./device-config.js";
 
@@ -28,6 +28,8 @@ export interface StoragedConfig extends Loaded {
   readonly workingDirectory: string;
   /** (Default: 20) */
   readonly maximumConcurrentJobs: number;
+  /** Seconds between two checkpoints of a job; what came before the last one outlives a crash. (Default: 15) */
+  readonly checkpointIntervalSec: number;
   readonly tls: TlsFiles;
   /** Ed25519 public key (PEM) of the director's tickets. (Default: pki/ticket.pub) */
   readonly ticketPublicKeyFile: string;
@@ -47,6 +49,7 @@ const daemonDirectives = {
   port: port(),
   workingDirectory: pathText(),
   maximumConcurrentJobs: integer(1, 10000),
+  checkpointInterval: duration(),
   tls: tls(),
   ticketPublicKeyFile: pathText(),
   revokedFile: pathText(),
@@ -116,6 +119,7 @@ function toDaemon(raw: ResourceOf<typeof DAEMON_SPEC>, diagnostics: Diagnostics)
     port: values.port ?? 9103,
     workingDirectory,
     maximumConcurrentJobs: values.maximumConcurrentJobs ?? 20,
+    checkpointIntervalSec: values.checkpointInterval ?? 15,
     tls: toTlsFiles(raw, values.tls, diagnostics),
     ticketPublicKeyFile: file(values.ticketPublicKeyFile ?? "pki/ticket.pub"),
     revokedFile: file(values.revokedFile ?? "pki/revoked.yaml"),

@@ -98,7 +98,8 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   catalog.keeper = new ListKeeper({ catalog, store, devices, log });
   const desk = new VolumeDesk({ catalog, store, log, storage: name, devices });
   const files = new VolumeFiles({ catalog, store, log, storage: name });
-  await recoverStorage({ catalog, store, files, devices: devices(), workingDirectory, log });
+  const around = { files, desk, storage: name, devices: devices(), workingDirectory, log };
+  await recoverStorage({ catalog, store, ...around });
   const deleter = new JobDeleter({ catalog, desk, log });
   for (const text of (await deleter.resume()).warnings) log.warn(text);
   for (const text of (await deleteMigrated(catalog, deleter, log)).warnings) log.warn(text);

@@ -20,10 +20,16 @@ async function hasRows(storage: TestStorage, jobId: number): Promise<boolean> {
   return false;
 }
 
-async function recover({ catalog, store, devices, directory: workingDirectory }: TestStorage): Promise<void> {
+async function recover({
+  catalog,
+  store,
+  desk,
+  devices,
+  directory: workingDirectory,
+}: TestStorage): Promise<void> {
   const log = createLog("test", { level: "silent" });
   const files = new VolumeFiles({ catalog, store, log, storage: "sd" });
-  await recoverStorage({ catalog, store, files, devices, workingDirectory, log });
+  await recoverStorage({ catalog, store, files, desk, storage: "sd", devices, workingDirectory, log });
 }
 
 test("a job that was running when the daemon died is gone at the next start, and its bytes with it", async () => {

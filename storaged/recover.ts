@@ -1,6 +1,6 @@
 /**
- * What a start does about the end before it: jobs left running have failed and lose what they stored, volumes are
- * cut back to what finished jobs need, scratch files of restores go.
+ * What a start does about the end before it: volumes are cut back to what jobs need, jobs left running are kept as far as
+ * their last checkpoint or have failed and lose what they stored, scratch files of restores go.
  */
 
 import { readdir, rm } from "node:fs/promises";
@@ -10,6 +10,8 @@ import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { VolumeRecord } from "./catalog/types.js";
 import { type DeviceResource, isScripted } from "./device-config.js";
+import { keepInterrupted } from "./session/keep-interrupted.js";
+import type { VolumeDesk } from "./session/volume-desk.js";
 import type { VolumeFiles } from "./session/volume-files.js";
 import { isUnlabelled } from "./session/volume-fit.js";
 import { looksBehind } from "./session/volume-tail.js";
@@ -21,6 +23,9 @@ export interface RecoverOptions {
   catalog: Catalog;
   store: Store;
   files: VolumeFiles;
+  desk: VolumeDesk;
+  /** Name of this storage daemon. */
+  storage: string;
   devices: ReadonlyMap<string, DeviceResource>;
   workingDirectory: string;
   log: Log;
@@ -28,7 +33,7 @@ export interface RecoverOptions {
 
 /** Before any job runs. A volume that cannot be reached is told and left alone. */
 export async function recoverStorage(options: RecoverOptions): Promise<void> {
-  const { catalog, devices, log, workingDirectory } = options;
+  const { catalog, log, workingDirectory } = options;
   for (const name of await readdir(workingDirectory)) {
     if (/^(restore|vacuum)-/.test(name))
       await rm(join(workingDirectory, name), { recursive: true, force: true });
@@ -39,6 +44,13 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
   for (const job of await catalog.writer.oldLists()) while (!(await catalog.writer.clearOldList(job)));
   while (!(await catalog.writer.dropOldStates()));
   if (failed.length > 0) log.warn(`${failed.length} jobs that were interrupted have been marked as failed`);
+  await settleAll(options);
+  // What they had stored is to be cut off as well.
+  if ((await keepInterrupted(options)) > 0) await settleAll(options);
+}
+
+async function settleAll(options: RecoverOptions): Promise<void> {
+  const { catalog, devices, log } = options;
   for (const volume of await catalog.reader.listVolumes("", "")) {
     const device = devices.get(volume.device);
     if (device === undefined)

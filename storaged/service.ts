@@ -159,7 +159,9 @@ export class StoragedService {
     const settle = deleter.settle.bind(deleter);
     const session = { id: ++this.#sessionId, timeMs: this.#startedMs };
     const dropReplaced = this.#dropReplaced;
-    return { catalog, desk, verifier, log, storage: config().name, connect, session, settle, dropReplaced };
+    const checkpoints = { ms: config().checkpointIntervalSec * 1000 };
+    const more = { session, settle, dropReplaced, checkpoints };
+    return { catalog, desk, verifier, log, storage: config().name, connect, ...more };
   }
 
   #copyHost(): CopyHost {

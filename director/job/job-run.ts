@@ -45,6 +45,8 @@ export interface SideResult {
   result: JobResult;
   /** `OK`, `Error`, `Canceled`, or "" when it was never started. */
   status: string;
+  /** It told no result: the daemon died, hangs, or was given up. */
+  broken?: boolean;
 }
 
 export const NO_RESULT: JobResult = {

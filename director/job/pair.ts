@@ -81,7 +81,7 @@ export class Pair {
     this.#waitingSince?.();
     const run = this.#run;
     for (const side of this.#sides)
-      run[side.role] = { result: side.result!, status: sideStatus(side.result!) };
+      run[side.role] = { result: side.result!, status: sideStatus(side.result!), broken: side.broken };
     if (this.#failure === undefined) return;
     run.reason = this.#failure;
     if (!run.live.canceled && this.#culprit?.saidFatal !== true) run.say("fatal", this.#failure);

@@ -9,6 +9,7 @@ import { nowMs } from "../../common/time.js";
 import type { JobType } from "../config/types.js";
 import type { StatusLetter } from "../db/records.js";
 import { SCHED_TIME_EXCEEDED, START_DELAY_EXCEEDED } from "../queue/decide.js";
+import { learnOutcome } from "../recover-outcome.js";
 import { autoPrune } from "../retention/auto-prune.js";
 import { reportAdmin, runAdmin } from "./admin.js";
 import { reportBackup, runBackup } from "./backup.js";
@@ -21,6 +22,9 @@ import { filesExpected, reportRestore, runRestore } from "./restore.js";
 import { limitRunTime } from "./time-limits.js";
 import { reportVerify, runVerify } from "./verify.js";
 import { writeBootstrap } from "./write-bootstrap.js";
+
+/** How long a storage daemon that died may be away until nobody asks it any more what it has kept. */
+const STORAGE_AWAY_MS = 600_000;
 
 interface Kind {
   run: (run: JobRun) => Promise<void>;
@@ -54,9 +58,23 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   await settleBootstrap(run);
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
+  if (live.plan.job.type === "Backup" && run.storaged.broken === true) learnLater(run);
   const succeeded = run.status === "T" || run.status === "W";
   if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;
+}
+
+/**
+ * A storage daemon that died keeps the job as far as its last checkpoint when it is there again: the record says so then,
+ * unless the job runs again by that time.
+ */
+function learnLater({ live, services }: JobRun): void {
+  const record = services.db.jobs.get(live.jobId);
+  if (record?.status !== "E") return;
+  learnOutcome(services, record, STORAGE_AWAY_MS).catch((error: unknown) => {
+    const text = `JobId ${live.jobId}: not known what its storage has kept: ${describeError(error)}`;
+    services.log.debug(text);
+  });
 }
 
 /** False when the database takes nothing: what ran then would leave no trace. Never throws. */

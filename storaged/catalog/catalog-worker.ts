@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { copyLog } from "./checkpoint-worker.js";
+import { InterruptedStore } from "./interrupted.js";
 import { type Db, openForWriting } from "./schema.js";
 import { InitLists } from "./verify-lists.js";
 import { serveMade } from "./worker-rpc.js";
@@ -29,7 +30,8 @@ export function writerMethods(db: Db) {
   const needs = new Needs(db);
   const contents = new ContentStore(db, contexts, needs);
   const parts = new PartsStore(db, contexts, needs, contents);
-  const jobs = new JobStore(db, contexts, parts, needs);
+  const interrupted = new InterruptedStore(db, contexts);
+  const jobs = new JobStore(db, contexts, parts, needs, interrupted);
   const failed = new FailedStore(db, contexts);
   const gone = new GoneStore(db, contexts);
   const purges = new PurgeStore(db, contexts, needs);
@@ -59,6 +61,9 @@ export function writerMethods(db: Db) {
     fail: failed.fail.bind(failed),
     clean: failed.clean.bind(failed),
     recover: failed.recover.bind(failed),
+    interrupted: interrupted.list.bind(interrupted),
+    trimInterrupted: interrupted.trim.bind(interrupted),
+    takeUp: interrupted.takeUp.bind(interrupted),
     ending: jobs.ending.bind(jobs),
     beginRewrite: rewrites.begin.bind(rewrites),
     rewriteCounts: rewrites.counts.bind(rewrites),

@@ -97,3 +97,9 @@ function toVolume(raw: Raw): VolumeRecord {
     measuredMs: Number(raw.measured_ms),
   };
 }
+
+/** No finished job is in it. */
+export function poolIsEmpty(db: Db, pool: number): boolean {
+  const found = db.prepare("SELECT 1 FROM job WHERE pool = ? AND dirty = 0 AND status IN ('T', 'W')");
+  return found.get(pool) === undefined;
+}

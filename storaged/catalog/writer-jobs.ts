@@ -1,6 +1,7 @@
 /** Begin, commit and failure of jobs, on the writing thread. */
 
 import { BackupError } from "../../common/errors.js";
+import type { JobCheckpoint } from "./checkpoint-types.js";
 import { shareHealed } from "./damage.js";
 import {
   attemptsOf,
@@ -12,9 +13,10 @@ import {
   refuseTwice,
   retireIncomplete,
 } from "./incomplete.js";
+import { dropCheckpoint, type InterruptedStore } from "./interrupted.js";
 import { LayerQueries } from "./layers.js";
 import { removeBlocks } from "./list-number.js";
-import { poolByName } from "./pool-queries.js";
+import { poolByName, poolIsEmpty } from "./pool-queries.js";
 import { type Db, durably } from "./schema.js";
 import type {
   BegunJob,
@@ -36,8 +38,10 @@ export class JobStore {
   readonly #parts: PartsStore;
   readonly #layers: LayerQueries;
   readonly #needs: Needs;
+  readonly #interrupted: InterruptedStore;
 
-  constructor(db: Db, contexts: Contexts, parts: PartsStore, needs: Needs) {
+  constructor(db: Db, contexts: Contexts, parts: PartsStore, needs: Needs, interrupted: InterruptedStore) {
+    this.#interrupted = interrupted;
     this.#needs = needs;
     this.#db = db;
     this.#contexts = contexts;
@@ -63,7 +67,7 @@ export class JobStore {
     // them where the machine itself knows better.
     const offerOwn = own !== undefined && (!whole || pool.deduplicate || bases.length > 0);
     const alone = whole && bases.length === 0 && !offerOwn && resumed === undefined;
-    const selfContained = alone && (!pool.deduplicate || this.#poolIsEmpty(pool.id));
+    const selfContained = alone && (!pool.deduplicate || poolIsEmpty(this.#db, pool.id));
     const { id, revision } = durably(this.#db, () => {
       const next = nextRevision(this.#db, job);
       forgetFailed(this.#db, job);
@@ -175,14 +179,6 @@ export class JobStore {
     return jobIds.flatMap((jobId) => this.#layers.effective(this.#layers.local(jobId)).jobs);
   }
 
-  #poolIsEmpty(pool: number): boolean {
-    return (
-      this.#db
-        .prepare("SELECT 1 FROM job WHERE pool = ? AND dirty = 0 AND status IN ('T', 'W')")
-        .get(pool) === undefined
-    );
-  }
-
   #uuidOf(job: LocalJob): string {
     return this.#db.prepare<[number], string>("SELECT uuid FROM job WHERE id = ?").pluck().get(job)!;
   }
@@ -225,6 +221,7 @@ export class JobStore {
       for (const volume of new Set(request.extents.map((at) => at.volume))) used.run(volume);
       this.progress(request.volumes);
       this.#db.prepare("DELETE FROM pin WHERE job = ?").run(request.job);
+      dropCheckpoint(this.#db, request.job);
       // An incomplete run keeps its own states only: the newest whole one still vouches.
       if (keptTo === undefined) this.#retireStates(request.job);
       retireIncomplete(this.#db, request.job);
@@ -278,9 +275,12 @@ export class JobStore {
     })();
   }
 
-  /** Volumes were synced up to these lengths. */
-  checkpoint(volumes: readonly VolumeProgress[]): void {
-    durably(this.#db, () => this.progress(volumes));
+  /** Volumes were synced up to these lengths; `safe`: how much of the job that syncs them may be kept. */
+  checkpoint(volumes: readonly VolumeProgress[], safe?: JobCheckpoint): void {
+    durably(this.#db, () => {
+      this.progress(volumes);
+      if (safe !== undefined) this.#interrupted.note(safe);
+    });
   }
 
   /** New lengths and counters of volumes; part of a durable transaction. */

@@ -108,12 +108,15 @@ export class PoolStore {
     durably(this.#db, () => this.#db.prepare("UPDATE volume SET bytes = ? WHERE id = ?").run(bytes, volume));
   }
 
-  /** The end of everything that was committed to a volume; 0 when nothing was. Frames do not overlap. */
+  /**
+   * The end of everything on a volume that was committed, or that a start may keep of a job; 0 when there is nothing.
+   * Frames do not overlap.
+   */
   neededBytes(volume: number): number {
     const end = this.#db
       .prepare<{ volume: number }, number | null>(
         `SELECT max(record_end, coalesce((SELECT f.offset + f.bytes FROM frame f JOIN job j ON j.id = f.job
-           WHERE f.volume = @volume AND j.dirty = 0 ORDER BY f.offset DESC LIMIT 1), 0)) FROM volume WHERE id = @volume`,
+           WHERE f.volume = @volume AND (j.dirty = 0 OR j.id IN (SELECT job FROM job_checkpoint)) ORDER BY f.offset DESC LIMIT 1), 0)) FROM volume WHERE id = @volume`,
       )
       .pluck()
       .get({ volume });

@@ -49,4 +49,34 @@ const incremental: Scenario = {
   },
 };
 
-export const INCOMPLETE: readonly Scenario[] = [kept, resumed, twice, incremental];
+/** Whatever moment the storage daemon is killed at, the next start keeps what came before the last checkpoint. */
+const killed: Scenario = {
+  name: "a Full with checkpoints",
+  prepare: async (play) =>
+    void (await play.mustBackUp(new ModelTree().file("kept", "kept"), { jobName: "other" })),
+  run: async (play) => void (await play.backup(machine(), { marks: 2, filesPerFrame: 1 })),
+};
+
+const killedOver: Scenario = {
+  name: "an Incremental with checkpoints and a large file, over small volumes",
+  pools: [{ ...POOL, maximumVolumeBytes: 200_000 }],
+  prepare: async (play) => void (await play.mustBackUp(machine())),
+  run: async (play) => {
+    const tree = machine()
+      .file(at("big"), largeContent(1))
+      .file(at("etc/d"), "changed", 2000)
+      .remove(at("link"));
+    await play.backup(tree, { level: "Incremental", marks: 3 });
+  },
+};
+
+const killedAgain: Scenario = {
+  name: "a Full with checkpoints that goes on with an incomplete one",
+  prepare: async (play) => void (await play.backup(machine(), { leaves: { entries: 3, how: "cut" } })),
+  run: async (play) => void (await play.resume(1, machine(), { marks: 2 })),
+};
+
+export const INCOMPLETE: readonly Scenario[] = [
+  ...[kept, resumed, twice, incremental],
+  ...[killed, killedOver, killedAgain],
+];

@@ -99,3 +99,9 @@ export function lyingFrame(jobId: number, chunks: readonly { key: string; bytes:
   const { rawBytes, data } = frameOf(jobId, lies);
   return encodeFrame(rawBytes, entries, data);
 }
+
+/** `size` at a time, in order; all of them without it. At least one group. */
+export function inGroups(keys: readonly string[], size = Math.max(1, keys.length)): string[][] {
+  const count = Math.max(1, Math.ceil(keys.length / size));
+  return Array.from({ length: count }, (_, i) => keys.slice(i * size, (i + 1) * size));
+}

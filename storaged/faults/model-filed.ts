@@ -33,28 +33,14 @@ import {
   contentChunks,
   deletions,
   identityOf,
+  inGroups,
   lyingFrame,
   type Parts,
   partsOf,
   rowOf,
 } from "./model-content.js";
+import type { ModelFiledOptions } from "./model-options.js";
 import type { Inode, ModelTree } from "./tree.js";
-
-/** Moments at which a test may hold a job or look around. */
-export type Moment = "lists" | "claimed" | "sent" | "rows" | "end";
-
-export interface ModelFiledOptions {
-  /** Awaited when the job has got that far. */
-  reached?: (moment: Moment) => Promise<void> | void;
-  /** Awaited before each message that filed sends. */
-  beforeSend?: () => Promise<void>;
-  /** Files per frame. (Default: 4) */
-  filesPerFrame?: number;
-  /** Ends early: only so many entries are sent, with a mark behind them, and the client says so or its connection breaks. */
-  leaves?: { entries: number; how: "stop" | "cut" };
-  /** Sends other bytes than it claims to, under the right digests, as a taken-over hypervisor might. */
-  lies?: boolean;
-}
 
 const DOUBTFUL = RowFlag.unstable | RowFlag.unverified | RowFlag.damaged;
 const CLAIM_DIGESTS = 256;
@@ -65,24 +51,24 @@ export async function sendTree(
   tree: ModelTree,
   options: ModelFiledOptions = {},
 ): Promise<void> {
-  const { beforeSend } = options;
-  if (beforeSend !== undefined) {
-    const { stream } = fake;
-    const send = stream.send.bind(stream);
-    stream.send = async (message) => {
-      await beforeSend();
-      await send(message);
-    };
-  }
+  const { stream } = fake;
+  const send = stream.send.bind(stream);
+  stream.send = async (message) => {
+    await options.beforeSend?.();
+    await send(message);
+  };
   const run = new ModelRun(fake, tree, options);
   await run.lists();
   await options.reached?.("lists");
-  await run.match();
-  await options.reached?.("claimed");
-  await run.send();
-  await options.reached?.("sent");
-  await run.rows();
-  await options.reached?.("rows");
+  for (const keys of run.groups()) {
+    await run.match(keys);
+    await options.reached?.("claimed");
+    await run.send();
+    await options.reached?.("sent");
+    await run.rows(keys);
+    await options.reached?.("rows");
+    if (options.marks !== undefined || options.leaves !== undefined) await run.mark(keys);
+  }
   if (options.leaves === undefined) await run.end(options.reached);
   else await run.leave(options.leaves.how);
 }
@@ -94,6 +80,7 @@ class ModelRun {
   readonly #tree: ModelTree;
   readonly #perFrame: number;
   readonly #lies: boolean;
+  readonly #marks: number | undefined;
   /** The entries to send. */
   readonly #keys: string[];
   #own: Rows | undefined;
@@ -105,12 +92,14 @@ class ModelRun {
   /** Content of inodes that several names lead to, once it is known. */
   readonly #shared = new Map<Inode, Row>();
   #claims = 0;
+  #sentParts = 0;
 
   constructor(fake: FakeFiled, tree: ModelTree, options: ModelFiledOptions) {
     this.#fake = fake;
     this.#tree = tree;
     this.#perFrame = options.filesPerFrame ?? 4;
     this.#lies = options.lies === true;
+    this.#marks = options.marks;
     this.#keys = tree.keys().slice(0, options.leaves?.entries);
   }
 
@@ -147,16 +136,21 @@ class ModelRun {
     }
   }
 
-  async match(): Promise<void> {
+  /** The entries that are sent before each mark, ascending; without marks all of them. */
+  groups(): string[][] {
+    return inGroups(this.#keys, this.#marks);
+  }
+
+  async match(keys: readonly string[]): Promise<void> {
     const groups = this.#tree.groups();
-    for (const key of this.#keys) {
+    for (const key of keys) {
       const inode = this.#tree.names.get(key)!;
       const row = rowOf(key, inode, groups.get(inode));
       await this.#settle(row, inode);
       const effective = this.#effective.get(key);
       if (effective === undefined || !sameRow(effective, row)) this.#wanted.push(row);
     }
-    this.#addDeletions();
+    this.#addDeletions(keys);
   }
 
   async #settle(row: Row, inode: Inode): Promise<void> {
@@ -195,8 +189,7 @@ class ModelRun {
     const inherited = effective?.content !== undefined && sameContent(effective, voucher);
     if (!inherited) {
       if (this.#fake.start.selfContained) return false;
-      const [known] = await this.#claim([voucher.content!]);
-      if (known !== true) return false;
+      if (!(await this.#knows(voucher.content!))) return false;
     }
     row.content = voucher.content;
     row.flags |= voucher.flags & RowFlag.parts;
@@ -206,8 +199,8 @@ class ModelRun {
   async #read(row: Row, { content }: Inode): Promise<void> {
     if (content.length <= MAX_WHOLE_BYTES) {
       row.content = identityOf(content);
-      const [known] = await this.#claim([row.content]);
-      if (known !== true) this.#add({ key: row.key, bytes: content, digest: row.content, part: false });
+      if (!(await this.#knows(row.content)))
+        this.#add({ key: row.key, bytes: content, digest: row.content, part: false });
       return;
     }
     const chunks = contentChunks(content).map((bytes) => ({
@@ -219,11 +212,14 @@ class ModelRun {
     const { list, identity } = partsOf(chunks);
     row.content = identity;
     row.flags |= RowFlag.parts;
-    const [known] = await this.#claim([row.content]);
-    if (known === true) return;
+    if (await this.#knows(row.content)) return;
     const answers = await this.#claim(chunks.map(({ digest }) => digest));
     for (const [i, chunk] of chunks.entries()) if (answers[i] !== true) this.#add(chunk);
     this.#parts.push({ list, identity: row.content, size: content.length });
+  }
+
+  async #knows(content: Buffer): Promise<boolean> {
+    return (await this.#claim([content]))[0] === true;
   }
 
   /** Content that is to be sent; once per job, except where every file is a member of its own. */
@@ -244,18 +240,22 @@ class ModelRun {
     return answers;
   }
 
-  #addDeletions(): void {
+  /** Those between the entries before and the end of these; the last ones take what is behind them. */
+  #addDeletions(keys: readonly string[]): void {
     const gone = [...deletions(this.#effective.keys(), this.#tree)];
-    const whole = this.#keys.length === this.#tree.names.size;
-    this.#wanted.push(...gone.filter(({ key }) => whole || key <= this.#keys.at(-1)!));
+    const last = keys.at(-1);
+    const whole = last === this.#keys.at(-1) && this.#keys.length === this.#tree.names.size;
+    const before = this.#keys.slice(0, this.#keys.indexOf(keys[0]!)).at(-1) ?? "";
+    this.#wanted.push(...gone.filter(({ key }) => key > before && (whole || key <= last!)));
     this.#wanted.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
   async send(): Promise<void> {
     const { jobId, stream } = this.#fake;
-    if (this.#lies) await stream.send(lyingFrame(jobId, this.#chunks.splice(0)));
-    for (let from = 0; from < this.#chunks.length; from += this.#perFrame) {
-      const some = this.#chunks.slice(from, from + this.#perFrame);
+    const chunks = this.#chunks.splice(0);
+    if (this.#lies) await stream.send(lyingFrame(jobId, chunks.splice(0)));
+    for (let from = 0; from < chunks.length; from += this.#perFrame) {
+      const some = chunks.slice(from, from + this.#perFrame);
       await this.#fake.frame(
         some.map(({ key, bytes, digest, part }) => ({
           key: part ? partName(jobId, digest).slice(`job${jobId}/`.length) : key,
@@ -263,14 +263,16 @@ class ModelRun {
         })),
       );
     }
-    for (const [i, { list, identity, size }] of this.#parts.entries()) {
-      await stream.send(encodeParts({ sequence: i + 1, parts: list, last: { size, identity } }));
+    for (const { list, identity, size } of this.#parts.splice(0)) {
+      const sequence = ++this.#sentParts;
+      await stream.send(encodeParts({ sequence, parts: list, last: { size, identity } }));
     }
   }
 
-  async rows(): Promise<void> {
-    if (this.#wanted.length > 0) await this.#fake.rows(this.#wanted);
-    const state = this.#keys.map((key) => {
+  async rows(keys: readonly string[]): Promise<void> {
+    const rows = this.#wanted.splice(0);
+    if (rows.length > 0) await this.#fake.rows(rows);
+    const state = keys.map((key) => {
       const { ctime, number } = this.#tree.names.get(key)!;
       const seen = { ctimeSec: ctime, ctimeNsec: 0, inode: number, links: 1 };
       return { ...emptyRow(key, EntryType.deleted), state: seen };
@@ -278,11 +280,14 @@ class ModelRun {
     await this.#fake.state(state);
   }
 
-  /** Ends early, behind a mark. */
+  async mark(keys: readonly string[]): Promise<void> {
+    const key = Buffer.from(keys.at(-1) ?? "", "latin1");
+    await this.#fake.stream.send(Buffer.concat([Buffer.of(BackupKind.mark), key]));
+  }
+
+  /** Ends early. */
   async leave(how: "stop" | "cut"): Promise<void> {
     const { stream } = this.#fake;
-    const key = Buffer.from(this.#keys.at(-1) ?? "", "latin1");
-    await stream.send(Buffer.concat([Buffer.of(BackupKind.mark), key]));
     if (how === "cut") return stream.destroy(new BackupError("CONNECTION_LOST", "cut by the test"));
     const end = { ok: false, incomplete: true, reason: "stopped by the test", totals: NO_TOTALS };
     await stream.send(encodeJson(BackupKind.end, end));
@@ -292,9 +297,6 @@ class ModelRun {
   async end(reached: ModelFiledOptions["reached"]): Promise<void> {
     await reached?.("end");
     await this.#fake.stream.send(encodeJson(BackupKind.end, { ok: true, totals: NO_TOTALS }));
-    for (;;) {
-      const message = await this.#receive();
-      if (message[0] === BackupKind.committed) return;
-    }
+    while ((await this.#receive())[0] !== BackupKind.committed);
   }
 }

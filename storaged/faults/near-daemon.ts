@@ -29,7 +29,8 @@ import type { MemoryStore } from "../store/memory-store.js";
 import { checkDataFrame, unpackFrame } from "../volume/frame-check.js";
 import type { FrameToVerify, FrameVerifier } from "../volume/verify.js";
 import { type Disk, VOLUMES } from "./disk.js";
-import { type ModelFiledOptions, sendTree } from "./model-filed.js";
+import { sendTree } from "./model-filed.js";
+import type { ModelFiledOptions } from "./model-options.js";
 import { restoreTree } from "./model-restore.js";
 import { type CallHook, type CommitHook, openNearCatalog } from "./near-catalog.js";
 import { reloadHere } from "./near-reload.js";
@@ -133,9 +134,10 @@ export class NearDaemon {
     const daemon = new NearDaemon(disk, options);
     options.opened?.(daemon);
     try {
-      const { catalog, store, files, devices } = daemon;
+      const { catalog, store, files, desk, devices } = daemon;
       const { workingDirectory } = disk;
-      await recoverStorage({ catalog, store, files, devices, workingDirectory, log });
+      const around = { files, desk, storage: "sd", devices, workingDirectory, log };
+      await recoverStorage({ catalog, store, ...around });
       await daemon.deleter.resume();
       await deleteMigrated(catalog, daemon.deleter, log);
       await daemon.desk.admin.settlePurged();
@@ -161,7 +163,7 @@ export class NearDaemon {
       ...{ ...facts, pool, jobId, jobUuid: randomUUID(), job: `${jobName}.${jobId}`, ticket: "t", parents },
       ...{ filedAddress: "", filedPort: 0, filedTimeoutSec: 5, scheduledMs: 0, device: "", comment: "" },
       spread: false,
-      ...{ allowIncomplete: resume || wanted.leaves !== undefined, resume },
+      ...{ allowIncomplete: resume || (wanted.leaves ?? wanted.marks) !== undefined, resume },
     };
     const events: JobEvent[] = [];
     let refusal = "";
@@ -188,6 +190,8 @@ export class NearDaemon {
       connect,
       session: { id: 1, timeMs: 0 },
       settle,
+      // Each mark is followed by a checkpoint.
+      ...(wanted.marks === undefined ? {} : { checkpoints: { bytes: 0 } }),
       dropReplaced: async () => (await deleteMigrated(catalog, deleter, log)).warnings,
     };
     const session = new BackupSession(deps, request, async (event) => void events.push(event));

@@ -24,6 +24,8 @@ export interface KnownJob {
   state: JobState;
   /** It ends early: what is kept counts up to this key. */
   upTo?: string | undefined;
+  /** After a crash it may have been kept up to one of these, ascending. */
+  marks?: readonly string[] | undefined;
   /** What may have been kept of earlier attempts: one of them is there until a later one has taken its place. */
   earlier: readonly Torn[];
   /** Of an attempt that was begun: one of `earlier` was kept for sure. */
@@ -51,11 +53,11 @@ export class Ledger {
     return Math.max(0, ...this.jobs.keys()) + 1;
   }
 
-  begin(jobId: number, snapshot: Snapshot, upTo?: string): void {
+  begin(jobId: number, snapshot: Snapshot, upTo?: string, marks?: readonly string[]): void {
     const before = this.jobs.get(jobId);
     const earlier = before === undefined || before.state === "gone" ? [] : tornOf(before);
     const sure = before !== undefined && (before.sure || before.state === "kept");
-    this.jobs.set(jobId, { snapshot, state: "open", upTo, earlier, sure });
+    this.jobs.set(jobId, { snapshot, state: "open", upTo, marks, earlier, sure });
   }
 
   set(jobId: number, state: JobState): void {
@@ -139,13 +141,18 @@ export class Play {
   async #attempt(jobId: number, tree: ModelTree, wanted: Omit<Wanted, "jobId">): Promise<Outcome> {
     const { entries } = wanted.leaves ?? {};
     const upTo = entries === undefined ? undefined : tree.keys().slice(0, entries).at(-1);
-    this.ledger.begin(jobId, tree.snapshot(), upTo);
+    const keys = tree.keys();
+    const marks =
+      wanted.marks === undefined ? undefined : keys.filter((_, i) => (i + 1) % wanted.marks! === 0);
+    this.ledger.begin(jobId, tree.snapshot(), upTo, marks);
     const outcome = await this.daemon.backup(tree, { ...wanted, jobId });
     const { ok, incomplete } = outcome.result;
     if (ok === true) this.ledger.end(jobId);
     // Whether it is this attempt that was kept, or one before, is told by what is found.
     else if (incomplete === true) this.ledger.set(jobId, "kept");
-    else if (this.ledger.jobs.get(jobId)!.earlier.length === 0) this.ledger.set(jobId, "gone");
+    // With a checkpoint that could not be taken back the next start may keep it.
+    else if (this.ledger.jobs.get(jobId)!.earlier.length === 0 && marks === undefined)
+      this.ledger.set(jobId, "gone");
     this.outcomes.push(outcome);
     return outcome;
   }
@@ -202,7 +209,9 @@ export class Play {
     const known = this.ledger.jobs.get(jobId)!;
     if (String(type) !== "I") {
       const torn = known.upTo !== undefined || known.earlier.length > 0;
-      return torn ? ["it is whole, and was not acknowledged"] : differences(known.snapshot, found);
+      return torn && known.marks === undefined
+        ? ["it is whole, and was not acknowledged"]
+        : differences(known.snapshot, found);
     }
     const said = ["it is incomplete"];
     for (const { snapshot, upTo } of tornOf(known)) {
@@ -240,7 +249,8 @@ function head(snapshot: Snapshot, last: string): Snapshot {
   return new Map([...snapshot].filter(([key]) => key <= last));
 }
 
-/** What may have been kept of the attempts under one JobId. */
-function tornOf({ snapshot, upTo, earlier }: KnownJob): Torn[] {
-  return upTo === undefined ? [...earlier] : [{ snapshot, upTo }, ...earlier];
+/** What may have been kept of the attempts under one JobId, the longest of each first. */
+function tornOf({ snapshot, upTo, marks = [], earlier }: KnownJob): Torn[] {
+  const all = [...marks, ...(upTo === undefined ? [] : [upTo])];
+  return [...all.toReversed().map((key) => ({ snapshot, upTo: key })), ...earlier];
 }

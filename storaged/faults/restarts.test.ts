@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACKUPS } from "./backup-scenarios.js";
+import { INCOMPLETE } from "./incomplete-scenarios.js";
 import { enumerateRestarts } from "./restarts.js";
 import { RETENTION } from "./retention-scenarios.js";
 import { VOLUME_SCENARIOS } from "./volume-scenarios.js";
@@ -8,6 +9,7 @@ import { VOLUME_SCENARIOS } from "./volume-scenarios.js";
 /** Each leaves another thing for the next start to finish. */
 const INTERRUPTED = [
   "an Incremental",
+  "a Full with checkpoints",
   "a Full over several volumes",
   "two jobs interleaved on one volume",
   "deleting a Full and its Incremental",
@@ -20,7 +22,7 @@ const INTERRUPTED = [
   "relabel",
   "a purge that empties the volume and moves it to its RecyclePool",
 ];
-const ALL = [...BACKUPS, ...RETENTION, ...VOLUME_SCENARIOS];
+const ALL = [...BACKUPS, ...INCOMPLETE, ...RETENTION, ...VOLUME_SCENARIOS];
 
 for (const name of INTERRUPTED) {
   test(`every step of the start after: ${name}`, async (t) => {

@@ -10,6 +10,7 @@ import { ByteWriter } from "../../common/format/varint.js";
 import { monotonicMs } from "../../common/time.js";
 import { decodeFrame, decodeParts } from "../../proto/data/backup.js";
 import type { Catalog } from "../catalog/catalog.js";
+import type { JobCheckpoint, SessionCheckpoint } from "../catalog/checkpoint-types.js";
 import type { BegunJob, FrameRow } from "../catalog/types.js";
 import { detached } from "../catalog/worker-rpc.js";
 import type { FrameVerifier } from "../volume/verify.js";
@@ -25,6 +26,11 @@ const STEP_PARTS = 512;
 const CHECKPOINT_MS = 15_000;
 const CHECKPOINT_BYTES = 256 * 1024 * 1024;
 
+export interface CheckpointEvery {
+  ms?: number;
+  bytes?: number;
+}
+
 export interface IngestOptions {
   catalog: Catalog;
   verifier: FrameVerifier;
@@ -33,6 +39,10 @@ export interface IngestOptions {
   jobId: number;
   /** Called once, with the first failure. */
   onFailure: (error: unknown) => void;
+  /** Of a job that may be kept when it ends early: what else a start after a crash needs for that. */
+  keep?: Pick<SessionCheckpoint, "begin" | "device" | "spread"> | undefined;
+  /** How far apart checkpoints are at most. (Default: 15 s and 256 MiB) */
+  checkpoints?: CheckpointEvery | undefined;
 }
 
 /** A number of places; `enter` waits for one. After `fail` it rejects. */
@@ -144,6 +154,7 @@ export class Ingest {
     return this.#step(async () => {
       await this.#flush();
       this.marked = key;
+      await this.#checkpointIfDue(0);
     });
   }
 
@@ -234,13 +245,24 @@ export class Ingest {
 
   async #checkpointIfDue(bytes: number): Promise<void> {
     this.#checkpointBytes += bytes;
+    const every = this.#options.checkpoints;
     const due =
-      monotonicMs() - this.#checkpointAt >= CHECKPOINT_MS || this.#checkpointBytes >= CHECKPOINT_BYTES;
+      monotonicMs() - this.#checkpointAt >= (every?.ms ?? CHECKPOINT_MS) ||
+      this.#checkpointBytes >= (every?.bytes ?? CHECKPOINT_BYTES);
     if (!due) return;
     await this.#flush();
-    await this.#options.volumes.checkpoint();
+    await this.#options.volumes.checkpoint(this.#safe());
     this.#checkpointAt = monotonicMs();
     this.#checkpointBytes = 0;
+  }
+
+  /** What is safe once the volumes are synced: everything up to the last mark came before what is in the catalog now. */
+  #safe(): JobCheckpoint | undefined {
+    const { keep, job, volumes } = this.#options;
+    if (keep === undefined || this.marked === undefined) return undefined;
+    const { extents, frames, bytesStored } = volumes;
+    const written = { extents, frames, bytesStored, rawBytes: this.rawBytes };
+    return { job: job.id, keptTo: this.marked, session: { ...keep, ...written } };
   }
 }
 

@@ -153,7 +153,10 @@ export class BackupSession {
     const volumes = new JobVolumes({ ...this.#deps, job: job.id, begin, acquire });
     this.#volumes = volumes;
     const onFailure = (error: unknown) => void refuse(stream, error);
-    const ingest = new Ingest({ catalog, verifier, volumes, job, jobId: this.#request.jobId, onFailure });
+    const { jobId, device, spread, allowIncomplete } = this.#request;
+    const keep = allowIncomplete && this.#origin === undefined ? { begin, device, spread } : undefined;
+    const { checkpoints } = this.#deps;
+    const ingest = new Ingest({ catalog, verifier, volumes, job, jobId, onFailure, keep, checkpoints });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
     const start = startOf(this.#request, this.#deps.storage, job, plan, this.#request.allowIncomplete);

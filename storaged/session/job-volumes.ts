@@ -8,6 +8,7 @@ import { type FrameEntry, maxIndexBytes, RecordKind } from "../../common/format/
 import { nowMs, reportTime } from "../../common/time.js";
 import { formatBytes } from "../../common/units.js";
 import type { Catalog } from "../catalog/catalog.js";
+import type { JobCheckpoint } from "../catalog/checkpoint-types.js";
 import type { JobExtent, LocalJob, VolumeProgress } from "../catalog/types.js";
 import { uuidBytes } from "../volume/json.js";
 import type { JobBeginRecord } from "../volume/records.js";
@@ -37,6 +38,8 @@ export interface JobVolumesOptions {
   acquire: Omit<AcquireRequest, "next">;
   /** Number of the first frame. (Default: 0) */
   firstSequence?: number;
+  /** What it wrote before a crash. */
+  before?: { extents: readonly JobExtent[]; volumes: readonly string[]; bytesStored: number };
 }
 
 interface UsedVolume {
@@ -61,11 +64,12 @@ export class JobVolumes {
   #starting: Promise<void> | undefined;
   #checkpoint: Promise<void> | undefined;
   /** Bytes of frames and records written so far. */
-  bytesStored = 0;
+  bytesStored: number;
 
   constructor(options: JobVolumesOptions) {
     this.#options = options;
     this.#sequence = options.firstSequence ?? 0;
+    this.bytesStored = options.before?.bytesStored ?? 0;
     this.#uuid = uuidBytes(options.begin.jobUuid);
   }
 
@@ -76,7 +80,8 @@ export class JobVolumes {
 
   /** Names in order of use. */
   get names(): string[] {
-    return [...new Set(this.#used.map(({ open }) => open.record.name))];
+    const before = this.#options.before?.volumes ?? [];
+    return [...new Set([...before, ...this.#used.map(({ open }) => open.record.name)])];
   }
 
   get current(): OpenVolume | undefined {
@@ -84,7 +89,8 @@ export class JobVolumes {
   }
 
   get extents(): JobExtent[] {
-    return this.#used.map(({ extent }) => ({ ...extent }));
+    const before = this.#options.before?.extents ?? [];
+    return [...before, ...this.#used.map(({ extent }) => extent)].map((extent) => ({ ...extent }));
   }
 
   /** Mounts the first volume; `append` would do it too, but later. */
@@ -244,11 +250,11 @@ export class JobVolumes {
     return progress;
   }
 
-  /** Syncs and records how far; at most one at a time, a second call joins the first. */
-  checkpoint(): Promise<void> {
+  /** Syncs and records how far, and that `safe` holds then; at most one at a time, a second call joins the first. */
+  checkpoint(safe?: JobCheckpoint): Promise<void> {
     this.#checkpoint ??= (async () => {
       try {
-        await this.#options.catalog.writer.checkpoint(await this.sync());
+        await this.#options.catalog.writer.checkpoint(await this.sync(), safe);
       } finally {
         this.#checkpoint = undefined;
       }

@@ -10,7 +10,7 @@ import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { BegunJob, JobCounts } from "../catalog/types.js";
 import type { JobBeginRecord } from "../volume/records.js";
-import { closeJob } from "./backup-closing.js";
+import { type ClosingJob, closeJob } from "./backup-closing.js";
 import type { Ingest } from "./backup-ingest.js";
 import { firstRevision } from "./backup-records.js";
 import type { JobVolumes } from "./job-volumes.js";
@@ -64,10 +64,25 @@ export async function keepIncomplete(
   closing: () => void,
 ): Promise<JobCounts | undefined> {
   if (!(await isDrained(ingest)) || !isFurther({ ingest, job })) return undefined;
+  const { marked = "", rawBytes } = ingest;
+  return closeKept({ job, volumes, begin, catalog, signal, marked, rawBytes }, closing);
+}
+
+export interface KeptRun extends Omit<ClosingJob, "job"> {
+  job: ClosingJob["job"] & Pick<BegunJob, "revision">;
+  /** Key. */
+  marked: string;
+  rawBytes: number;
+}
+
+/** Ends a run whose content and rows are in volumes and catalog; `closing` hears when an end record may lie on a volume. */
+export async function closeKept(
+  { job, volumes, begin, catalog, signal, marked, rawBytes }: KeptRun,
+  closing: () => void,
+): Promise<JobCounts> {
   volumes.overrun();
   const counts = await catalog.writer.finishRows(job.id);
   const { files, deleted, bytes } = counts;
-  const { marked = "", rawBytes } = ingest;
   const keptTo = Buffer.from(marked, "latin1").toString("base64");
   const totals = { ...NO_TOTALS, files, deleted, bytes, keptTo, ...firstRevision(job) };
   const endMs = nowMs();

@@ -5,6 +5,7 @@ import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { LocalJob } from "../catalog/types.js";
 import type { FrameVerifier } from "../volume/verify.js";
+import type { CheckpointEvery } from "./backup-ingest.js";
 import type { VolumeDesk } from "./volume-desk.js";
 
 /** Where a job's file daemon is, and who it must be. */
@@ -23,6 +24,8 @@ export interface SessionDeps {
   settle: (job: LocalJob) => Promise<string[]>;
   /** Deletes jobs whose place was taken by others; gives warnings. */
   dropReplaced?: (() => Promise<string[]>) | undefined;
+  /** How far apart a job's checkpoints are at most. (Default: 15 s and 256 MiB) */
+  checkpoints?: CheckpointEvery | undefined;
   /** For VolSessionId and VolSessionTime of reports. */
   session: { id: number; timeMs: number };
 }

@@ -17,6 +17,7 @@ import { deleteMigrated } from "../retention/migrated.js";
 import { FileStore } from "../store/file-store.js";
 import type { Store } from "../store/store.js";
 import { FrameVerifier } from "../volume/verify.js";
+import type { CheckpointEvery } from "./backup-ingest.js";
 import { BackupSession } from "./backup-session.js";
 import { FakeFiled, streamPair } from "./fake-filed.js";
 import { VolumeDesk } from "./volume-desk.js";
@@ -123,7 +124,13 @@ export class TestStorage {
       },
       ...(wanted.resume === undefined ? {} : { jobId: wanted.resume }),
     };
-    return new BackupRun(this, request, parents, filed);
+    return new BackupRun(
+      this,
+      request,
+      parents,
+      filed,
+      wanted.checkpoints === true ? { bytes: 0 } : undefined,
+    );
   }
 }
 
@@ -135,6 +142,8 @@ interface Wanted {
   pool: string;
   spread: boolean;
   allowIncomplete: boolean;
+  /** A checkpoint follows each mark. */
+  checkpoints: boolean;
   /** JobId of the incomplete run to go on with. */
   resume: number;
 }
@@ -152,6 +161,7 @@ export class BackupRun {
     request: StorageBackup__Output,
     parents: ResolvedParents,
     filed: (fake: FakeFiled) => Promise<void>,
+    checkpoints?: CheckpointEvery,
   ) {
     this.jobId = request.jobId;
     this.parents = parents;
@@ -172,6 +182,7 @@ export class BackupRun {
       storage: "sd",
       connect,
       session: { id: 1, timeMs: 0 },
+      checkpoints,
       settle: deleter.settle.bind(deleter),
       dropReplaced: async () => (await deleteMigrated(catalog, deleter, log)).warnings,
     };

@@ -4,7 +4,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
-import { type Installation, quoteValue } from "./installation.js";
+import { type Daemon, type Installation, quoteValue } from "./installation.js";
 import { findReport, type JobReport } from "./job-report.js";
 
 const POLL_MS = 50;
@@ -89,6 +89,21 @@ export async function startWriting(
     return sizeOf(options.volume) > before + (options.bytes ?? 1_000_000);
   });
   return jobId;
+}
+
+/** Runs `work` while a daemon stands still: its jobs are then where they were, however slow the machine is. */
+export async function whileStopped<T>(
+  installation: Installation,
+  daemon: Daemon,
+  work: () => Promise<T>,
+): Promise<T> {
+  const pid = installation.pid(daemon);
+  process.kill(pid, "SIGSTOP");
+  try {
+    return await work();
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
 }
 
 /** Writes a shell script that may be run. */

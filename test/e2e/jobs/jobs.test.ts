@@ -1,6 +1,8 @@
 /** What Job directives and commands do to running jobs: stop and restart, reschedule, limits of time and speed. */
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import { appendFile, mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DAEMONS } from "../../helpers/installation.js";
@@ -13,11 +15,12 @@ import {
   startWriting,
   until,
   untilStatus,
+  whileStopped,
 } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
 
-const LIMIT = "500 kb/s";
+const LIMIT = "300 kb/s";
 const FILES = 25;
 const FILE_BYTES = 200_000;
 /** Directories and files. */
@@ -45,6 +48,9 @@ describe("jobs", () => {
       ],
       [plain],
     );
+    const config = join(scenario.installation.dir, "storaged.yaml");
+    const text = readFileSync(config, "utf8");
+    writeFileSync(config, text.replace(/^Storage:$/m, "Storage:\n  CheckpointInterval: 1 sec"));
     await scenario.installation.startAll();
   });
 
@@ -62,8 +68,19 @@ describe("jobs", () => {
 
   const inTheMiddle = (job: string, volume: string) =>
     startWriting(scenario.installation, job, {
-      ...{ volume: scenario.volume(volume), bytes: 1_500_000, words: "level=Full" },
+      ...{ volume: scenario.volume(volume), bytes: 900_000, words: "level=Full" },
     });
+
+  /** `stop` in the middle of a job. */
+  async function stopped(job: string, volume: string): Promise<{ jobId: number; answer: string }> {
+    const { installation } = scenario;
+    const jobId = await inTheMiddle(job, volume);
+    const answer = await whileStopped(installation, "filed", () =>
+      installation.console([`stop jobid=${jobId}`]),
+    );
+    await endReport(installation, jobId);
+    return { jobId, answer };
+  }
 
   /** The reports that a job has had so far, oldest first. */
   function reports(jobId: number): JobReport[] {
@@ -101,11 +118,10 @@ describe("jobs", () => {
   ] as const) {
     test(`stop and restart, pool of job ${job}`, async () => {
       const { installation } = scenario;
-      const jobId = await inTheMiddle(job, volume);
-      const answer = await installation.console([`stop jobid=${jobId}`]);
+      const { jobId, answer } = await stopped(job, volume);
       assert.match(answer, new RegExp(`^2001 Job "${job}\\.\\S+" marked to be stopped\\.$`, "m"));
-      const stopped = await endReport(installation, jobId);
-      assert.equal(stopped.termination, "Backup failed -- Incomplete", stopped.report);
+      const report = await endReport(installation, jobId);
+      assert.equal(report.termination, "Backup failed -- Incomplete", report.report);
       assert.equal(jobStatus(installation, jobId), "I");
       await goesOn(jobId, job);
     });
@@ -113,8 +129,7 @@ describe("jobs", () => {
 
   test("restart asks for the kind of end and the numbers", async () => {
     const { installation } = scenario;
-    const jobId = await inTheMiddle("slow", "Vol-0001");
-    await installation.console([`stop jobid=${jobId}`, "wait"]);
+    const { jobId } = await stopped("slow", "Vol-0001");
     const listed = await installation.console(["resume", "1", String(jobId), "wait", "messages"]);
     assert.match(listed, /^ {5}1: Incomplete\n {5}2: Canceled\n {5}3: Failed\n {5}4: All$/m);
     assert.match(listed, /Enter the JobId list to select: /);
@@ -152,13 +167,14 @@ describe("jobs", () => {
     ["filed", "SIGKILL"],
     ["filed", "SIGTERM"],
     ["storaged", "SIGTERM"],
+    ["storaged", "SIGKILL"],
     ["director", "SIGTERM"],
     ["director", "SIGKILL"],
   ] as const) {
     test(`${signal} of ${daemon} leaves a job that goes on`, async () => {
       const { installation } = scenario;
       const jobId = await inTheMiddle("slow", "Vol-0001");
-      // Marks come every two seconds: there is one by then.
+      // Marks come every two seconds, checkpoints every one: there are both by then.
       await sleep(2500);
       await installation.kill(daemon, signal);
       await installation.start(daemon);
@@ -170,8 +186,7 @@ describe("jobs", () => {
 
   test("an edit between the two is seen", async () => {
     const { installation } = scenario;
-    const jobId = await inTheMiddle("slow", "Vol-0001");
-    await installation.console([`stop jobid=${jobId}`, "wait"]);
+    const { jobId } = await stopped("slow", "Vol-0001");
     await appendFile(scenario.path("tree", "file-00"), "edited");
     await installation.console([`restart jobid=${jobId}`, "wait"]);
     assert.equal(await untilStatus(installation, jobId, "TWE"), "T");
