@@ -60,7 +60,7 @@ export async function sendTree(
   const run = new ModelRun(fake, tree, options);
   await run.lists();
   await options.reached?.("lists");
-  for (const keys of run.groups()) {
+  for (const keys of inGroups(run.keys, options.marks)) {
     await run.match(keys);
     await options.reached?.("claimed");
     await run.send();
@@ -80,9 +80,8 @@ class ModelRun {
   readonly #tree: ModelTree;
   readonly #perFrame: number;
   readonly #lies: boolean;
-  readonly #marks: number | undefined;
   /** The entries to send. */
-  readonly #keys: string[];
+  readonly keys: string[];
   #own: Rows | undefined;
   #bases: Rows[] = [];
   #effective: Rows = new Map();
@@ -99,8 +98,7 @@ class ModelRun {
     this.#tree = tree;
     this.#perFrame = options.filesPerFrame ?? 4;
     this.#lies = options.lies === true;
-    this.#marks = options.marks;
-    this.#keys = tree.keys().slice(0, options.leaves?.entries);
+    this.keys = tree.keys().slice(0, options.leaves?.entries);
   }
 
   async #receive(): Promise<Buffer> {
@@ -134,11 +132,6 @@ class ModelRun {
       if (message[0] === BackupKind.listEnd) return rows;
       rows.push(...decodeBlock(message.subarray(2)));
     }
-  }
-
-  /** The entries that are sent before each mark, ascending; without marks all of them. */
-  groups(): string[][] {
-    return inGroups(this.#keys, this.#marks);
   }
 
   async match(keys: readonly string[]): Promise<void> {
@@ -244,8 +237,8 @@ class ModelRun {
   #addDeletions(keys: readonly string[]): void {
     const gone = [...deletions(this.#effective.keys(), this.#tree)];
     const last = keys.at(-1);
-    const whole = last === this.#keys.at(-1) && this.#keys.length === this.#tree.names.size;
-    const before = this.#keys.slice(0, this.#keys.indexOf(keys[0]!)).at(-1) ?? "";
+    const whole = last === this.keys.at(-1) && this.keys.length === this.#tree.names.size;
+    const before = this.keys.slice(0, this.keys.indexOf(keys[0]!)).at(-1) ?? "";
     this.#wanted.push(...gone.filter(({ key }) => key > before && (whole || key <= last!)));
     this.#wanted.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
