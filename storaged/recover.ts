@@ -10,7 +10,7 @@ import { nowMs } from "../common/time.js";
 import type { Catalog } from "./catalog/catalog.js";
 import type { VolumeRecord } from "./catalog/types.js";
 import { type DeviceResource, isScripted } from "./device-config.js";
-import { keepInterrupted } from "./session/keep-interrupted.js";
+import { keepInterrupted, trimInterrupted } from "./session/keep-interrupted.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import type { VolumeFiles } from "./session/volume-files.js";
 import { isUnlabelled } from "./session/volume-fit.js";
@@ -44,6 +44,7 @@ export async function recoverStorage(options: RecoverOptions): Promise<void> {
   for (const job of await catalog.writer.oldLists()) while (!(await catalog.writer.clearOldList(job)));
   while (!(await catalog.writer.dropOldStates()));
   if (failed.length > 0) log.warn(`${failed.length} jobs that were interrupted have been marked as failed`);
+  await trimInterrupted(catalog);
   await settleAll(options);
   // What they had stored is to be cut off as well.
   if ((await keepInterrupted(options)) > 0) await settleAll(options);

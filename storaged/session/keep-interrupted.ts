@@ -31,12 +31,20 @@ const NUMBERS_LOST = 2 ** 24;
 /** Statuses in which a volume is what the catalog says of it. */
 const SOUND = new Set(["Append", "Full", "Used", "Archive"]);
 
-/** Keeps what can be kept of each interrupted job; what cannot has failed. Resolves to how many have. */
+/**
+ * Takes away what the catalog has of them behind their checkpoints. It comes before any volume is looked at: a frame that
+ * the catalog names may not have reached the disk.
+ */
+export async function trimInterrupted({ writer }: Pick<Catalog, "writer">): Promise<void> {
+  for (const id of await writer.interrupted())
+    while (!(await writer.trimInterrupted(id))) await new Promise(setImmediate);
+}
+
+/** Keeps what can be kept of each interrupted job, after `trimInterrupted`; what cannot has failed. Resolves to how many have. */
 export async function keepInterrupted(deps: InterruptedDeps): Promise<number> {
   const { catalog, log } = deps;
   let failed = 0;
   for (const id of await catalog.writer.interrupted()) {
-    while (!(await catalog.writer.trimInterrupted(id))) await new Promise(setImmediate);
     const job = await catalog.writer.takeUp(id);
     const { jobId } = job.session.begin;
     try {
