@@ -1,11 +1,17 @@
-/** One list that storaged streams in path order, a block per credit, read row by row. */
+/**
+ * One list that storaged streams in path order, a block per credit, read row by row. So many blocks may be on the way that
+ * a long line does not hold the walk up, while what they take here stays bounded.
+ */
 import { BackupError } from "../../common/errors.js";
 import type { Row } from "../../common/format/row.js";
 import { openBlock, readRow } from "../../common/format/row-block.js";
 import type { ByteReader } from "../../common/format/varint.js";
 
-/** Blocks on the way or waiting here, at most. */
-export const LIST_WINDOW_BLOCKS = 4;
+/** Blocks on the way or waiting here: before the first has come, and at most. */
+export const FIRST_BLOCKS = 4;
+export const MAX_BLOCKS = 32;
+/** What all of them may take, as large as the largest that came. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
 
 export class ListReader {
   /** The row it stands at; undefined while `starved` and at the end. */
@@ -15,6 +21,10 @@ export class ListReader {
   #rowsLeft = 0;
   #withState = false;
   readonly #blocks: Buffer[] = [];
+  /** Blocks that may still come. */
+  #due = 0;
+  #window = FIRST_BLOCKS;
+  #largest = 1;
   #complete = false;
   #failure: { error: unknown } | undefined;
   #waiter: { resolve: () => void; reject: (error: unknown) => void } | undefined;
@@ -26,7 +36,15 @@ export class ListReader {
   }
 
   open(): void {
-    this.#onCredit(LIST_WINDOW_BLOCKS);
+    this.#grant();
+  }
+
+  /** Credits go a few at a time: each is a message. */
+  #grant(): void {
+    const count = this.#window - this.#due - this.#blocks.length;
+    if (this.#complete || count < this.#window / 4) return;
+    this.#due += count;
+    this.#onCredit(count);
   }
 
   /** True when the next row has not arrived yet. */
@@ -36,10 +54,15 @@ export class ListReader {
 
   /** A block from storaged. @throws BackupError PROTOCOL_ERROR when it was not asked for. */
   push(block: Buffer): void {
-    if (this.#complete || this.#blocks.length >= LIST_WINDOW_BLOCKS) {
+    if (this.#complete || this.#due === 0) {
       throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent a list block that was not asked for");
     }
+    this.#due--;
     this.#blocks.push(block);
+    this.#largest = Math.max(this.#largest, block.length);
+    const fitting = Math.floor(WINDOW_BYTES / this.#largest);
+    this.#window = Math.min(Math.max(fitting, FIRST_BLOCKS), MAX_BLOCKS);
+    this.#grant();
     this.#wake();
   }
 
@@ -86,7 +109,7 @@ export class ListReader {
     while (this.row === undefined) {
       const block = this.#blocks.shift();
       if (block === undefined) return this.#complete;
-      if (!this.#complete) this.#onCredit(1);
+      this.#grant();
       const { reader, rows, withState } = openBlock(block);
       this.#reader = reader;
       this.#rowsLeft = rows;
