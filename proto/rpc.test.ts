@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { BackupError } from "../common/errors.js";
+import { WINDOW_BYTES } from "./rpc/definitions.js";
 import { checkProtocol, type DataStream, PROTOCOL, RpcChannel, RpcServer, type RpcTls } from "./rpc.js";
 
 let dir: string;
@@ -241,4 +243,23 @@ test("a filed may be one minor version older, nobody else", () => {
   assert.throws(() => checkProtocol("filed", "a", { major: major + 1, minor }), {
     code: "PROTOCOL_MISMATCH",
   });
+});
+
+test("a server takes as much at once as a caller does", async () => {
+  const { port, close } = await fixture(async () => undefined);
+  const { ca, cert, key } = tls.get("director-dir")!;
+  const session = connect(`https://127.0.0.1:${port}`, { ca, cert, key });
+  try {
+    // The first settings are those that grpc-js sends, the next ones raise the window of a stream.
+    await new Promise<void>((resolve) => {
+      session.on("remoteSettings", ({ initialWindowSize }) => {
+        if (initialWindowSize === WINDOW_BYTES) resolve();
+      });
+    });
+    // What the connection takes is told by itself.
+    while ((session.state.remoteWindowSize ?? 0) < WINDOW_BYTES) await new Promise(setImmediate);
+  } finally {
+    session.destroy();
+    await close();
+  }
 });

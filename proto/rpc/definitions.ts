@@ -20,8 +20,10 @@ export type DataServiceName = "FiledData" | "StoragedData";
 
 /** Largest message either side accepts; bulk messages are about 1 MiB. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
-/** Receive window of a calling client: what keeps a fast or a long line full. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
+/**
+ * Receive window of both sides: what keeps a fast or a long line full. A receiver gives room back when half of it was read.
+ */
+export const WINDOW_BYTES = 8 * 1024 * 1024;
 
 /** Options of both sides: limits, and keepalives so that a vanished peer is noticed within half a minute. */
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
