@@ -245,7 +245,7 @@ test("a filed may be one minor version older, nobody else", () => {
   });
 });
 
-test("a server takes as much at once as a caller does", async () => {
+test("a server takes as much at once as a caller does", { timeout: 60_000 }, async () => {
   const { port, close } = await fixture(async () => undefined);
   const { ca, cert, key } = tls.get("director-dir")!;
   const session = connect(`https://127.0.0.1:${port}`, { ca, cert, key });
