@@ -142,7 +142,7 @@ export class JobVolumes {
     const text = `Write error at ${writer.bytes} on ${place} Vol=${record.name}. ERR=${describeError(error)}.`;
     await acquire.reporter.message("warning", text);
     await this.#endOfMedium(at.open, "Full");
-    await this.#begin(open);
+    await this.#take(open);
     return true;
   }
 
@@ -163,9 +163,19 @@ export class JobVolumes {
       const end = await endOfVolume(open, at.frames, need, this.#options.acquire.reporter);
       if (end === undefined) return at;
       await this.#endOfMedium(open, end);
-      if (!this.#overruns) await this.#mount(true);
-      else if (!(await this.#mountAtOnce(true))) this.#stays = at;
+      if (!(await this.#mountNext())) this.#stays = at;
     }
+  }
+
+  /** False: there is none, and the last one is to do. @throws as `#mount` */
+  async #mountNext(): Promise<boolean> {
+    if (this.#overruns) return this.#mountAtOnce(true);
+    // It may be told so while it waits.
+    const excused = (error: unknown) => this.#overruns && error === this.refusal;
+    return this.#mount(true).then(
+      () => true,
+      (error) => (excused(error) ? false : Promise.reject(error)),
+    );
   }
   #stays: UsedVolume | undefined;
 
