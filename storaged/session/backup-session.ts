@@ -86,7 +86,10 @@ export class BackupSession {
   stop(reason: string): void {
     if (this.#keeping) return;
     const error = new BackupError("JOB_STOPPED", reason);
-    if (!this.#closing) return this.#abort.abort(error);
+    if (!this.#closing) {
+      this.#abort.abort(error);
+      return;
+    }
     // All of it is stored. What its end takes goes where there is room now.
     this.#volumes?.overrun();
     this.#volumes?.waitNoMore(error);

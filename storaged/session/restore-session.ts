@@ -184,7 +184,8 @@ export class RestoreSession {
     if (this.#serving !== undefined)
       throw new BackupError("RESTORE_TAKEN", "this restore is being fetched already");
     const plan = this.#plan;
-    if (plan === undefined || !this.#ready) throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
+    if (plan === undefined || !this.#ready)
+      throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
     this.#serving = stream;
     try {
       await this.#reporter.setState("running");

@@ -94,6 +94,37 @@ test("a slot has one volume; one that is taken out is passed over", () =>
     assert.ok(lines.includes("No VolName for Slot=3 InChanger set to zero."));
   }));
 
+test("a job on a volume that was taken out is deleted all the same, with a warning", () =>
+  withRobot(async (storage) => {
+    const { desk } = storage;
+    await desk.orders.label({ volume: "One", pool: "Full-Pool", device: "Robot", slot: 1 });
+    assert.deepEqual(await backup(storage, "a"), ["One"]);
+    await desk.admin.update("One", { inChanger: false });
+    const { warnings } = await storage.deleter.delete([1]);
+    assert.match(
+      warnings.join(),
+      /"One" could not be told .*is in no slot of the autochanger.*a scan of it would/,
+    );
+    const wanted = { jobIds: [1], client: "", jobName: "", fileSet: "", beforeMs: 0, limit: 0 };
+    assert.deepEqual(await storage.catalog.listJobs(wanted), []);
+  }));
+
+test("a changer that fails while a volume is to be labelled makes the job wait, not fail", () =>
+  withRobot(async (storage) => {
+    const device = storage.devices.get("Drive")!;
+    const broken = { ...device, drive: { ...device.drive!, command: "/nonexistent/changer %o" } };
+    storage.devices.set("Drive", broken);
+    const run = await storage.session((fake) => fake.tree({ a: "a" }), { jobName: "a" });
+    const ended = run.run();
+    while (!run.events.some(({ state, result }) => state?.state === "waiting" || result))
+      await new Promise(setImmediate);
+    assert.match(run.messages.join("\n"), /Device "Drive" cannot label a new Volume: 3998 Bad autochanger/);
+    storage.devices.set("Drive", device);
+    storage.desk.changed();
+    await ended;
+    assert.equal(run.result.ok, true, run.result.reason);
+  }));
+
 test("a volume that holds jobs which the catalog has never heard of becomes Read-Only and is not cut", () =>
   withRobot(async (storage, slot) => {
     const { desk, catalog } = storage;
