@@ -84,7 +84,7 @@ export function catalogHandlers(
           fromRow: request.fromRow,
           withDeleted: request.withDeleted,
         });
-        await sendPages(catalog.pages(handle, reader.nextEntries), signal, send);
+        await sendPages(catalog.pages(handle, reader.nextEntries, signal), send);
       };
       await catalog.withListsOf(request.jobIds, list, signal);
     },
@@ -93,7 +93,7 @@ export function catalogHandlers(
       const { client, limit, jobIds, exact, numbered } = request;
       const find = async () => {
         const handle = await reader.openFind({ client, pattern, limit, jobIds, exact, numbered });
-        await sendPages(catalog.pages(handle, reader.nextFind), signal, send);
+        await sendPages(catalog.pages(handle, reader.nextFind, signal), send);
       };
       await catalog.withLists(await reader.listsToFind({ client, jobIds }), find, signal);
     },
@@ -111,13 +111,8 @@ export function catalogHandlers(
   };
 }
 
-async function sendPages(
-  pages: AsyncIterable<ListedEntry[]>,
-  signal: AbortSignal,
-  send: Send,
-): Promise<void> {
+async function sendPages(pages: AsyncIterable<ListedEntry[]>, send: Send): Promise<void> {
   for await (const page of pages) {
-    signal.throwIfAborted();
     for (let at = 0; at < page.length; at += BLOCK_TARGET_ROWS) {
       await send({ entries: page.slice(at, at + BLOCK_TARGET_ROWS).map(toEntry) });
     }

@@ -137,14 +137,17 @@ export class Catalog {
     }
   }
 
-  /** Pages of a handle from openEntries or openFind. */
+  /** Pages of a handle from openEntries or openFind, which is closed at the end. @throws also the signal's reason */
   async *pages(
     handle: number,
     next: (handle: number) => Promise<ListedEntry[] | undefined>,
+    signal?: AbortSignal,
   ): AsyncGenerator<ListedEntry[], void> {
     try {
       for (;;) {
         const page = await next(handle);
+        // A search may go through many lists without finding anything.
+        signal?.throwIfAborted();
         if (page === undefined) return;
         if (page.length > 0) yield page;
       }

@@ -1,4 +1,5 @@
 /** What consoles ask of lists, and what they get. */
+import type { Row } from "../../common/format/row.js";
 import type { LocalJob } from "./types.js";
 
 export interface SelectionRule {
@@ -8,19 +9,10 @@ export interface SelectionRule {
   recursive: boolean;
 }
 
+type Metadata = "key" | "type" | "flags" | "mode" | "uid" | "gid" | "size" | "mtimeSec" | "mtimeNsec";
+
 /** A row with the director's JobId of the layer it comes from. */
-export interface ListedEntry {
-  key: string;
-  type: number;
-  flags: number;
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  mtimeSec: number;
-  mtimeNsec: number;
-  target: string;
-  group: string | undefined;
+export interface ListedEntry extends Pick<Row, Metadata | "target" | "group"> {
   content: Uint8Array | undefined;
   jobId: number;
   marked: boolean;

@@ -249,3 +249,14 @@ test("where jobs lie: by job, a job's stretches together, and those of named job
     all.filter(({ jobId }) => jobId === first!.jobId),
   );
 });
+
+test("a search that finds nothing ends with whoever asked for it", async () => {
+  const gone = new AbortController();
+  let steps = 0;
+  const nothing = async () => {
+    if (++steps === 3) gone.abort(new Error("hung up"));
+    return steps < 100 ? [] : undefined;
+  };
+  await assert.rejects(storage.catalog.pages(0, nothing, gone.signal).next(), /hung up/);
+  assert.equal(steps, 3);
+});

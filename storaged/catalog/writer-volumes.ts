@@ -17,6 +17,8 @@ export interface VolumeChanges {
   recycle?: boolean;
   slot?: number;
   inChanger?: boolean;
+  /** Of another autochanger, when it was put there. */
+  device?: string;
   recyclePool?: string;
   truncateOnPurge?: boolean;
 }
@@ -42,6 +44,7 @@ const COLUMNS: Readonly<Record<keyof VolumeChanges, string>> = {
   recycle: "recycle",
   slot: "slot",
   inChanger: "in_changer",
+  device: "device",
   recyclePool: "recycle_pool",
   truncateOnPurge: "truncate_on_purge",
 };

@@ -5,7 +5,7 @@
 
 import { BackupError } from "../../common/errors.js";
 import type { OpenMode, Store, StoreFile } from "../store/store.js";
-import type { Occupant } from "./drives.js";
+import type { Occupant } from "./drive-state.js";
 
 /** The way to a slot's file. */
 export interface Access {
@@ -16,6 +16,14 @@ export interface Access {
   leave(occupant: Occupant): void;
 }
 
+/** More than a label has. */
+const HEAD_BYTES = 8192;
+
+async function headOf(file: StoreFile, bytes: number): Promise<Buffer> {
+  const head = Buffer.alloc(bytes);
+  return head.subarray(0, await file.readAt(head, 0));
+}
+
 export class ChangerFile implements StoreFile, Occupant {
   readonly path: string;
   readonly #access: Access;
@@ -24,6 +32,8 @@ export class ChangerFile implements StoreFile, Occupant {
   #file: Promise<StoreFile> | undefined;
   /** As far as completed appends go; undefined before the first opening. */
   #size: number | undefined;
+  /** How the file began when it was left: with the label of its volume. */
+  #head: Buffer | undefined;
   #dirty = false;
   #closed = false;
   /** What kept appended bytes from becoming durable. */
@@ -66,17 +76,27 @@ export class ChangerFile implements StoreFile, Occupant {
     const file = await this.#below.open(target, this.#mode);
     const known = this.#size;
     this.#size ??= file.size;
-    if (known === undefined || file.size === known) return file;
+    if (known === undefined) return file;
     try {
-      if (file.size < known)
-        throw new BackupError("STORE_IO", `${this.path}: its file has become shorter than it was`);
+      await this.#checkSame(file, known);
       // Pieces of an append that failed; readers are not disturbed by what others appended.
-      if (this.#mode === "append") await file.truncate(known);
+      if (this.#mode === "append" && file.size > known) await file.truncate(known);
       return file;
     } catch (error) {
       await file.close();
       throw error;
     }
+  }
+
+  /** Whoever puts another volume into the slot meanwhile must not lose that one. */
+  async #checkSame(file: StoreFile, known: number): Promise<void> {
+    const head = this.#head ?? Buffer.alloc(0);
+    if (!(await headOf(file, head.length)).equals(head)) {
+      const text = "there is another volume in its slot now; put the right one back";
+      throw new BackupError("STORE_IO", `${this.path}: ${text}`);
+    }
+    if (file.size < known)
+      throw new BackupError("STORE_IO", `${this.path}: its file has become shorter than it was`);
   }
 
   append(buffers: readonly Uint8Array[]): Promise<void> {
@@ -110,6 +130,7 @@ export class ChangerFile implements StoreFile, Occupant {
     try {
       if (this.#dirty) await file.sync();
       this.#dirty = false;
+      this.#head = await headOf(file, HEAD_BYTES);
     } catch (error) {
       // Whoever wrote must hear of it; whoever needs the drive has nothing to do with it.
       this.#lost = error;

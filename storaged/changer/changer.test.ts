@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -18,6 +19,7 @@ import type { DeviceResource } from "../device-config.js";
 import { FileStore } from "../store/file-store.js";
 import { changerWords, readList, readNumber } from "./changer-command.js";
 import { ChangerStore } from "./changer-store.js";
+import { Drives } from "./drives.js";
 
 const SCRIPT = join(packageRoot(), "conf", "disk-changer");
 
@@ -141,6 +143,54 @@ test("an unmounted drive is left alone; with none left the volume cannot be load
   await assert.rejects(store.load(first!, "V1"), /all drives of the autochanger are unmounted/);
   await drives.mount(first!, 3, { volume: "V3" });
   assert.deepEqual(drives.stateOf("Drive-0"), { slot: 3, unmounted: false });
+});
+
+test("where every drive is unmounted or disabled nobody waits for one", async () => {
+  const [first, second] = [...devices.values()];
+  devices.set("Drive-1", { ...second!, enabled: false });
+  await store.drivesOf(first!)!.unmount(first!, { volume: "" });
+  await assert.rejects(store.load(first!, "V1"), /all drives of the autochanger are unmounted or disabled/);
+});
+
+test("a volume that is used all the time gives its drive up to one that has waited, and comes back", async () => {
+  const drives = new Drives(() => [drive(0)], 50);
+  let reads = 0;
+  let end = false;
+  const busy = async (): Promise<void> => {
+    while (!end) {
+      await drives.use(1, { volume: "V1" }, () => new Promise((resolve) => setTimeout(resolve, 5)));
+      reads++;
+    }
+  };
+  // Two that take turns: there is no moment at which nothing is being done.
+  const both = [busy(), new Promise((resolve) => setTimeout(resolve, 2)).then(busy)];
+  while (reads < 4) await new Promise(setImmediate);
+  assert.equal(await drives.use(2, { volume: "V2" }, async ({ name }) => name), "Drive-0");
+  const before = reads;
+  while (reads < before + 4) await new Promise(setImmediate);
+  end = true;
+  await Promise.all(both);
+  assert.deepEqual(drives.stateOf("Drive-0"), { slot: 1, unmounted: false });
+});
+
+test("a volume whose slot has another one meanwhile is not written, and that one stays whole", async () => {
+  use(drive(0));
+  await make("V1", "label one ");
+  await make("V3", "label three, and more of it");
+  const file = await store.open(path("V1"), "append");
+  await file.append([Buffer.from("data")]);
+  assert.equal(await read("V3"), "label three, and more of it");
+  for (const [from, to] of [
+    ["slot1", "away"],
+    ["slot3", "slot1"],
+    ["away", "slot3"],
+  ] as const)
+    renameSync(join(dir, from), join(dir, to));
+  slots.set("V3", 1);
+  await assert.rejects(file.append([Buffer.from("more")]), /there is another volume in its slot now/);
+  await assert.rejects(file.truncate(0), /there is another volume in its slot now/);
+  await file.close();
+  assert.equal(readFileSync(join(dir, "slot1"), "utf8"), "label three, and more of it");
 });
 
 test("a command that fails, hangs or is missing is told in its words, and the changer is asked again", async () => {

@@ -4,19 +4,13 @@
  * can wait for a drive while holding one. The changer's command runs one at a time.
  */
 
-import { BackupError } from "../../common/errors.js";
 import { monotonicMs } from "../../common/time.js";
 import type { DeviceResource } from "../device-config.js";
 import { type ListedSlot, operationText, readList, readNumber, runChanger } from "./changer-command.js";
+import { busy, type DriveState, newState, noDrive, type Occupant } from "./drive-state.js";
 
 /** Hears what is done to the changer, in Bacula's words. */
 export type Say = (text: string) => void | Promise<void>;
-
-/** What has files open in a drive. Called while nothing is being done with them. */
-export interface Occupant {
-  /** Makes everything written durable and closes the file; it is opened again when it is needed. */
-  leave(): Promise<void>;
-}
 
 export interface UseOptions {
   /** The drive to load into when the volume is in none. */
@@ -26,45 +20,28 @@ export interface UseOptions {
   say?: Say | undefined;
 }
 
-interface DriveState {
-  /** Slot that its volume came from; 0: empty; undefined: the changer has to be asked. */
-  slot: number | undefined;
-  /** Things being done with its volume now. */
-  uses: number;
-  /** Its volume is being changed: nothing new is begun with it. */
-  moving: boolean;
-  /** An operator has unmounted it: nothing is loaded until it is mounted. */
-  unmounted: boolean;
-  /** When its volume was last used, by a monotonic clock. */
-  usedAtMs: number;
-  readonly occupants: Set<Occupant>;
-}
-
 /** A volume with open files stays in its drive so long after a use: jobs that take turns there do not do so all the time. */
 const STAY_MS = 400;
+/** Whoever has waited so long for a drive gets one whose volume is still being used, which then waits in its turn. */
+const PATIENCE_MS = 5000;
 
 export class Drives {
   readonly #devices: () => readonly DeviceResource[];
   readonly #states = new Map<string, DriveState>();
   readonly #waiters = new Set<() => void>();
+  readonly #patienceMs: number;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** `devices`: the drives by their indexes; asked each time, so that a reload reaches them. */
-  constructor(devices: () => readonly DeviceResource[]) {
+  constructor(devices: () => readonly DeviceResource[], patienceMs = PATIENCE_MS) {
     this.#devices = devices;
+    this.#patienceMs = patienceMs;
   }
 
   #state(name: string): DriveState {
     let state = this.#states.get(name);
     if (state === undefined) {
-      state = {
-        slot: undefined,
-        uses: 0,
-        moving: false,
-        unmounted: false,
-        usedAtMs: 0,
-        occupants: new Set(),
-      };
+      state = newState();
       this.#states.set(name, state);
     }
     return state;
@@ -108,34 +85,61 @@ export class Drives {
 
   /** A drive with the slot's volume in it, counted as used. */
   async #take(slot: number, options: UseOptions): Promise<DeviceResource> {
-    for (;;) {
-      const ready = this.#taken(slot);
-      if (ready !== undefined) return ready;
-      const changed = this.#change();
-      const taken = await this.#inTurn(async () => {
-        await this.#askAll(options.say);
-        const there = this.#taken(slot);
-        if (there !== undefined) return there;
-        const device = this.#choose(options.prefer);
-        if (device === undefined) return undefined;
-        await this.#moving(device, () => this.#exchange(device, slot, options));
-        this.#state(device.name).uses++;
-        return device;
-      });
-      if (taken !== undefined) return taken;
-      if (this.#devices().every(({ name }) => this.#state(name).unmounted)) {
-        const text = `slot ${slot} is in no drive, and all drives of the autochanger are unmounted: use "mount"`;
-        throw new BackupError("VOLUME_NOT_LOADED", text, { retry: "later" });
+    const since = monotonicMs();
+    let claimed: DriveState | undefined;
+    try {
+      for (;;) {
+        const ready = this.#taken(slot);
+        if (ready !== undefined) return ready;
+        const changed = this.#change();
+        const taken = await this.#inTurn(() => this.#load(slot, options, claimed));
+        if (taken !== undefined) return taken;
+        if (this.#devices().every(({ name, enabled }) => !enabled || this.#state(name).unmounted))
+          throw noDrive(slot);
+        if (monotonicMs() - since >= this.#patienceMs) claimed ??= this.#claim(options.prefer);
+        await changed;
       }
-      await changed;
+    } finally {
+      if (claimed !== undefined) claimed.yields = false;
+      this.#wake();
     }
+  }
+
+  /** In turn: the drive that the slot's volume is in or was loaded into, counted as used; undefined: none is free. */
+  async #load(
+    slot: number,
+    options: UseOptions,
+    claimed: DriveState | undefined,
+  ): Promise<DeviceResource | undefined> {
+    await this.#askAll(options.say);
+    const there = this.#taken(slot);
+    if (there !== undefined) return there;
+    const device = this.#choose(options.prefer, claimed);
+    if (device === undefined) return undefined;
+    await this.#moving(device, () => this.#exchange(device, slot, options));
+    this.#state(device.name).uses++;
+    return device;
+  }
+
+  /** Lets nothing new begin in a drive that is in use; undefined: somebody else waits for each. */
+  #claim(prefer: string | undefined): DriveState | undefined {
+    const usable = this.#devices().filter(({ name, enabled }) => {
+      const { unmounted, yields } = this.#state(name);
+      return enabled && !unmounted && !yields;
+    });
+    const device = usable.find(({ name }) => name === prefer) ?? usable[0];
+    if (device === undefined) return undefined;
+    const state = this.#state(device.name);
+    state.yields = true;
+    return state;
   }
 
   /** The drive that has the slot's volume, counted as used; undefined: none that stays as it is. */
   #taken(slot: number): DeviceResource | undefined {
     const there = this.driveWith(slot);
-    if (there === undefined || this.#state(there.name).moving) return undefined;
-    this.#state(there.name).uses++;
+    const state = there && this.#state(there.name);
+    if (state === undefined || state.moving || state.yields) return undefined;
+    state.uses++;
     return there;
   }
 
@@ -171,15 +175,16 @@ export class Drives {
   }
 
   /** A drive that nothing is being done in: the preferred one, an empty one, the one not used for longest. */
-  #choose(prefer: string | undefined): DeviceResource | undefined {
+  #choose(prefer: string | undefined, claimed: DriveState | undefined): DeviceResource | undefined {
     const rank = ({ name }: DeviceResource): number => {
       if (name === prefer) return -2;
       return this.#state(name).slot === 0 ? -1 : this.#state(name).usedAtMs;
     };
     const idle = this.#devices().filter(({ name, enabled }) => {
-      const { uses, unmounted, occupants, usedAtMs } = this.#state(name);
-      const stays = occupants.size > 0 && monotonicMs() - usedAtMs < STAY_MS;
-      return enabled && uses === 0 && !unmounted && !stays;
+      const state = this.#state(name);
+      const { uses, unmounted, occupants, usedAtMs } = state;
+      const stays = state.yields || (occupants.size > 0 && monotonicMs() - usedAtMs < STAY_MS);
+      return enabled && uses === 0 && !unmounted && (state === claimed || !stays);
     });
     return idle.sort((a, b) => rank(a) - rank(b))[0];
   }
@@ -238,7 +243,7 @@ export class Drives {
       const there = this.driveWith(slot);
       if (there?.name === device.name) return;
       for (const each of [device, ...(there === undefined ? [] : [there])]) {
-        if (this.#state(each.name).uses > 0) throw busy(each);
+        if (this.#state(each.name).uses > 0) throw busy(each.name);
       }
       if (there !== undefined) await this.#moving(there, () => this.#empty(there, options));
       await this.#moving(device, () => this.#exchange(device, slot, options));
@@ -251,7 +256,7 @@ export class Drives {
       const state = this.#state(device.name);
       if (state.unmounted) return false;
       await this.#askAll(options.say);
-      if (state.uses > 0) throw busy(device);
+      if (state.uses > 0) throw busy(device.name);
       await this.#moving(device, () => this.#empty(device, options));
       state.unmounted = true;
       return true;
@@ -264,7 +269,7 @@ export class Drives {
       const state = this.#state(device.name);
       await this.#askAll(options.say);
       if (state.slot === 0) return false;
-      if (state.uses > 0) throw busy(device);
+      if (state.uses > 0) throw busy(device.name);
       await this.#moving(device, () => this.#empty(device, options));
       return true;
     });
@@ -291,8 +296,4 @@ export class Drives {
   #wake(): void {
     for (const wake of [...this.#waiters]) wake();
   }
-}
-
-function busy({ name }: DeviceResource): BackupError {
-  return new BackupError("DEVICE_BUSY", `Device "${name}" is busy: something is being read or written there`);
 }

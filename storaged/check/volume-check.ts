@@ -9,6 +9,7 @@ import { type FrameEntry, type FrameIndex, RecordKind, writeEntries } from "../.
 import { ByteWriter, GarbledInput } from "../../common/format/varint.js";
 import type { VolumeRecord } from "../catalog/types.js";
 import type { FoundFrame } from "../catalog/writer-repair.js";
+import { UnderWay } from "../under-way.js";
 import { checkClosingFrame, unpackFrame } from "../volume/frame-check.js";
 import { uuidText } from "../volume/json.js";
 import { type VolumeItem, VolumeReader } from "../volume/reader.js";
@@ -27,7 +28,7 @@ export class VolumeCheck {
   readonly #run: CheckRun;
   readonly #record: VolumeRecord;
   readonly #path: string;
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new UnderWay(MAX_UNDER_WAY);
   readonly #scratch = Buffer.allocUnsafeSlow(MAX_FRAME_RAW_BYTES);
   #bad: number[] = [];
   /** Found for the first time. */
@@ -66,7 +67,7 @@ export class VolumeCheck {
     try {
       if ((await this.#label(reader)) && !this.#run.options.quick) await this.#content(reader, bytes);
     } finally {
-      await Promise.allSettled(this.#underWay);
+      await this.#underWay.settled();
       await reader.close();
     }
     await this.#flushBad();
@@ -122,7 +123,7 @@ export class VolumeCheck {
       else if (item.type === "record") await this.#item(item);
       else if (item.type === "frame" && item.frame !== undefined) await this.#frame(item, item.frame);
     }
-    await Promise.all(this.#underWay);
+    await this.#underWay.end();
     await this.#unseen(0, Number.MAX_SAFE_INTEGER, (frame) =>
       this.#find({
         kind: "damaged",
@@ -178,10 +179,7 @@ export class VolumeCheck {
       await this.#find({ kind: "wrong", offset: item.offset, text, jobIds: [known.jobId], repaired });
       return;
     }
-    while (this.#underWay.size >= MAX_UNDER_WAY) await Promise.race(this.#underWay);
-    const work = this.#verify(item, data, known).finally(() => this.#underWay.delete(work));
-    work.catch(() => undefined);
-    this.#underWay.add(work);
+    await this.#underWay.begin(() => this.#verify(item, data, known));
   }
 
   async #verify(item: FrameItem, data: Buffer, known: CatalogFrame | undefined): Promise<void> {

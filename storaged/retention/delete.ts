@@ -137,5 +137,7 @@ function isOutOfReach(error: unknown): boolean {
     "VOLUME_DAMAGED",
     "VOLUME_SHORT",
     "VOLUME_MISLABELED",
+    // Of an autochanger: it is in no slot, or the changer does not get at it.
+    "VOLUME_NOT_LOADED",
   ].includes(String(code));
 }

@@ -86,14 +86,16 @@ export class AutoLabel {
     const changers = changersOf(store);
     const drives = changers?.drivesOf(device);
     if (changers === undefined || drives === undefined) return undefined;
-    const { slots } = await drives.list(device);
+    const { slots, listed } = await drives.list(device);
+    // Many changers list the slots that have something, and to load one that has nothing fails.
+    const there = new Set(listed.map(({ slot }) => slot));
     const all = await catalog.reader.listVolumes("", "");
     const taken = new Set(
       all.filter((each) => each.inChanger && changers.isIn(each, device)).map(({ slot }) => slot),
     );
     const path = volumePath(device.archiveDevice, name);
     for (let slot = 1; slot <= slots; slot++) {
-      if (taken.has(slot)) continue;
+      if (taken.has(slot) || (there.size > 0 && !there.has(slot))) continue;
       if ((await changers.assigning(name, slot, () => store.stat(path))) === undefined) return slot;
     }
     return undefined;

@@ -75,7 +75,7 @@ export class BackupSession {
   /** Ends the job as canceled; `orderly` false: as failed, such as when the daemon ends. */
   cancel(reason: string, orderly = true): void {
     // Whoever went away does not mind; an operator does.
-    if (this.#keeping && !orderly) return;
+    if (!orderly && (this.#keeping || (this.#closing && this.#request.allowIncomplete))) return;
     this.#canceled ||= orderly;
     const error = new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason);
     this.#abort.abort(error);
@@ -84,7 +84,15 @@ export class BackupSession {
 
   /** Ends the transfer; what was stored stays if the job allows it. */
   stop(reason: string): void {
-    if (!this.#keeping) this.#abort.abort(new BackupError("JOB_STOPPED", reason));
+    if (this.#keeping) return;
+    const error = new BackupError("JOB_STOPPED", reason);
+    if (!this.#closing) {
+      this.#abort.abort(error);
+      return;
+    }
+    // All of it is stored. What its end takes goes where there is room now.
+    this.#volumes?.overrun();
+    this.#volumes?.waitNoMore(error);
   }
 
   /** A message for the job's report. */
@@ -171,6 +179,8 @@ export class BackupSession {
       const parts = { stream, ingest, lists, reporter: this.#reporter, volumes, client, helloTimeoutMs };
       const end = await new Exchange(parts).run();
       await ingest.drain();
+      // What was received last may have been left out for want of a volume.
+      this.#abort.signal.throwIfAborted();
       const result = await this.#commit(job, volumes, begin, end);
       await stream.send(encodeJson(BackupKind.committed, { ok: true })).catch(() => undefined);
       await stream.end();

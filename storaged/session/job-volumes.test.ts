@@ -96,6 +96,19 @@ test("a full disk: the job goes on on another device, and the volume is marked a
     assert.match(run.messages.join("\n"), /End of medium on Volume "Vol-0001"/);
   }));
 
+test("a full disk under two devices: a volume on the second one does not keep the job from the third", () =>
+  withStorage({}, async (storage, faults) => {
+    const [first] = storage.devices.values();
+    storage.devices.set("C", { ...first!, name: "C", archiveDevice: join(storage.directory, "C") });
+    for (const device of ["A", "B"]) await storage.desk.label(`On-${device}`, POOL.name, device, 0);
+    const run = await storage.backup((fake) =>
+      sendAll(storage, fake, async (i) => {
+        if (i === 3) faults.fault = (step) => isFull("A")(step) ?? isFull("B")(step);
+      }),
+    );
+    await check(storage, run, { "On-A": "Full", "On-B": "Full", "Vol-0003": "Append" });
+  }));
+
 test("a full disk and no other: the job fails with the reason, and its room is free again", () =>
   withStorage({}, async (storage, faults) => {
     storage.devices.delete("B");

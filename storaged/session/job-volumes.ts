@@ -95,7 +95,7 @@ export class JobVolumes {
 
   /** Mounts the first volume; `append` would do it too, but later. */
   start(): Promise<void> {
-    this.#starting ??= this.#mount(false);
+    this.#starting ??= this.#mount(false).then(() => undefined);
     return this.#starting;
   }
 
@@ -141,14 +141,13 @@ export class JobVolumes {
     const { desk, acquire } = this.#options;
     const { record, device, writer } = at.open;
     this.#full.add(device.name);
-    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
-    const open = await desk.tryAcquire({ ...acquire, signal, next: true, avoid: this.#full });
+    const open = await desk.tryAcquire(this.#ask(true));
     if (open === undefined) return false;
     const place = `device "${device.name}" (${device.archiveDevice})`;
     const text = `Write error at ${writer.bytes} on ${place} Vol=${record.name}. ERR=${describeError(error)}.`;
     await acquire.reporter.message("warning", text);
     await this.#endOfMedium(at.open, "Full");
-    await this.#begin(open);
+    await this.#take(open);
     return true;
   }
 
@@ -169,8 +168,7 @@ export class JobVolumes {
       const end = await endOfVolume(open, at.frames, need, this.#options.acquire.reporter);
       if (end === undefined) return at;
       await this.#endOfMedium(open, end);
-      if (!this.#overruns) await this.#mount(true);
-      else if (!(await this.#mountAtOnce(true))) this.#stays = at;
+      if (!(await this.#mount(true))) this.#stays = at;
     }
   }
   #stays: UsedVolume | undefined;
@@ -183,24 +181,27 @@ export class JobVolumes {
     throw new BackupError("VOLUME_BROKEN", `Volume "${name}" cannot be written any more after an error`);
   }
 
-  /** @throws also the reason of `waitNoMore`, where it would have to wait */
-  async #mount(next: boolean): Promise<void> {
-    const { desk, acquire } = this.#options;
-    if (this.#waiting.signal.aborted) {
-      if (!(await this.#mountAtOnce(next))) throw this.refusal;
-      return;
+  /** False: there is none, and the last one is to do. @throws also the reason of `waitNoMore`, where it would have to wait */
+  async #mount(next: boolean): Promise<boolean> {
+    const { desk } = this.#options;
+    const { signal } = this.#waiting;
+    try {
+      const atOnce = this.#overruns || signal.aborted;
+      const open = await (atOnce ? desk.tryAcquire(this.#ask(next)) : desk.acquire(this.#ask(next, signal)));
+      if (open === undefined) throw this.refusal;
+      await this.#take(open);
+      return true;
+    } catch (error) {
+      // It may be told so while it waits.
+      if (!this.#overruns || this.#used.length === 0 || error !== this.refusal) throw error;
+      return false;
     }
-    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal, this.#waiting.signal]);
-    await this.#take(await desk.acquire({ ...acquire, signal, next, avoid: this.#full }));
   }
 
-  /** False when there is no volume now. */
-  async #mountAtOnce(next: boolean): Promise<boolean> {
-    const { desk, acquire } = this.#options;
-    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal]);
-    const open = await desk.tryAcquire({ ...acquire, signal, next, avoid: this.#full });
-    if (open !== undefined) await this.#take(open);
-    return open !== undefined;
+  #ask(next: boolean, ...signals: AbortSignal[]): AcquireRequest {
+    const { acquire } = this.#options;
+    const signal = AbortSignal.any([acquire.signal, this.#giveUp.signal, ...signals]);
+    return { ...acquire, signal, next, avoid: this.#full };
   }
 
   async #take(open: OpenVolume): Promise<void> {

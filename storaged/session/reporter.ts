@@ -16,14 +16,17 @@ export class Reporter {
   readonly #send: (event: JobEvent) => Promise<void>;
   #chain: Promise<void> = Promise.resolve();
   #waiting = 0;
-  #broken: unknown;
+  #gone = false;
   #toldMs = 0;
   /** Last progress and state, for `status`. */
   progress: Progress = {};
   state = "running";
   detail = "";
 
-  /** `send` may reject: the director has gone; `message` then rejects with that error. */
+  /**
+   * `send` may reject: the director has gone. Nothing is told from then on, and nothing fails by that: whether the work
+   * goes on is decided by whoever hears of the connection's end, and what can be kept must not be lost for a message.
+   */
   constructor(send: (event: JobEvent) => Promise<void>) {
     this.#send = send;
   }
@@ -51,20 +54,21 @@ export class Reporter {
 
   /** The last event; resolves when everything has been handed over. Never rejects. */
   async result(result: JobResult): Promise<void> {
-    await this.#put({ result }).catch(() => undefined);
-    await this.#chain.catch(() => undefined);
+    void this.#put({ result });
+    await this.#chain;
   }
 
   #put(event: JobEvent): Promise<void> {
-    if (this.#broken !== undefined) return Promise.reject(this.#broken);
+    if (this.#gone) return Promise.resolve();
     this.#waiting++;
-    const sent = this.#chain.then(() => this.#send(event));
-    this.#chain = sent.then(
-      () => void this.#waiting--,
-      (error: unknown) => {
-        this.#broken ??= error;
-      },
-    );
-    return this.#waiting > MAX_WAITING ? sent : Promise.resolve();
+    this.#chain = this.#chain
+      .then(() => this.#send(event))
+      .catch(() => {
+        this.#gone = true;
+      })
+      .finally(() => {
+        this.#waiting--;
+      });
+    return this.#waiting > MAX_WAITING ? this.#chain : Promise.resolve();
   }
 }

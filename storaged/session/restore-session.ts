@@ -61,6 +61,8 @@ export class RestoreSession {
   readonly #startMs = nowMs();
   #canceled = false;
   #plan: Plan | undefined;
+  /** The plan is whole and its volumes are held. */
+  #ready = false;
   #failed = 0;
   #sentBytes = 0;
   #serving: DataStream | undefined;
@@ -105,6 +107,7 @@ export class RestoreSession {
   async run(): Promise<void> {
     try {
       this.#plan = await this.#build();
+      this.#ready = true;
       await this.#reporter.setState("ready");
       await this.#waitForClient();
       const { files, bytes } = this.#plan.summary;
@@ -181,7 +184,8 @@ export class RestoreSession {
     if (this.#serving !== undefined)
       throw new BackupError("RESTORE_TAKEN", "this restore is being fetched already");
     const plan = this.#plan;
-    if (plan === undefined) throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
+    if (plan === undefined || !this.#ready)
+      throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
     this.#serving = stream;
     try {
       await this.#reporter.setState("running");

@@ -1,6 +1,6 @@
 /** Volumes in the slots of a changer: what operators and a pool do to them, and a file that holds more than is known. */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Database from "better-sqlite3";
@@ -92,6 +92,62 @@ test("a slot has one volume; one that is taken out is passed over", () =>
     assert.ok(lines.includes('Catalog record for Volume "One" is up to date.'));
     assert.ok(lines.includes('Catalog record for Volume "Two" updated to reference slot 2.'));
     assert.ok(lines.includes("No VolName for Slot=3 InChanger set to zero."));
+  }));
+
+test("a volume that was put into another autochanger is of that one; one in a directory stays there", () =>
+  withRobot(async (storage, slot) => {
+    const { desk } = storage;
+    const first = storage.devices.get("Drive")!;
+    const room = join(storage.directory, "other");
+    mkdirSync(room);
+    writeFileSync(join(room, "conf"), "maxslot=2\nmaxdrive=1\n");
+    for (const [index, volume] of ["One", "Two"].entries())
+      await desk.orders.label({ volume, pool: "Full-Pool", device: "Robot", slot: index + 1 });
+    for (const n of [1, 2]) copyFileSync(slot(n), join(room, `slot${n}`));
+    const drive = { ...first.drive!, changer: "Other-Robot", changerDevice: join(room, "conf") };
+    storage.devices.set("Other", { ...first, name: "Other", archiveDevice: join(room, "drive0"), drive });
+    const { drive: _none, ...plain } = first;
+    storage.devices.set("Files", { ...plain, name: "Files", archiveDevice: storage.directory });
+    await storage.catalog.writer.updateVolume((await named(storage, "Two"))!.id, { device: "Files" });
+    const lines: string[] = [];
+    await desk.orders.updateSlots({ device: "Other-Robot", say: (text) => void lines.push(text) }, true);
+    assert.ok(lines.includes('Catalog record for Volume "One" updated to reference slot 1.'));
+    assert.ok(lines.includes('Volume "Two" lies on Device "Files". Slot=2 InChanger set to zero.'));
+    assert.deepEqual(
+      [(await named(storage, "One"))?.device, (await named(storage, "Two"))?.device],
+      ["Other", "Files"],
+    );
+  }));
+
+test("a job on a volume that was taken out is deleted all the same, with a warning", () =>
+  withRobot(async (storage) => {
+    const { desk } = storage;
+    await desk.orders.label({ volume: "One", pool: "Full-Pool", device: "Robot", slot: 1 });
+    assert.deepEqual(await backup(storage, "a"), ["One"]);
+    await desk.admin.update("One", { inChanger: false });
+    const { warnings } = await storage.deleter.delete([1]);
+    assert.match(
+      warnings.join(),
+      /"One" could not be told .*is in no slot of the autochanger.*a scan of it would/,
+    );
+    const wanted = { jobIds: [1], client: "", jobName: "", fileSet: "", beforeMs: 0, limit: 0 };
+    assert.deepEqual(await storage.catalog.listJobs(wanted), []);
+  }));
+
+test("a changer that fails while a volume is to be labelled makes the job wait, not fail", () =>
+  withRobot(async (storage) => {
+    const device = storage.devices.get("Drive")!;
+    const broken = { ...device, drive: { ...device.drive!, command: "/nonexistent/changer %o" } };
+    storage.devices.set("Drive", broken);
+    const run = await storage.session((fake) => fake.tree({ a: "a" }), { jobName: "a" });
+    const ended = run.run();
+    while (!run.events.some(({ state, result }) => state?.state === "waiting" || result))
+      await new Promise(setImmediate);
+    assert.match(run.messages.join("\n"), /Device "Drive" cannot label a new Volume: 3998 Bad autochanger/);
+    storage.devices.set("Drive", device);
+    storage.desk.changed();
+    await ended;
+    assert.equal(run.result.ok, true, run.result.reason);
   }));
 
 test("a volume that holds jobs which the catalog has never heard of becomes Read-Only and is not cut", () =>

@@ -12,6 +12,7 @@ import { GarbledInput } from "../../common/format/varint.js";
 import { decodeData, type Piece, type RestoreData } from "../../proto/data/restore.js";
 import type { VerifiedList } from "../catalog/verify-lists.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
+import { UnderWay } from "../under-way.js";
 import { unpackFrame } from "../volume/frame-check.js";
 import { uuidText } from "../volume/json.js";
 import type { VolumeFrame } from "../volume/reader.js";
@@ -91,22 +92,17 @@ class DataCheck {
   async #frames(): Promise<void> {
     const { reporter, deps, signal } = this.#work;
     const source = new FrameSource(deps, (text) => reporter.message("info", text));
-    const underWay = new Set<Promise<void>>();
+    const underWay = new UnderWay(UNDER_WAY);
     try {
       for (;;) {
         const planned = await this.#plan.nextFrame();
         if (planned === undefined) break;
         signal.throwIfAborted();
-        while (underWay.size >= UNDER_WAY) await Promise.race(underWay);
-        const check = this.#frame(source, { ...planned, head: asBuffer(planned.head) }).finally(() =>
-          underWay.delete(check),
-        );
-        check.catch(() => undefined);
-        underWay.add(check);
+        await underWay.begin(() => this.#frame(source, { ...planned, head: asBuffer(planned.head) }));
       }
-      await Promise.all(underWay);
+      await underWay.end();
     } finally {
-      await Promise.allSettled(underWay);
+      await underWay.settled();
       await source.close();
     }
   }

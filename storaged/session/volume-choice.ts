@@ -274,11 +274,21 @@ export class VolumeChoice {
         const open = await this.#labels.newVolume(device, numVols, request);
         if (open !== undefined) return open;
       } catch (error) {
-        if (codeOf(error) !== "STORE_FULL") throw error;
-        full ??= error;
+        if (codeOf(error) === "VOLUME_NOT_LOADED") await this.#tellNone(device, error, request);
+        else if (codeOf(error) !== "STORE_FULL") throw error;
+        else full ??= error;
       }
     }
     if (full !== undefined) throw full;
     return undefined;
+  }
+
+  /** A changer that fails may do better next time: the job waits for that. */
+  async #tellNone({ name }: DeviceResource, error: unknown, request: AcquireRequest): Promise<void> {
+    const text = `Device "${name}" cannot label a new Volume: ${describeError(error)}`;
+    if (request.toldNone === text) return;
+    request.toldNone = text;
+    this.#options.log.warn("no volume can be labelled", { device: name, err: error });
+    await request.reporter.message("warning", text);
   }
 }

@@ -37,6 +37,8 @@ export interface AcquireRequest {
   avoid?: ReadonlySet<string>;
   /** Set here: the device that the job's messages named last. */
   toldDevice?: string;
+  /** Set here: why no new volume could be labelled, as the job heard it last. */
+  toldNone?: string;
   /** Set by the desk: when retention was asked to make room for this job, and after how many operators' changes. */
   asked?: { atMs: number; changes: number } | undefined;
   /** Set here: volumes that could not be used for now, by name, with what was said about them. */

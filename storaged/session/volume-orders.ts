@@ -238,11 +238,20 @@ export class VolumeOrders {
         await say(`Volume "${name}" not found in catalog. Slot=${slot} InChanger set to zero.`);
         continue;
       }
+      const home = this.#options.devices().get(volume.device);
+      if (home !== undefined && !isScripted(home)) {
+        await say(`Volume "${name}" lies on Device "${home.name}". Slot=${slot} InChanger set to zero.`);
+        continue;
+      }
       found.add(volume.id);
-      if (volume.inChanger && volume.slot === slot)
+      const moved = home?.drive?.changer !== device.drive?.changer;
+      if (!moved && volume.inChanger && volume.slot === slot)
         await say(`Catalog record for Volume "${name}" is up to date.`);
       else {
-        await writer.updateVolume(volume.id, { slot, inChanger: true });
+        await writer.updateVolume(volume.id, {
+          ...{ slot, inChanger: true },
+          ...(moved ? { device: device.name } : {}),
+        });
         await say(`Catalog record for Volume "${name}" updated to reference slot ${slot}.`);
       }
     }
