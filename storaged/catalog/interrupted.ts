@@ -79,11 +79,14 @@ export class InterruptedStore {
       const later = this.#db
         .prepare<[number, number], number>("SELECT id FROM content WHERE job = ? AND id > ? LIMIT 1")
         .pluck();
-      // A content that ended later names parts that are gone.
-      const next = () => open.pop() ?? later.get(job, mark.content);
-      for (let id = next(); id !== undefined; id = next()) {
+      const remove = (id: number) => {
         parts.run(id);
         content.run(id);
+      };
+      // A content that ended later names parts that are gone. So many can be open at most (MAX_OPEN_CONTENTS).
+      for (const id of open) remove(id);
+      for (let id = later.get(job, mark.content); id !== undefined; id = later.get(job, mark.content)) {
+        remove(id);
         if (budget.left-- <= 0) return false;
       }
       this.#db.prepare("DELETE FROM list_block WHERE job = ? AND seq >= ?").run(job, mark.rows);

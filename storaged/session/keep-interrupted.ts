@@ -45,17 +45,15 @@ export async function keepInterrupted(deps: InterruptedDeps): Promise<number> {
   const { catalog, log } = deps;
   let failed = 0;
   for (const id of await catalog.writer.interrupted()) {
-    const job = await catalog.writer.takeUp(id);
-    const { jobId } = job.session.begin;
     try {
+      const job = await catalog.writer.takeUp(id);
       const files = await keep(deps, job);
-      log.warn(
-        `JobId ${jobId}, which was interrupted, has been kept with ${files} files as an incomplete job`,
-      );
+      const what = `JobId ${job.session.begin.jobId}, which was interrupted,`;
+      log.warn(`${what} has been kept with ${files} files as an incomplete job`);
     } catch (error) {
       failed++;
       await fail(deps, id, describeError(error));
-      log.warn(`JobId ${jobId}, which was interrupted, could not be kept: it has failed`, { err: error });
+      log.warn("a job that was interrupted could not be kept: it has failed", { run: id, err: error });
     }
   }
   return failed;
