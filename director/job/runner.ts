@@ -54,6 +54,7 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   await settleBootstrap(run);
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
+  live.ended = true;
   const succeeded = run.status === "T" || run.status === "W";
   if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;
