@@ -28,7 +28,7 @@ export async function learnOutcome(
   if (storage === "") return undefined;
   const channel = await daemons.storaged(storage, { timeoutMs: connectMs, signal: shutdown });
   for (let look = 0; look < LOOKS; look++) {
-    const runs = await runsOf(channel, record, shutdown);
+    const runs = await runsOf(channel, record, { signal: shutdown });
     const done = committedRun(runs);
     const kept = done ?? runs.find(({ status }) => status === "I");
     if (kept !== undefined) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makePlan } from "./plan.js";
+import { WEB1, withBench } from "../with-bench.js";
 import { JobRun, type JobServices } from "./job-run.js";
 import { LiveJob } from "./live-job.js";
 import { Pair } from "./pair.js";
-import { WEB1, withBench } from "../with-bench.js";
+import { makePlan } from "./plan.js";
 
 test("a job that was cancelled before its daemons began is over, and what begins later is told", () =>
   withBench(WEB1, async ({ director }) => {

@@ -14,10 +14,10 @@ import { daemonName } from "./resources.js";
 export async function runsOf(
   storaged: RpcChannel,
   { jobId, job }: { jobId: number; job: string },
-  signal: AbortSignal,
+  options: { signal: AbortSignal; timeoutMs?: number },
 ): Promise<CatalogJob[]> {
   const request = { jobIds: [jobId] };
-  const { jobs } = await storaged.unary<CatalogJobList>("Storaged", "ListJobs", request, { signal });
+  const { jobs } = await storaged.unary<CatalogJobList>("Storaged", "ListJobs", request, options);
   return jobs.filter((run) => run.job === job);
 }
 
@@ -31,7 +31,7 @@ export function committedRun(runs: readonly CatalogJob[]): CatalogJob | undefine
 /** What the storage daemon has becomes the result of `run`. @throws BackupError NOT_FOUND when it is gone by now */
 export async function takeOver(run: JobRun, storaged: RpcChannel): Promise<void> {
   const { live } = run;
-  const done = committedRun(await runsOf(storaged, live, live.signal));
+  const done = committedRun(await runsOf(storaged, live, { signal: live.signal }));
   if (done === undefined)
     throw new BackupError("NOT_FOUND", `the finished backup of JobId ${live.jobId} is gone: run it anew`);
   const { files, bytes, rows, volumes, endMs, status } = done;
