@@ -11,10 +11,7 @@ import { READY } from "./with-bench.js";
 const WEB1 = "  - {Name: web1, JobDefs: D}\n";
 
 /** Runs `work` with a director whose Messages resource mails through a server of the test's. */
-async function withMail(
-  work: (bench: Bench, smtp: SmtpServer) => Promise<void>,
-  jobs = WEB1,
-): Promise<void> {
+async function withMail(work: (bench: Bench, smtp: SmtpServer) => Promise<void>, jobs = WEB1): Promise<void> {
   const smtp = new SmtpServer();
   const port = await smtp.listen();
   const bench = await startBench(jobs);
