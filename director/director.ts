@@ -26,7 +26,8 @@ import type { JobId, JobPlan, RunRequest } from "./job/request.js";
 import { runLiveJob } from "./job/runner.js";
 import { JobIds, whenNumbered } from "./job-ids.js";
 import type { MessageCenter } from "./messages/center.js";
-import { duplicatesOf } from "./queue/duplicates.js";
+import { type DueRunsOptions, queueDue } from "./queue/due-runs.js";
+import { settleDuplicates } from "./queue/duplicates.js";
 import { JobQueue } from "./queue/queue.js";
 import { Scheduler, type UpcomingRun } from "./queue/scheduler.js";
 import { recoverJobs } from "./recover.js";
@@ -104,12 +105,18 @@ export class Director {
       selectJobIds: (sql) => options.selectJobIds(this, sql),
       changed: () => this.queue.changed(),
     };
+    const { signal } = this.#shutdown;
+    const due: DueRunsOptions = {
+      ...{ db: options.db, messages: options.messages, plan: (request) => this.#settled(request) },
+      record: (plan) => this.#register.create(plan),
+      queue: (live) => this.#add(live),
+      later: (request) => whenNumbered(() => this.runJob(request), request, options.messages, signal),
+    };
     this.#scheduler = new Scheduler({
       db: options.db,
       config: () => this.#config,
       isEnabled: (kind, name) => this.isEnabled(kind, name),
-      run: (request) =>
-        whenNumbered(() => this.runJob(request), request, this.messages, this.#shutdown.signal),
+      run: (requests, noted) => queueDue(due, requests, noted),
       messages: options.messages,
       log: options.log.child({ scope: "scheduler" }),
     });
@@ -139,14 +146,10 @@ export class Director {
    * JOBID_UNKNOWN (a new database and a storage daemon that cannot be asked)
    */
   async runJob(request: RunRequest): Promise<JobId> {
-    const plan = this.plan(request);
-    this.#switches.check(plan);
+    const plan = this.#settled(request);
     await this.learnRuns();
     if (this.#shutdown.signal.aborted) throw new BackupError("SHUTDOWN", "the director is about to end");
-    const live = this.#register.create(plan);
-    this.#checkDuplicates(live);
-    this.queue.add(live);
-    return live.jobId;
+    return this.#add(this.#register.create(plan));
   }
 
   /**
@@ -164,7 +167,7 @@ export class Director {
 
   #end(jobId: JobId, reason: string, how: "canceled" | "stopped"): string[] {
     const live = this.queue.get(jobId);
-    if (live === undefined) return [];
+    if (live === undefined || live.ended) return [];
     const lines = markedLines(live, how);
     const source = { jobId, name: live.plan.job.name, messages: live.plan.messages };
     if (!live.canceled) this.messages.emit(source, "info", reason);
@@ -187,9 +190,8 @@ export class Director {
     if (record === undefined) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
     if (this.queue.get(jobId) !== undefined)
       throw new BackupError("JOB_RUNS", `JobId ${jobId} waits or runs already`);
-    const request = resumeRequest(this.#config, record);
-    this.#switches.check(this.plan(request));
-    this.#again(jobId, request);
+    const plan = this.#settled(resumeRequest(this.#config, record));
+    this.#add(this.#register.again(record, plan));
   }
 
   /** Keeps what a restore is to bring back as a file, until its job has ended; the path. */
@@ -259,40 +261,37 @@ export class Director {
     this.messages.flush();
   }
 
-  #checkDuplicates(live: LiveJob): void {
-    const { cancel, refuse } = duplicatesOf(live, this.queue.list());
-    const source = { jobId: live.jobId, name: live.plan.job.name, messages: live.plan.messages };
-    for (const jobId of cancel) {
-      this.messages.emit(source, "info", `Cancelling duplicate JobId=${jobId}.`);
-      this.#end(jobId, `Duplicate of JobId ${live.jobId}.`, "canceled");
-    }
-    if (refuse === undefined) return;
-    this.messages.emit(source, "fatal", refuse);
-    live.cancel(refuse);
+  /** A plan whose client and storage are not switched off. */
+  #settled(request: RunRequest): JobPlan {
+    const plan = this.plan(request);
+    this.#switches.check(plan);
+    return plan;
+  }
+
+  /** Queues a recorded run, unless another one of its job keeps it out. */
+  #add(live: LiveJob): JobId {
+    const cancel = (jobId: JobId, reason: string) => this.#end(jobId, reason, "canceled");
+    settleDuplicates(live, { queued: this.queue.list(), messages: this.messages, cancel });
+    this.queue.add(live);
+    return live.jobId;
   }
 
   async #carry(live: LiveJob): Promise<void> {
     const run = await runLiveJob(live, this.#services);
-    live.ended = true;
     if (this.#shutdown.signal.aborted) return;
     const source = run.source;
     try {
       const again = rescheduled(run);
       if (again === undefined) return;
       this.messages.emit(source, "info", again.text);
-      if (again.sameJobId) this.#again(live.jobId, again.request);
-      else await this.runJob(again.request);
+      if (again.sameJobId) {
+        // Its mail tells of this attempt, while the record still does.
+        this.messages.endJob(source);
+        this.#add(this.#register.again(live, this.plan(again.request)));
+      } else await this.runJob(again.request);
     } catch (error) {
       const text = `Job ${live.plan.job.name} was not rescheduled: ${describeError(error)}`;
       this.messages.emit(source, "error", text);
     }
-  }
-
-  #again(jobId: JobId, request: RunRequest): void {
-    const record = this.db.jobs.get(jobId);
-    if (record === undefined) throw new BackupError("NOT_FOUND", `JobId ${jobId} is not in the catalog`);
-    const live = this.#register.again(record, this.plan(request));
-    this.#checkDuplicates(live);
-    this.queue.add(live);
   }
 }

@@ -6,14 +6,15 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { SmtpServer, textOf } from "./messages/testing/smtp-server.js";
 import { type Bench, startBench } from "./testing.js";
+import { READY } from "./with-bench.js";
 
 const WEB1 = "  - {Name: web1, JobDefs: D}\n";
 
 /** Runs `work` with a director whose Messages resource mails through a server of the test's. */
-async function withMail(work: (bench: Bench, smtp: SmtpServer) => Promise<void>): Promise<void> {
+async function withMail(work: (bench: Bench, smtp: SmtpServer) => Promise<void>, jobs = WEB1): Promise<void> {
   const smtp = new SmtpServer();
   const port = await smtp.listen();
-  const bench = await startBench(WEB1);
+  const bench = await startBench(jobs);
   try {
     const file = join(bench.directory, "director.yaml");
     const mail = `Mail: {ops@x.org: "all"}, Operator: {op@x.org: mount}, MailServer: {Address: 127.0.0.1, Port: ${port}}`;
@@ -82,3 +83,18 @@ test("the mail of a job that its director did not survive tells of that", () =>
     assert.match(textOf(mail!), /said before/);
     assert.match(textOf(mail!), /The director ended while Job web1\.2026-11-21_03\.00\.00_01 was running/);
   }));
+
+test("each attempt of a job that is done again has a mail with its own outcome", () =>
+  withMail(async ({ run, script, director }, smtp) => {
+    let runs = 0;
+    script.filedBackup = async (_request, emit) => {
+      await emit(READY);
+      return runs++ === 0 ? { ok: false, reason: "not today" } : { ok: true };
+    };
+    await run({ job: "web1" });
+    await director.queue.waitIdle();
+    const [first, second] = await smtp.received(2);
+    assert.match(first!.data, /^Subject: Bacula: Backup Error of web1-fd Full$/m);
+    assert.match(textOf(first!), /Rescheduled Job web1\./);
+    assert.match(second!.data, /^Subject: Bacula: Backup OK of web1-fd Full$/m);
+  }, "  - {Name: web1, JobDefs: D, RescheduleOnError: yes, RescheduleInterval: 0, RescheduleTimes: 1}\n"));

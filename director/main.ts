@@ -144,8 +144,13 @@ function daily(director: Director, certificates: CertificateWatch, log: Log): ()
   const work = (): void => {
     certificates.check();
     const before = nowMs() - director.config.director.statisticsRetentionSec * 1000;
-    const { figures, logLines } = director.db.history.prune(before);
-    if (figures + logLines > 0) log.info(`${figures} old figures of jobs and ${logLines} log lines pruned`);
+    try {
+      const { figures, logLines } = director.db.history.prune(before);
+      if (figures + logLines > 0) log.info(`${figures} old figures of jobs and ${logLines} log lines pruned`);
+    } catch (error) {
+      // A full disk must not end the director.
+      log.error(`old statistics could not be pruned: ${describeError(error)}`);
+    }
   };
   work();
   const timer = setInterval(work, DAY_MS);

@@ -37,7 +37,8 @@ test("runs that a storage daemon knows become the director's history, once", asy
   const channel = { unary: async () => ({ jobs }) } as unknown as Parameters<typeof learnHistory>[1];
   const learnt = await learnHistory(db, channel, "File");
   assert.deepEqual(learnt, { runs: 3, copies: [{ jobId: 11, of: "u7" }] });
-  assert.equal((await learnHistory(db, channel, "File")).runs, 0);
+  // Another attempt, because another daemon did not answer, finds the copies again.
+  assert.deepEqual(await learnHistory(db, channel, "File"), { ...learnt, runs: 0 });
   linkCopies(db, learnt);
   assert.deepEqual([db.jobs.get(11)?.type, db.jobs.get(11)?.priorJobId], ["C", 7]);
   assert.equal(db.jobs.get(9)?.status, "I");

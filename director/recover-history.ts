@@ -7,15 +7,9 @@ import type { CatalogJob__Output as CatalogJob } from "../proto/generated/basalt
 import type { CatalogJobList__Output as CatalogJobList } from "../proto/generated/basalt/v1/CatalogJobList.js";
 import type { RpcChannel } from "../proto/rpc.js";
 import type { DirectorDb } from "./db/database.js";
-import type { JobRecord, LevelLetter, StatusLetter, TypeLetter } from "./db/records.js";
+import type { JobRecord, StatusLetter, TypeLetter } from "./db/records.js";
+import { levelLetter } from "./job/register.js";
 
-const LEVELS: Readonly<Record<string, LevelLetter>> = {
-  Full: "F",
-  Differential: "D",
-  Incremental: "I",
-  Base: "B",
-  VirtualFull: "f",
-};
 /** What counts of several runs with one JobId, which an incomplete one that went on leaves: the first of these. */
 const ENDED: readonly string[] = ["T", "W", "I", "E", "f", "A"];
 const TYPES: Readonly<Record<string, TypeLetter>> = { C: "C", M: "M" };
@@ -37,12 +31,18 @@ export async function learnHistory(
   const learnt: Learnt = { runs: 0, copies: [] };
   const rank = ({ status }: CatalogJob): number => ENDED.indexOf(status);
   const ended = jobs.filter((job) => rank(job) >= 0).sort((a, b) => rank(a) - rank(b));
-  for (const job of ended) {
-    if (db.jobs.get(job.jobId) !== undefined) continue;
-    db.jobs.restore(recordOf(job, storage));
-    learnt.runs++;
-    if (job.copyOf !== "") learnt.copies.push({ jobId: job.jobId, of: job.copyOf });
-  }
+  db.transaction(() => {
+    for (const job of ended) {
+      const known = db.jobs.get(job.jobId);
+      if (known === undefined) {
+        db.jobs.restore(recordOf(job, storage));
+        learnt.runs++;
+      }
+      // Also one that an earlier attempt has added, which ended before all daemons had answered.
+      if (job.copyOf !== "" && (known?.uuid ?? job.uuid) === job.uuid)
+        learnt.copies.push({ jobId: job.jobId, of: job.copyOf });
+    }
+  });
   return learnt;
 }
 
@@ -55,11 +55,10 @@ export function linkCopies(db: DirectorDb, { copies }: Pick<Learnt, "copies">): 
 }
 
 function recordOf(job: CatalogJob, storage: string): JobRecord {
-  const level = LEVELS[job.level] ?? " ";
   return {
     ...{ jobId: job.jobId, uuid: job.uuid, job: job.job, name: job.jobName },
     type: TYPES[job.type] ?? "B",
-    ...{ level, client: job.client, fileSet: job.fileSet, pool: job.pool, storage },
+    ...{ level: levelLetter(job.level), client: job.client, fileSet: job.fileSet, pool: job.pool, storage },
     status: job.status as StatusLetter,
     ...{ priority: 10, schedMs: job.scheduledMs || job.startMs, startMs: job.startMs, endMs: job.endMs },
     ...{ files: job.files, bytes: job.bytes, readBytes: 0, sentBytes: 0, storedBytes: 0 },

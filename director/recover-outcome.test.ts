@@ -12,10 +12,14 @@ const committed: CatalogJob = {
 };
 
 /** A director that finds JobId 1 of `job` as running. */
-async function withKilled(job: string, work: (bench: Bench) => Promise<void>): Promise<void> {
+async function withKilled(
+  job: string,
+  work: (bench: Bench) => Promise<void>,
+  type: "B" | "C" = "B",
+): Promise<void> {
   const bench = await startBench(`  - {Name: web1, JobDefs: D${HOOKS}}\n`);
   try {
-    const facts = { name: job, type: "B", level: "F", client: "web1-fd", storage: "File" } as const;
+    const facts = { name: job, type, level: "F", client: "web1-fd", storage: "File" } as const;
     const rest = { fileSet: "Etc", pool: "Default", schedMs: 1, comment: "", priority: 10 };
     bench.db.jobs.startAfter(0);
     const request = JSON.stringify({ job });
@@ -86,5 +90,31 @@ test("a job that the configuration knows no more has no commands, but its backup
     await until(bench, () => db.jobs.get(1)?.status === "T");
     assert.ok(bench.texts(1).some((text) => text.includes("the backup is good")));
     assert.ok(!bench.texts(1).some((text) => text.includes("AfterJob")));
+  });
+});
+
+test("a copy that was made in the end counts", async () => {
+  await withKilled(
+    "web1",
+    async (bench) => {
+      const { script, director, db } = bench;
+      script.held = () => [{ ...committed, type: "C", copyOf: "u0" }];
+      director.start();
+      await until(bench, () => db.jobs.get(1)?.status === "T");
+      assert.ok(bench.texts(1).some((text) => text.includes("the copy is good")));
+    },
+    "C",
+  );
+});
+
+test("a migration that was finished has replaced its original", async () => {
+  await withKilled("web1", async (bench) => {
+    const { script, director, db } = bench;
+    const original = { ...db.jobs.get(1)!, jobId: 7, uuid: "u0", job: "web1.0", status: "T" as const };
+    db.jobs.restore(original);
+    script.held = () => [{ ...committed, copyOf: "u0" }];
+    director.start();
+    await until(bench, () => db.jobs.get(1)?.status === "T");
+    assert.deepEqual([db.jobs.get(1)?.type, db.jobs.get(7)?.type], ["B", "M"]);
   });
 });

@@ -1,6 +1,8 @@
 /** How a backup ended whose director did not see it: the storage daemon knows what it has of it. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { CatalogJob__Output as CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
+import type { DirectorDb } from "./db/database.js";
 import type { JobRecord, StatusLetter } from "./db/records.js";
 import type { JobServices } from "./job/job-run.js";
 import { committedRun, runsOf } from "./job/take-over.js";
@@ -29,7 +31,7 @@ export async function learnOutcome(
   if (storage === "") return undefined;
   const channel = await daemons.storaged(storage, { timeoutMs: connectMs, signal: shutdown });
   for (let look = 0; look < LOOKS; look++) {
-    const runs = await runsOf(channel, record, shutdown);
+    const runs = await runsOf(channel, record, { signal: shutdown });
     const done = committedRun(runs);
     const kept = done ?? runs.find(({ status }) => status === "I");
     if (kept !== undefined) {
@@ -39,8 +41,9 @@ export async function learnOutcome(
       const ended = done === undefined ? {} : { endMs, errors, reason: "" };
       db.jobs.update(jobId, { status, files, bytes, volumes: [...volumes], ...ended });
       if (done !== undefined) {
-        const text = `Storage ${storage} had finished JobId ${jobId} before: the backup is good.`;
+        const text = `Storage ${storage} had finished JobId ${jobId} before: the ${record.type === "C" ? "copy" : "backup"} is good.`;
         messages.emit({ jobId, name }, "info", text);
+        if (record.type === "B") markMigrated(db, done);
       }
       return status;
     }
@@ -48,4 +51,10 @@ export async function learnOutcome(
     await sleep(LOOK_MS, undefined, { signal: shutdown });
   }
   return undefined;
+}
+
+/** What a migration made replaces its original. */
+function markMigrated(db: DirectorDb, { copyOf }: CatalogJob): void {
+  const original = copyOf === "" ? undefined : db.jobs.byUuid(copyOf);
+  if (original?.type === "B") db.jobs.update(original.jobId, { type: "M" });
 }

@@ -7,7 +7,9 @@ import { test } from "node:test";
 import { nowMs, setClock } from "../common/time.js";
 import { lockWorkingDirectory } from "../common/working-directory.js";
 import { CertificateWatch } from "./certificates.js";
+import { JobRegister } from "./job/register.js";
 import { startBench } from "./testing.js";
+import { WEB1, withBench } from "./with-bench.js";
 
 const DAY_MS = 86_400_000;
 
@@ -75,6 +77,19 @@ test("stopping marks running backups as incomplete and keeps waiting ones", asyn
   assert.equal(db.jobs.get(waiting)?.status, "C");
   await assert.rejects(director.runJob({ job: "web1" }), { code: "SHUTDOWN" });
   await bench.close();
+});
+
+test("what a stop cuts off has failed, but what had ended before keeps its outcome", async () => {
+  await withBench(WEB1, async ({ db, director }) => {
+    const register = new JobRegister(db);
+    const [ended, runs] = [1, 2].map(() => register.create(director.plan({ job: "web1" })));
+    db.jobs.update(ended!.jobId, { status: "T", reason: "" });
+    db.jobs.update(runs!.jobId, { status: "R" });
+    for (const live of [ended!, runs!]) register.cutOff(live, "The director was stopped.");
+    const [good, cut] = [db.jobs.get(1)!, db.jobs.get(2)!];
+    assert.deepEqual([good.status, good.reason], ["T", ""]);
+    assert.deepEqual([cut.status, cut.reason], ["A", "The director was stopped."]);
+  });
 });
 
 test("no JobId is handed out before every storage daemon has answered, or is disabled", async () => {

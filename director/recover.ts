@@ -72,11 +72,16 @@ function failRunning(options: RecoverOptions, record: JobRecord, plan: JobPlan |
     });
   }
   // What the storage daemon has is good also where the configuration knows the job no more.
-  const outcome = record.type === "B" ? outcomeOf(options, record) : Promise.resolve(undefined);
+  const outcome =
+    record.type === "B" || record.type === "C" ? outcomeOf(options, record) : Promise.resolve(undefined);
   const source = { jobId: record.jobId, name: record.name, messages: plan?.messages };
   void outcome
     .then((status) => (plan === undefined ? undefined : runHooks(liveJobOf(record, plan), services, status)))
-    .finally(() => services.messages.endJob(source));
+    .finally(() => {
+      // Its mail waits for the end of a run that went on meanwhile.
+      if (!services.queue.list().some(({ jobId }) => jobId === record.jobId))
+        services.messages.endJob(source);
+    });
 }
 
 /** Never rejects, and After commands wait for it: no longer than for a connection, or for a run that still ends there. */

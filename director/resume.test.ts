@@ -1,6 +1,9 @@
 /** Backups that go on, or are found to be finished, under a JobId that was used before. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { scratchDirectory } from "../common/scratch-directory.js";
 import type { CatalogJob } from "../proto/generated/basalt/v1/CatalogJob.js";
 import { type Bench, startBench } from "./testing.js";
 
@@ -21,7 +24,8 @@ const committed = (job: string): CatalogJob => ({
 });
 
 test("what the storage committed while the connection was away is not done again", async () => {
-  await withBench("", async ({ script, director, db, texts }) => {
+  const file = join(scratchDirectory("resume"), "web1.bsr");
+  await withBench(`, WriteBootstrap: ${file}`, async ({ script, director, db, texts }) => {
     script.filedBackup = async (_request, emit) => {
       await emit(READY);
       return { ok: false, reason: "lost" };
@@ -48,6 +52,7 @@ test("what the storage committed while the connection was away is not done again
     assert.ok(
       texts(jobId).some((text) => /had finished JobId 1 at .* already: nothing is done again/.test(text)),
     );
+    assert.equal(readFileSync(file, "utf8"), `# ${failed.job} Full\n`);
     assert.equal(script.filedRequests.length, 1, "the client was not asked again");
   });
 });

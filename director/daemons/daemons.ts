@@ -170,7 +170,7 @@ export class Daemons {
     const address = `${daemon.address} ${daemon.port} ${daemon.fingerprint ?? ""}`;
     const known = this.#connections.get(key);
     if (known !== undefined && known.key === address && !this.#isRefused(daemon, known.peer)) return known;
-    if (known !== undefined) this.#retired.push(known.channel);
+    if (known !== undefined) this.#retire(daemon, known, address);
     const { tls, onPeer } = this.#options;
     const connection: Connection = {
       key: address,
@@ -193,6 +193,12 @@ export class Daemons {
     });
     this.#connections.set(key, connection);
     return connection;
+  }
+
+  /** One that leads to somebody else was never used, and would come again with every attempt. */
+  #retire(daemon: Target, { key, channel, peer }: Connection, address: string): void {
+    if (key === address && peer !== undefined && wrongFingerprint(daemon, peer)) channel.close();
+    else this.#retired.push(channel);
   }
 
   #isRefused(daemon: Target, peer: Peer | undefined): boolean {

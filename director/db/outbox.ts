@@ -130,7 +130,7 @@ export class OutboxTable {
     const sql =
       "UPDATE outbox SET body = body || @text WHERE id = (SELECT max(id) FROM outbox WHERE kind = 'operator' " +
       "AND messages = @messages AND target = @target AND subject = @subject AND id <> @except) " +
-      `AND length(body) < ${MAX_JOINED}`;
+      `AND attempts = 0 AND length(body) < ${MAX_JOINED}`;
     return this.#db.prepare(sql).run(item).changes > 0;
   }
 

@@ -98,12 +98,12 @@ export class ConsoleDoor implements FrontDoor {
   async #certify({ pipe, hello }: AnsweredCall): Promise<void> {
     if (hello.key === undefined) throw new BackupError("ENROL_REFUSED", "no public key came");
     const { pki } = this.#options;
+    const password = this.#password(hello.name);
     const isDefault = hello.name === "";
     const name = isDefault ? DEFAULT_CONSOLE : hello.name;
     const hosts = isDefault ? [PROVED_CONSOLE_HOST] : [PROVED_CONSOLE_HOST, NAMED_CONSOLE_HOST];
     const spki = Buffer.from(hello.key, "base64");
     const made = await issueForKey(spki, readCa(pki), { role: "console", name, hosts }, LIFETIME_MS);
-    const password = this.#password(hello.name);
     for (const [fingerprint, { endsMs }] of this.#given)
       if (endsMs < nowMs()) this.#given.delete(fingerprint);
     this.#given.set(made.fingerprint, { name: hello.name, password, endsMs: made.notAfterMs });

@@ -126,6 +126,8 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
     },
     run.services.ticketKey(),
   );
+  const parts = { level: run.live.level, ticket, storage: daemonName(storaged) };
+  const request = await filedRequest(run, filed, parts);
   const pair = new Pair(run);
   const onState = pair.onState.bind(pair);
   const client = pair.add(
@@ -135,10 +137,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       name: need(run.plan.client, "Client").name,
       channel: filed,
       method: "StartBackup",
-      request: {
-        ...(await filedRequest(run, filed, { level: run.live.level, ticket, storage: daemonName(storaged) })),
-        sampleVerify: run.plan.job.verifySamplePercent,
-      },
+      request: { ...request, sampleVerify: run.plan.job.verifySamplePercent },
     }),
   );
   if ((await client.ready) && pair.failure === undefined) {

@@ -22,7 +22,7 @@ import { runBeforeHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
 import { Pair } from "./pair.js";
 import { nextPoolOf } from "./plan.js";
-import { LEVEL_LETTERS } from "./register.js";
+import { levelLetter } from "./register.js";
 import type { RunRequest } from "./request.js";
 import { connectStoraged, daemonName, need } from "./resources.js";
 import { Side } from "./side.js";
@@ -176,7 +176,7 @@ function newRecord(run: JobRun, ends: CopyEnds, original: CatalogJob): JobRecord
   const record = jobs.create(
     {
       ...{ uuid: randomUUID(), name: original.jobName, type: plan.job.type === "Copy" ? "C" : "B" },
-      level: LEVEL_LETTERS[original.level as keyof typeof LEVEL_LETTERS] ?? " ",
+      level: levelLetter(original.level),
       ...{ client: original.client, fileSet: original.fileSet, pool: ends.pool.name },
       ...{ storage: ends.write.name, priority: plan.priority, schedMs: original.scheduledMs || plan.whenMs },
       ...{ comment: original.comment, request: "" },

@@ -1,6 +1,7 @@
 /**
  * Two daemons that work on one job: as soon as one of them fails, dies, or the job is cancelled, the other is told to
- * end too, and is waited for as long as its After hooks may take. Time limits of the job are kept here.
+ * end too, and is waited for as long as its After hooks may take. Time limits of the job are kept here. Whoever makes
+ * one calls `finish`.
  */
 
 import type { JobResult__Output as JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
@@ -33,6 +34,9 @@ export class Pair {
     const onShutdown = (): void => this.#giveUpAll("the director ends");
     run.services.shutdown.addEventListener("abort", onShutdown, { once: true });
     this.#stops.push(() => run.services.shutdown.removeEventListener("abort", onShutdown));
+    // Ended before anything began: no event tells of it any more.
+    if (run.live.canceled) onCancel();
+    else if (run.services.shutdown.aborted) this.fail("the director ends");
   }
 
   /** Why the job is ending before its time; undefined while all goes well. */

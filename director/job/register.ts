@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { baculaTime, nowMs } from "../../common/time.js";
 import type { DirectorDb } from "../db/database.js";
-import type { JobRecord } from "../db/records.js";
+import type { JobRecord, LevelLetter } from "../db/records.js";
 import { LiveJob } from "./live-job.js";
 import type { JobPlan } from "./request.js";
 
@@ -22,6 +22,11 @@ export const LEVEL_LETTERS = {
   Base: "B",
   VirtualFull: "f",
 } as const;
+
+/** The letter of a level in a storage daemon's catalog. */
+export function levelLetter(level: string): LevelLetter {
+  return LEVEL_LETTERS[level as keyof typeof LEVEL_LETTERS] ?? " ";
+}
 
 export class JobRegister {
   readonly #db: DirectorDb;
@@ -56,7 +61,7 @@ export class JobRegister {
   }
 
   /** Queues an ended run again under its JobId and its name; to its daemons it is another one. */
-  again({ jobId, job }: JobRecord, plan: JobPlan): LiveJob {
+  again({ jobId, job }: Pick<JobRecord, "jobId" | "job">, plan: JobPlan): LiveJob {
     const uuid = randomUUID();
     this.#db.jobs.update(jobId, {
       ...{ uuid, status: "C", schedMs: plan.whenMs, endMs: 0, report: "", reason: "" },
@@ -67,6 +72,8 @@ export class JobRegister {
 
   /** Records that the end of the director cut a run off: what it had stored may have been kept. */
   cutOff({ jobId, stopped }: LiveJob, reason: string): void {
+    // What has ended keeps its outcome: only what follows a backup, such as its prune, is cut off.
+    if (this.#db.jobs.get(jobId)?.status !== "R") return;
     this.#db.jobs.update(jobId, { status: stopped ? "I" : "A", endMs: nowMs(), reason, request: "" });
   }
 

@@ -59,6 +59,7 @@ export async function runLiveJob(live: LiveJob, services: JobServices): Promise<
   if (run.status === "T" && run.errors + run.warnings > 0) run.status = "W";
   finish(run, kind);
   if (live.plan.job.type === "Backup" && run.storaged.broken === true) learnLater(run);
+  live.ended = true;
   const succeeded = run.status === "T" || run.status === "W";
   if (started && succeeded && live.plan.job.type === "Backup") await autoPrune(run);
   return run;

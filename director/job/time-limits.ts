@@ -27,7 +27,8 @@ export function runTimeLimit(
 /** Cancels the run when its time is up; the result ends that. Its level may change meanwhile. */
 export function limitRunTime(run: JobRun): () => void {
   const { plan, startMs, live } = run;
-  const stops: (() => void)[] = [];
+  let stopWatch = (): void => undefined;
+  let stopSched = (): void => undefined;
   const end = (reason: string): void => {
     if (live.canceled) return;
     run.say("fatal", reason);
@@ -38,16 +39,17 @@ export function limitRunTime(run: JobRun): () => void {
     const leftMs = startMs + limitSec * 1000 - nowMs();
     if (limitSec > 0 && leftMs <= 0) end("Max run time exceeded. Job canceled.");
     // A level that is found later may bring another limit.
-    else stops.push(after(limitSec > 0 ? Math.min(leftMs, LOOK_MS) : LOOK_MS, watch));
+    else stopWatch = after(limitSec > 0 ? Math.min(leftMs, LOOK_MS) : LOOK_MS, watch);
   };
   const levels = Object.values(LEVEL_LIMITS);
   if (plan.maxRunTimeSec > 0 || levels.some((limit) => plan.job[limit] > 0)) watch();
   if (plan.maxRunSchedTimeSec > 0) {
     const leftMs = plan.whenMs + plan.maxRunSchedTimeSec * 1000 - nowMs();
-    stops.push(after(leftMs, () => end("Max run sched time exceeded. Job canceled.")));
+    stopSched = after(leftMs, () => end("Max run sched time exceeded. Job canceled."));
   }
   return () => {
-    for (const stop of stops) stop();
+    stopWatch();
+    stopSched();
   };
 }
 

@@ -16,7 +16,7 @@ import type { JobRun } from "./job-run.js";
 import { Pair } from "./pair.js";
 import type { JobPlan } from "./request.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
-import { Side } from "./side.js";
+import { Side, type SideOptions } from "./side.js";
 import { verifyReport } from "./verify-report.js";
 
 /** Level of a Verify run: as asked for, else the job's. */
@@ -42,13 +42,10 @@ export async function runVerify(run: JobRun): Promise<void> {
   const storaged = await connectStoraged(run);
   const storage = daemonName(storaged);
   const ticket = ticketOf(run, storage);
+  const client = ON_DISK.includes(level) ? await clientPart(run, { level, ticket, storage }) : undefined;
   const pair = new Pair(run);
-  if (ON_DISK.includes(level)) {
-    const client = need(run.plan.client, "Client");
-    const filed = await connectFiled(run);
-    const request = await filedRequest(run, filed, { level, ticket, storage });
-    const options = { run, role: "filed" as const, name: client.name, channel: filed, request };
-    const side = pair.add(new Side({ ...options, method: "StartBackup" }));
+  if (client !== undefined) {
+    const side = pair.add(new Side(client));
     if (!(await side.ready) || pair.failure !== undefined) return pair.finish();
   }
   pair.add(
@@ -64,6 +61,17 @@ export async function runVerify(run: JobRun): Promise<void> {
   );
   await pair.finish();
   countFiles(run);
+}
+
+/** The file daemon's part. @throws BackupError as filedRequest */
+async function clientPart(
+  run: JobRun,
+  parts: { level: string; ticket: string; storage: string },
+): Promise<SideOptions> {
+  const { name } = need(run.plan.client, "Client");
+  const channel = await connectFiled(run);
+  const request = await filedRequest(run, channel, parts);
+  return { run, role: "filed", name, channel, method: "StartBackup", request };
 }
 
 /** What lists of jobs show as files and bytes of a Verify job: what it looked at. */

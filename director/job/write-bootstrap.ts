@@ -2,11 +2,11 @@
 
 import { appendFile, writeFile } from "node:fs/promises";
 import { describeError } from "../../common/errors.js";
-import type { CatalogJobList__Output as CatalogJobList } from "../../proto/generated/basalt/v1/CatalogJobList.js";
 import { printBootstrap } from "../bootstrap/bootstrap.js";
 import { replaceCodes } from "./codes.js";
 import type { JobRun } from "./job-run.js";
 import { need } from "./resources.js";
+import { committedRun, runsOf } from "./take-over.js";
 
 const TIMEOUT_MS = 60_000;
 
@@ -30,9 +30,8 @@ async function bootstrapOf(run: JobRun): Promise<string> {
   const storage = need(run.plan.storage, "Storage");
   const options = { timeoutMs: TIMEOUT_MS, signal: run.services.shutdown };
   const channel = await run.services.daemons.connectStoraged(storage, options);
-  const request = { jobIds: [jobId] };
-  const { jobs } = await channel.unary<CatalogJobList>("Storaged", "ListJobs", request, options);
-  const job = jobs.find(({ uuid }) => uuid === run.live.uuid);
+  // One that was taken over has the UUID of an earlier attempt there.
+  const job = committedRun(await runsOf(channel, run.live, options));
   if (job === undefined) throw new Error(`JobId ${jobId} is not in the catalog`);
   const { volSessionId: sessionId, volSessionTime: sessionTime } = run.storaged.result;
   const head = `# ${run.live.job} ${run.live.level}\n`;

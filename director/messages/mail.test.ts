@@ -183,3 +183,25 @@ test("lines of a job survive an end in the middle of it", async () => {
   assert.match(mail!.data, /JobId 1: begun/);
   assert.equal(header(mail!.data, "Subject"), "Bacula: Backup Fatal Error of web1-fd Full");
 });
+
+test("a database that takes nothing has no mail sent twice", async () => {
+  const resource = bench.resource([mailTo("ops@x.org")]);
+  const center = bench.start(resource);
+  const { outbox } = bench.db;
+  let asked = 0;
+  outbox.remove = () => {
+    asked++;
+    throw new Error("database or disk is full");
+  };
+  bench.runJob(center, resource);
+  await until(() => asked === 1);
+  center.retryNow();
+  await until(() => asked === 2);
+  // The class's own again.
+  Reflect.deleteProperty(outbox, "remove");
+  await until(() => {
+    center.retryNow();
+    return outbox.count() === 0;
+  });
+  assert.equal(bench.smtp.mails.length, 1);
+});

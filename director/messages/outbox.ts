@@ -48,6 +48,8 @@ export class Outbox {
   readonly #broken = new Set<string>();
   /** Servers that are left alone until then, ms. */
   readonly #held = new Map<string, number>();
+  /** Attempts whose outcome the database did not take. It comes first: what was sent is not to be sent again. */
+  readonly #unsettled = new Map<Lane, () => void>();
   #sending = 0;
 
   constructor(options: OutboxOptions) {
@@ -87,38 +89,48 @@ export class Outbox {
     if (this.#end.signal.aborted || this.#busy.has(lane)) return;
     clearTimeout(this.#timers.get(lane));
     const work = this.#drain(lane)
+      .then(() => this.#pauseMs(lane))
       .catch((error: unknown) => {
         if (!this.#end.signal.aborted) this.#options.log.error(`outbox: ${describeError(error)}`);
+        return FIRST_RETRY_MS;
       })
-      .finally(() => {
+      .then((pauseMs) => {
         this.#busy.delete(lane);
-        this.#wait(lane);
+        this.#wait(lane, pauseMs);
       });
     this.#busy.set(lane, work);
   }
 
-  /** Comes back when the next one is due. */
-  #wait(lane: Lane): void {
-    if (this.#end.signal.aborted) return;
+  /** Until the next one is due; undefined: nothing waits. */
+  #pauseMs(lane: Lane): number | undefined {
+    if (this.#end.signal.aborted) return undefined;
     const next = this.#options.table.nextMs(lane);
-    if (next === undefined) return;
     // A clock that is set back must not put this off for long.
-    const pause = Math.min(Math.max(next - nowMs(), 0), LONGEST_RETRY_MS);
-    const timer = setTimeout(() => this.#run(lane), pause);
+    return next === undefined ? undefined : Math.min(Math.max(next - nowMs(), 0), LONGEST_RETRY_MS);
+  }
+
+  #wait(lane: Lane, pauseMs: number | undefined): void {
+    if (this.#end.signal.aborted || pauseMs === undefined) return;
+    const timer = setTimeout(() => this.#run(lane), pauseMs);
     timer.unref();
     this.#timers.set(lane, timer);
   }
 
   async #drain(lane: Lane): Promise<void> {
     const { table } = this.#options;
+    this.#unsettled.get(lane)?.();
+    this.#unsettled.delete(lane);
     while (!this.#end.signal.aborted) {
       const due = table.due(lane, nowMs(), lane === "mail" ? 1 : HOOKS_AT_ONCE);
       const [first] = due;
       if (first === undefined) return;
       const batch = due.filter((item) => item.messages === first.messages && item.target === first.target);
       const outcome = await this.#attempt(first, batch);
-      if (this.#end.signal.aborted) return;
-      this.#settle(lane, batch, outcome);
+      if (this.#end.signal.aborted && !outcome.sent) return;
+      const settle = (): void => this.#settle(lane, batch, outcome);
+      this.#unsettled.set(lane, settle);
+      settle();
+      this.#unsettled.delete(lane);
     }
   }
 

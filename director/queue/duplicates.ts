@@ -2,6 +2,8 @@
 
 import type { JobLevel, JobResource } from "../config/types.js";
 import type { LiveJob } from "../job/live-job.js";
+import type { JobId } from "../job/request.js";
+import type { MessageCenter } from "../messages/center.js";
 
 export interface DuplicateCandidate {
   jobId: number;
@@ -53,10 +55,29 @@ function notAllowed(jobId: number): string {
   return `JobId ${jobId} already running. Duplicate job not allowed.`;
 }
 
-/** The same for a run that is about to be queued; one that is over and is followed by it is no other one. */
-export function duplicatesOf(live: LiveJob, queued: readonly LiveJob[]): DuplicateDecision {
+/** The same for a run that is about to be queued, carried out and told; one that is over and is followed by it is no other one. */
+export function settleDuplicates(
+  live: LiveJob,
+  {
+    queued,
+    messages,
+    cancel,
+  }: {
+    queued: readonly LiveJob[];
+    messages: Pick<MessageCenter, "emit">;
+    cancel: (jobId: JobId, reason: string) => void;
+  },
+): void {
   const { job } = live.plan;
+  const source = { jobId: live.jobId, name: job.name, messages: live.plan.messages };
   const same = queued.filter((other) => other.plan.job.name === job.name && !other.canceled && !other.ended);
   const others = same.map(({ jobId, state, level }) => ({ jobId, running: state === "running", level }));
-  return judgeDuplicates(job, live.level, others);
+  const decision = judgeDuplicates(job, live.level, others);
+  for (const jobId of decision.cancel) {
+    messages.emit(source, "info", `Cancelling duplicate JobId=${jobId}.`);
+    cancel(jobId, `Duplicate of JobId ${live.jobId}.`);
+  }
+  if (decision.refuse === undefined) return;
+  messages.emit(source, "fatal", decision.refuse);
+  live.cancel(decision.refuse);
 }

@@ -46,7 +46,10 @@ function bench(jobs: JobResource[], db = DirectorDb.open(":memory:")) {
     db,
     config: () => config,
     isEnabled: (_kind, name) => !disabled.has(name),
-    run: async (request) => started.push(request),
+    run: (requests, noted) => {
+      noted();
+      started.push(...requests);
+    },
     messages,
     log,
   });

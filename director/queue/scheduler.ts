@@ -10,7 +10,7 @@ import { baculaTime, nowMs } from "../../common/time.js";
 import type { DirectorConfig, JobResource } from "../config/types.js";
 import type { RunOverrides } from "../config/types-schedule.js";
 import type { DirectorDb } from "../db/database.js";
-import type { JobId, RunRequest } from "../job/request.js";
+import type { RunRequest } from "../job/request.js";
 import type { MessageCenter } from "../messages/center.js";
 import { type DueRun, missedRuns, nextRunAfter, type Runs, runsBetween } from "../schedule/next.js";
 import { at } from "../timers.js";
@@ -32,7 +32,8 @@ export interface SchedulerOptions {
   config: () => DirectorConfig;
   /** False for what a console switched off. */
   isEnabled: (kind: "job" | "client" | "schedule", name: string) => boolean;
-  run: (request: RunRequest) => Promise<JobId>;
+  /** Queues runs, and writes the note in the same transaction. @throws when the database takes nothing */
+  run: (requests: readonly RunRequest[], noted: () => void) => void;
   messages: MessageCenter;
   log: Log;
 }
@@ -58,8 +59,7 @@ export class Scheduler {
   start(): void {
     const now = nowMs();
     const lastAliveMs = this.#options.db.counter(COUNTER);
-    if (lastAliveMs > 0 && lastAliveMs < now) this.#makeUp(lastAliveMs, now);
-    this.#note(now);
+    this.#note(now, lastAliveMs > 0 && lastAliveMs < now ? this.#missed(lastAliveMs, now) : []);
     this.#arm();
   }
 
@@ -109,15 +109,17 @@ export class Scheduler {
     }
   }
 
-  #makeUp(lastAliveMs: number, now: number): void {
+  #missed(lastAliveMs: number, now: number): RunRequest[] {
     const { config, messages } = this.#options;
+    const found: RunRequest[] = [];
     const jobs = [...this.#scheduled()].map(({ job }) => job);
     for (const missed of missedRuns(jobs, config().schedules, { lastAliveMs, nowMs: now })) {
       const count = missed.missed === 1 ? "a run" : `${missed.missed} runs`;
       const text = `Job ${missed.job} missed ${count} while the director was down; running what was due at ${baculaTime(missed.atMs)} now.`;
       messages.daemon("info", text);
-      this.#run(missed.job, now, missed.overrides);
+      found.push({ job: missed.job, whenMs: now, overrides: missed.overrides });
     }
+    return found;
   }
 
   #arm(): void {
@@ -134,13 +136,14 @@ export class Scheduler {
   #wake(): void {
     const now = nowMs();
     if (now > this.#handledMs) {
+      let found: RunRequest[] = [];
       try {
-        if (now - this.#handledMs > LATE_MS + ALIVE_MS) this.#makeUp(this.#handledMs, now);
-        else this.#startDue(this.#handledMs, now);
+        const late = now - this.#handledMs > LATE_MS + ALIVE_MS;
+        found = late ? this.#missed(this.#handledMs, now) : this.#due(this.#handledMs, now);
       } catch (error) {
         this.#options.log.error(`schedules: ${describeError(error)}`, { err: error });
       }
-      this.#note(now);
+      this.#note(now, found);
     } else if (this.#handledMs - now > LATE_MS) {
       // The clock was set back far: waiting until it is where it was would skip real nights.
       this.#note(now);
@@ -148,23 +151,24 @@ export class Scheduler {
     if (!this.#closed) this.#arm();
   }
 
-  #startDue(fromMs: number, toMs: number): void {
+  #due(fromMs: number, toMs: number): RunRequest[] {
     const within = dueWithin(fromMs, toMs);
-    for (const { job, schedule } of this.#scheduled()) {
-      for (const due of within(schedule)) this.#run(job.name, due.atMs, due.overrides);
-    }
+    return [...this.#scheduled()].flatMap(({ job, schedule }) =>
+      within(schedule).map(({ atMs, overrides }) => ({ job: job.name, whenMs: atMs, overrides })),
+    );
   }
 
-  #run(job: string, whenMs: number, overrides: RunOverrides): void {
-    const { run, messages } = this.#options;
-    void run({ job, whenMs, overrides }).catch((error: unknown) => {
-      messages.daemon("error", `Scheduled job ${job} was not run: ${describeError(error)}`);
-    });
-  }
-
-  #note(moment: number): void {
+  /** Everything up to this moment is done with the runs given here. Never throws: a full disk must not end the director. */
+  #note(moment: number, runs: readonly RunRequest[] = []): void {
+    const { db, run, messages, log } = this.#options;
     this.#handledMs = moment;
-    this.#options.db.setCounter(COUNTER, moment);
+    try {
+      run(runs, () => db.setCounter(COUNTER, moment));
+    } catch (error) {
+      const why = describeError(error);
+      log.error(`the schedules' moment could not be noted: ${why}`);
+      for (const { job } of runs) messages.daemon("error", `Scheduled job ${job} was not run: ${why}`);
+    }
   }
 }
 

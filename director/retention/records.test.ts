@@ -4,7 +4,7 @@ import { nowMs } from "../../common/time.js";
 import type { DirectorConfig } from "../config/types.js";
 import { DirectorDb } from "../db/database.js";
 import type { JobRecord } from "../db/records.js";
-import { forgetExpired, type StorageCaller } from "./records.js";
+import { forgetExpired, refreshRecords, type StorageCaller } from "./records.js";
 
 const DAY_MS = 86_400_000;
 const client = { name: "a", jobRetentionSec: 10 * 86_400, fileRetentionSec: 0 };
@@ -86,4 +86,22 @@ test("waiting and running jobs, other clients' without a rule, and jobs of lost 
     { storage: "Elsewhere" },
   ];
   assert.deepEqual(await forgotten(runs, []), [3]);
+});
+
+test("a rebase changes level and parents of the record, also those of a VirtualFull", async () => {
+  const db = make([{ level: "f" }, { level: "I" }]);
+  const jobs = [
+    { jobId: 1, level: "VirtualFull", chain: [], bases: [7] },
+    { jobId: 2, level: "Differential", chain: [1], bases: [] },
+  ];
+  await refreshRecords(db.jobs, { unary: async <Reply>() => ({ jobs }) as Reply }, [1, 2]);
+  const seen = [1, 2].map((jobId) => db.jobs.get(jobId)!);
+  assert.deepEqual(
+    seen.map(({ level, baseJobIds, priorJobId }) => [level, baseJobIds, priorJobId]),
+    [
+      ["f", [7], 0],
+      ["D", [], 1],
+    ],
+  );
+  db.close();
 });

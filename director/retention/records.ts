@@ -8,7 +8,8 @@ import { nowMs } from "../../common/time.js";
 import type { CatalogJobList__Output } from "../../proto/generated/basalt/v1/CatalogJobList.js";
 import type { RetentionReply__Output } from "../../proto/generated/basalt/v1/RetentionReply.js";
 import type { DirectorConfig } from "../config/types.js";
-import type { JobFilter, JobRecord, LevelLetter } from "../db/records.js";
+import type { JobFilter, JobRecord } from "../db/records.js";
+import { levelLetter } from "../job/register.js";
 import { pruneRules, type Rules, ruleFor } from "./rules.js";
 
 /** Calls a storage daemon; RpcChannel fits. */
@@ -67,9 +68,8 @@ export async function refreshRecords(
     const request = { jobIds: jobIds.slice(at, at + BATCH) };
     const { jobs } = await caller.unary<CatalogJobList__Output>("Storaged", "ListJobs", request);
     for (const job of jobs) {
-      const letter = job.level.slice(0, 1).toUpperCase() as LevelLetter;
       const priorJobId = job.chain.at(-1) ?? 0;
-      records.update(job.jobId, { level: letter, baseJobIds: [...job.bases], priorJobId });
+      records.update(job.jobId, { level: levelLetter(job.level), baseJobIds: [...job.bases], priorJobId });
     }
   }
 }

@@ -2,11 +2,8 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, type Server } from "node:net";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
 import { Passwords } from "../../common/bacula/origin.js";
 import { issueSelfSigned } from "../../common/tls/issue.js";
@@ -15,27 +12,11 @@ import { proveToDirector } from "../../console/password.js";
 import { CALLED_HELLO, MessagePipe, PREFACE, PROOF } from "../../proto/enrol/wire.js";
 import { openFrontDoor } from "../../proto/rpc/front-door.js";
 import { RpcServer } from "../../proto/rpc.js";
-import { type Daemon, startDaemon, startDirector } from "./parties.js";
+import { partiesOf } from "./parties.js";
 
-const root = mkdtempSync(path.join(tmpdir(), "basalt-attacks-"));
-const closers: (() => unknown)[] = [];
-after(async () => {
-  for (const close of closers.reverse()) await close();
-  rmSync(root, { recursive: true });
-});
+const { closers, fresh, daemonWith, directorWith } = partiesOf("attacks");
 
-let counter = 0;
-const fresh = (): string => path.join(root, String(counter++));
-
-async function parties(): Promise<{ daemon: Daemon; director: Awaited<ReturnType<typeof startDirector>> }> {
-  const daemon = await startDaemon(fresh(), { password: "secret" });
-  const director = await startDirector(fresh(), { password: "secret" });
-  closers.push(
-    () => daemon.close(),
-    () => director.close(),
-  );
-  return { daemon, director };
-}
+const parties = async () => ({ daemon: await daemonWith("secret"), director: await directorWith("secret") });
 
 /** A first contact up to the point where messages are exchanged. */
 function knock(port: number, own: { cert?: string; key?: string } = {}): Promise<TLSSocket> {
@@ -178,7 +159,7 @@ test("nonsense ends its own connection and nothing else", async () => {
 });
 
 async function consoleDoor() {
-  const director = await startDirector(fresh(), { password: "unused" });
+  const director = await directorWith("unused");
   director.passwords = new Passwords([
     ["Director", "test-dir", "root password"],
     ["Console", "operator", "operator password"],
@@ -206,7 +187,7 @@ test("consoles prove the Director's password, or that of their own resource", as
     const expect = { role: "director", name: by.name } as const;
     const channel = new RpcChannel({ address: "127.0.0.1", port, tls: by.tls, expect });
     try {
-      return await channel.unary("Director", "Hello", {}, { timeoutMs: 5000 });
+      return await channel.unary("Director", "Hello", {}, { timeoutMs: 60_000 });
     } finally {
       channel.close();
     }

@@ -5,9 +5,8 @@ import { X509Certificate } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import path from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { Passwords } from "../../common/bacula/origin.js";
-import { scratchDirectory } from "../../common/scratch-directory.js";
 import { setClock } from "../../common/time.js";
 import { identityOfCertificate } from "../../common/tls/identity.js";
 import { loadTls, type TlsMaterial } from "../../common/tls/load.js";
@@ -21,28 +20,9 @@ import { callByPassword } from "../../proto/enrol/call.js";
 import { DONE, PREFACE } from "../../proto/enrol/wire.js";
 import { openFrontDoor } from "../../proto/rpc/front-door.js";
 import { identityFromCertificate } from "../../proto/rpc/identity.js";
-import { type DirectorParty, log, startDaemon, startDirector } from "./parties.js";
+import { type DirectorParty, log, partiesOf, startDaemon, startDirector } from "./parties.js";
 
-const root = scratchDirectory("enrolment-desk");
-const closers: (() => unknown)[] = [];
-after(async () => {
-  for (const close of closers.reverse()) await close();
-});
-
-let counter = 0;
-const fresh = (): string => path.join(root, String(counter++));
-
-async function parties(directory = fresh(), port = 0) {
-  const daemon = await startDaemon(directory, { password: "secret", port });
-  closers.push(() => daemon.close());
-  return daemon;
-}
-
-async function directorIn(directory = fresh()) {
-  const director = await startDirector(directory, { password: "secret" });
-  closers.push(() => director.close());
-  return director;
-}
+const { closers, fresh, daemonWith, directorWith } = partiesOf("desk");
 
 function tlsOf(pki: string): TlsMaterial {
   const file = (each: string): string => path.join(pki, each);
@@ -59,14 +39,14 @@ function idle(port: number, localAddress: string): Promise<Socket> {
 }
 
 test("one address that says nothing keeps no other one from a first contact", async () => {
-  const daemon = await parties();
-  const director = await directorIn();
+  const daemon = await daemonWith("secret");
+  const director = await directorWith("secret");
   await Promise.all(Array.from({ length: 30 }, () => idle(daemon.port, "127.0.0.2")));
   await director.call(daemon.port);
 });
 
 test("who proves nothing in time is let go, and who closes leaves the queue", async () => {
-  const director = await directorIn();
+  const director = await directorWith("secret");
   const own = tlsOf(director.pki);
   const desk = new PasswordDesk({
     log,
@@ -105,11 +85,11 @@ test("a daemon whose certificate has expired starts, and its director gives it a
   } finally {
     setClock();
   }
-  const daemon = await parties(directory);
+  const daemon = await daemonWith("secret", { directory });
   assert.equal(daemon.enrolment.tls(), undefined);
-  const stranger = await directorIn();
+  const stranger = await directorWith("secret");
   await assert.rejects(stranger.call(daemon.port), { code: "TLS_PIN_CHANGED" });
-  const shown = await (await directorIn(site)).call(daemon.port);
+  const shown = await (await directorWith("secret", { directory: site })).call(daemon.port);
   assert.notEqual(shown, first);
 });
 
@@ -125,8 +105,8 @@ test("a director whose key was written and whose certificate was not gets both a
 });
 
 test("a withdrawn certificate is neither proved to nor made good again, by whatever key file it comes", async () => {
-  const daemon = await parties();
-  const director = await directorIn();
+  const daemon = await daemonWith("secret");
+  const director = await directorWith("secret");
   daemon.revoked.add(director.fingerprint);
   await assert.rejects(director.call(daemon.port), {
     message: /the certificate of this director was revoked$/,
@@ -138,7 +118,7 @@ test("a withdrawn certificate is neither proved to nor made good again, by whate
   rmSync(path.join(director.pki, "pins/filed-web-fd.yaml"));
   rmSync(path.join(daemon.pki, "director.yaml"));
   await daemon.close();
-  const again = await parties(path.dirname(daemon.pki), daemon.port);
+  const again = await daemonWith("secret", { directory: path.dirname(daemon.pki), port: daemon.port });
   const target = {
     role: "filed",
     name: "web-fd",
@@ -150,8 +130,8 @@ test("a withdrawn certificate is neither proved to nor made good again, by whate
 });
 
 test("a daemon takes no name but the one in its certificate", async () => {
-  const daemon = await parties();
-  const director = await directorIn();
+  const daemon = await daemonWith("secret");
+  const director = await directorWith("secret");
   await director.call(daemon.port);
   const own = tlsOf(director.pki);
   const call = callByPassword(
@@ -175,7 +155,7 @@ const resourceAt = (port: number) => ({ name: "any", address: "127.0.0.1", port 
 async function doorAt(
   port: number,
 ): Promise<{ port: number; close: () => Promise<unknown>; director: DirectorParty }> {
-  const director = await directorIn();
+  const director = await directorWith("secret");
   director.passwords = new Passwords([["Director", "test-dir", "root password"]]);
   const place = { address: "127.0.0.1", port };
   const opened = await openFrontDoor(undefined as never, director.door, place);
@@ -215,7 +195,6 @@ test("what was given for a password does not outlive it over a start of the dire
   assert.equal(peer.proved, true);
   assert.equal(director.door.refusal(peer), undefined);
   assert.ok(Date.parse(certificate.validTo) < Date.now() + 600_000);
-  const started = await startDirector(path.dirname(director.pki), { password: "secret" });
-  closers.push(() => started.close());
+  const started = await directorWith("secret", { directory: path.dirname(director.pki) });
   assert.match(String(started.door.refusal(peer)), /has to prove its password: connect again/);
 });

@@ -2,8 +2,10 @@
 
 import { mkdirSync } from "node:fs";
 import path from "node:path";
+import { after } from "node:test";
 import { Passwords } from "../../common/bacula/origin.js";
 import { createLog } from "../../common/log.js";
+import { scratchDirectory } from "../../common/scratch-directory.js";
 import { fingerprintOf } from "../../common/tls/identity.js";
 import { loadTls } from "../../common/tls/load.js";
 import type { DirectorConfig } from "../../director/config/types.js";
@@ -15,6 +17,41 @@ import { DaemonEnrolment } from "../../proto/enrol/daemon.js";
 import { PROTOCOL, RpcServer } from "../../proto/rpc.js";
 
 export const log = createLog("test", { level: "silent" });
+
+export interface DaemonWish {
+  password: string;
+  port?: number;
+  name?: string;
+  role?: "filed" | "storaged";
+}
+
+/** Directories for the tests of one file, and parties that end with them. */
+export function partiesOf(tests: string) {
+  const root = scratchDirectory(`enrolment-${tests}`);
+  const closers: (() => unknown)[] = [];
+  after(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+  let counter = 0;
+  const fresh = (): string => path.join(root, String(counter++));
+  return {
+    /** Called in reverse order at the end. */
+    closers,
+    fresh,
+    async daemonWith(password: string, more: Omit<DaemonWish, "password"> & { directory?: string } = {}) {
+      const { directory = fresh(), ...rest } = more;
+      const daemon = await startDaemon(directory, { password, ...rest });
+      closers.push(() => daemon.close());
+      return daemon;
+    },
+    async directorWith(password: string, more: { name?: string; directory?: string } = {}) {
+      const { directory = fresh(), ...rest } = more;
+      const director = await startDirector(directory, { password, ...rest });
+      closers.push(() => director.close());
+      return director;
+    },
+  };
+}
 
 /** A daemon that answers a Hello of its director. */
 export interface Daemon {
@@ -30,12 +67,7 @@ export interface Daemon {
 
 export async function startDaemon(
   directory: string,
-  {
-    password,
-    port = 0,
-    name = "web-fd",
-    role = "filed",
-  }: { password: string; port?: number; name?: string; role?: "filed" | "storaged" },
+  { password, port = 0, name = "web-fd", role = "filed" }: DaemonWish,
 ): Promise<Daemon> {
   const pki = path.join(directory, "pki");
   mkdirSync(directory, { recursive: true });
