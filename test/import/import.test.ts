@@ -156,7 +156,9 @@ test("file and storage daemon, console, and the bundles for other machines", () 
     ["buro-fd", "0.0.0.0", 9102, ["hard-dir"]],
   );
   for (const config of [filed, storaged, bundle, director(directory).director]) loadTls(config.tls);
-  const watcher = loadTls(loadConsoleConfig(at(directory, "consoles/watcher/console.yaml")).directors[0]!.tls);
+  const watcher = loadTls(
+    loadConsoleConfig(at(directory, "consoles/watcher/console.yaml")).directors[0]!.tls,
+  );
   assert.ok(watcher.certificate.subjectAltName?.includes(NAMED_CONSOLE_HOST));
   assert.ok(!loadTls(only!.tls).certificate.subjectAltName?.includes(NAMED_CONSOLE_HOST));
 });

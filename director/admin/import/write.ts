@@ -8,14 +8,7 @@ import path from "node:path";
 import { BackupError } from "../../../common/errors.js";
 import { NAMED_CONSOLE_HOST, type Role } from "../../../common/tls/identity.js";
 import { issueCa, issueTicketKeys } from "../../../common/tls/issue.js";
-import {
-  certificatesIn,
-  hostsOf,
-  issueAndRecord,
-  makeDirectory,
-  replaceFile,
-  writeNew,
-} from "../files.js";
+import { certificatesIn, hostsOf, issueAndRecord, makeDirectory, replaceFile, writeNew } from "../files.js";
 import { copyHooks } from "../init.js";
 import type { ImportPlan, Part } from "./plan.js";
 import { directorFiles, type YamlFile, yamlText } from "./yaml.js";
@@ -146,7 +139,9 @@ async function makeCertificate(
   if (isSame && hostsOf(known.certificate).includes(NAMED_CONSOLE_HOST) === isNamed) return;
   const own = peer.place === "" ? hosts : [];
   const mark = isNamed ? [NAMED_CONSOLE_HOST] : [];
-  const all = [...new Set([...own, ...part.hosts, ...mark])].filter((host) => /^[A-Za-z0-9.:_-]+$/.test(host));
+  const all = [...new Set([...own, ...part.hosts, ...mark])].filter((host) =>
+    /^[A-Za-z0-9.:_-]+$/.test(host),
+  );
   const made = await issueAndRecord(authority, { role, name: part.name, hosts: all });
   for (const [name, text, mode] of [
     [`${role}.key`, made.keyPem, 0o600],
