@@ -119,8 +119,10 @@ test("setdebug reaches the daemons that are named, with what was said and nothin
     `setdebug level=50 trace=1 hangup=-20 client=${client}`,
     `setdebug level=0 storage=${storage}`,
     "setdebug level=1 hangup=x client",
+    "setdebug level=1 client=nosuch",
   ]);
   assert.match(text, new RegExp(`^2000 OK setdebug=50 trace=1 hangup=-20 client=${client}$`, "m"));
+  assert.match(text, /^Client "nosuch" not found$/m);
   assert.match(text, new RegExp(`^3000 OK setdebug=0 trace=0 hangup=0 storage=${storage}$`, "m"));
   assert.match(text, /^Expected an integer, got: x$/m);
   assert.deepEqual(
