@@ -106,6 +106,8 @@ test("update: snapshots are the fifth item, and there are none", async () => {
 });
 
 test("var replaces the variables of a label format", async () => {
+  const long = await transcript(new FakeDirector(), [`var ${"${a:".repeat(100_000)}`]);
+  assert.match(long, /\nThe label format is too long\.\n/);
   const text = await transcript(new FakeDirector(), ["var Vol-$" + "{Year}-$" + "{Nothing}"]);
   assert.match(text, new RegExp(`^Vol-${new Date().getFullYear()}-\\$\\{Nothing\\}$`, "m"));
 });

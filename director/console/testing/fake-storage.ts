@@ -40,7 +40,9 @@ type Request = any;
 
 export class FakeStorage implements DaemonCaller {
   readonly jobs: FakeJob[];
-  readonly volumes: { name: string; pool: string; status?: string; bytes?: number }[] = [{ name: "Vol-1", pool: "Default" }];
+  readonly volumes: { name: string; pool: string; status?: string; bytes?: number }[] = [
+    { name: "Vol-1", pool: "Default" },
+  ];
   /** Owner and mode by path, where they are not root's usual ones. */
   readonly owners: Record<string, { uid: number; gid: number; mode: number }> = {};
   /** Answers that replace the ones below; of a streaming method a list. */
