@@ -7,7 +7,7 @@
  * Expressions come from whoever restores and names from whoever could make files: both are matched in linear time.
  */
 import { BackupError } from "./errors.js";
-import { bytesOfText, isSafeKey, pathToKey } from "./format/path.js";
+import { bytesOfText, isSafeKey, pathToKey, withoutEndSlashes } from "./format/path.js";
 import { codesOf, type Groups, LinearPattern, PatternError, textOf } from "./pattern/linear.js";
 import { textOfBytes } from "./pattern/text.js";
 
@@ -34,10 +34,10 @@ export interface Affixes {
 /** The expression for these, "" when there is nothing to change: strip, then suffix, then prefix. */
 export function relocationOf({ strip = "", prefix = "", suffix = "" }: Affixes): string {
   const parts: string[] = [];
-  const from = strip.replace(/\/+$/, "");
+  const from = withoutEndSlashes(strip);
   if (from !== "") parts.push(`!^${quotePattern(from)}(/|$)!/!i`);
   if (suffix !== "") parts.push(`!([^/])$!$1${quoteText(suffix)}!`);
-  if (prefix !== "") parts.push(`!^!${quoteText(prefix.replace(/\/+$/, ""))}!`);
+  if (prefix !== "") parts.push(`!^!${quoteText(withoutEndSlashes(prefix))}!`);
   return parts.join(",");
 }
 

@@ -62,6 +62,7 @@ test("speeds and yes/no", () => {
   assert.equal(parseSpeed("5 m / sec"), 5 * 1024 ** 2);
   assert.equal(parseSpeed("1000"), 1000);
   assert.throws(() => parseSpeed("fast"), /is not a speed/);
+  assert.throws(() => parseSpeed(`1${" ".repeat(100_000)}!`), /is not a speed/);
   assert.equal(parseYesNo("YES"), true);
   assert.equal(parseYesNo("0"), false);
   assert.throws(() => parseYesNo("maybe"), /"maybe" is not yes or no/);

@@ -7,7 +7,8 @@
 import { BackupError } from "./errors.js";
 
 function invalid(text: string, expected: string): BackupError {
-  return new BackupError("VALUE_INVALID", `"${text}" is not ${expected}`);
+  const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return new BackupError("VALUE_INVALID", `"${shown}" is not ${expected}`);
 }
 
 /** As in Bacula: the bare letter is a power of 1024, with a `b` behind it a power of 1000. */
@@ -35,7 +36,7 @@ const SIZE_EXPECTED = "a size (such as 50, 512k, 10 GB; k = 1024, kb = 1000)";
 
 /** Bytes of `50 GB`, `512k`, `1.5g`; the result is a whole number below 2^53. */
 export function parseSize(text: string): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const factor = match === null ? undefined : SIZE_FACTORS[match[2]!.toLowerCase()];
   if (match === null || factor === undefined) throw invalid(text, SIZE_EXPECTED);
   const bytes = Math.round(Number(match[1]) * factor);
@@ -45,9 +46,8 @@ export function parseSize(text: string): number {
 
 /** Bytes per second of `60MB/s`, `10 m`, `1000`; 0 means no limit. */
 export function parseSpeed(text: string): number {
-  const match = /^\s*(.*?)\s*(?:\/\s*s(?:ec)?)?\s*$/i.exec(text);
   try {
-    return parseSize(match?.[1] ?? "");
+    return parseSize(text.trim().replace(/\/\s*s(?:ec)?$/i, ""));
   } catch {
     throw invalid(text, "a speed (such as 60MB/s, 512 kb/s; per second)");
   }

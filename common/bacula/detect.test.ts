@@ -28,6 +28,7 @@ test("the first words tell Bacula's language from YAML", () => {
     "Director",
     "Director x = {",
     "a\n".repeat(130_000),
+    `${"#".repeat(250_000)}\u2028x`,
   ];
   for (const text of yaml) assert.ok(!startsAsBacula(text), text);
 });

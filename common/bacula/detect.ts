@@ -15,8 +15,10 @@ const MAX_NAME = 1000;
  */
 export function isBaculaSyntax(file: string): boolean {
   try {
-    if (statSync(file).isDirectory()) return isBaculaDirectory(file);
-    return startsAsBacula(head(file));
+    const status = statSync(file);
+    if (status.isDirectory()) return isBaculaDirectory(file);
+    // What is read from a pipe is gone, and one that nobody writes to would be waited for.
+    return status.isFile() && startsAsBacula(head(file));
   } catch {
     return false;
   }
@@ -41,7 +43,8 @@ function head(file: string): string {
 export function startsAsBacula(text: string): boolean {
   let words = "";
   for (const line of text.replace(/^\ufeff/, "").split("\n")) {
-    const first = `${words}${line.replace(/#.*$/, "").slice(0, MAX_NAME)} `.trimStart();
+    const [code] = line.split("#", 1);
+    const first = `${words}${code!.slice(0, MAX_NAME)} `.trimStart();
     if (first.startsWith("@")) return true;
     if (/^[A-Za-z][A-Za-z _-]*\{/.test(first)) return true;
     if (first !== "" && !/^[A-Za-z][A-Za-z _-]*$/.test(first.trimEnd())) return false;

@@ -17,6 +17,13 @@ export function pathToKey(path: string): string {
   return parts.join("\0");
 }
 
+/** The text without the slashes at its end; in linear time, which an expression would not take. */
+export function withoutEndSlashes(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "/") end--;
+  return text.slice(0, end);
+}
+
 /** Absolute path (latin1 carrier) of a key; the root key gives "/". */
 export function keyToPath(key: string): string {
   return `/${key.replaceAll("\0", "/")}`;

@@ -3,6 +3,7 @@
  * may do everything; one that is named there may do what its lists grant and nothing else.
  */
 import { BackupError } from "../../common/errors.js";
+import { withoutEndSlashes } from "../../common/format/path.js";
 import type { ConsoleResource } from "../config/types-console.js";
 
 export type AclKind =
@@ -106,7 +107,7 @@ export class Acl {
   #fits(kind: AclKind, entry: string, name: string): boolean {
     if (kind === "command") return entry.toLowerCase() === name.toLowerCase();
     if (kind === "where") {
-      const top = entry.replace(/\/+$/, "");
+      const top = withoutEndSlashes(entry);
       return name === top || name.startsWith(`${top}/`);
     }
     return entry === name;

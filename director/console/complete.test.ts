@@ -22,4 +22,10 @@ test("commands, keywords, names; only what the console may use", () => {
   ]);
   assert.deepEqual(completeLine(director, "prune jobs client=vm2").candidates, ["client=vm2-fd"]);
   assert.deepEqual(completeLine(director, "nosuch x").candidates, []);
+  assert.deepEqual(completeLine(director, 'restore fileset="Full S'), {
+    candidates: ['fileset="Full Set"'],
+    fragment: 'fileset="Full S',
+  });
+  assert.equal(completeLine(director, 'run comment="a b" jo').fragment, "jo");
+  assert.deepEqual(completeLine(director, `${"a".repeat(1_000_000)} `), { candidates: [], fragment: "" });
 });

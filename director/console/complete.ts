@@ -15,13 +15,16 @@ export interface Completion {
 }
 
 const MAX_CANDIDATES = 200;
+/** Characters of a line that anybody wants completed. */
+const MAX_LINE = 4096;
 
 /** Candidates for the last word of `line`, only what the console may use. `console`: name in its certificate. */
 export function completeLine(whole: ConsoleDirector, line: string, console = ""): Completion {
+  if (line.length > MAX_LINE) return { candidates: [], fragment: "" };
   const acl = new Acl(whole.config.consoles.get(console));
   const { signal } = new AbortController();
   const director = acl.unrestricted ? whole : new RestrictedDirector(whole, acl, signal);
-  const fragment = /(?:"[^"]*|\S*)$/.exec(line)![0];
+  const fragment = lastWord(line);
   const before = splitWords(line.slice(0, line.length - fragment.length));
   if (before.length === 0) {
     const table = fragment.startsWith(".") ? DOT_COMMANDS : COMMANDS;
@@ -41,6 +44,19 @@ export function completeLine(whole: ConsoleDirector, line: string, console = "")
     return { candidates: fitting(values, fragment), fragment };
   }
   return { candidates: fitting(command.keywords, fragment), fragment };
+}
+
+/** What stands behind the last blank that is not between quotes. */
+function lastWord(line: string): string {
+  let from = 0;
+  let isQuoted = false;
+  for (let at = 0; at < line.length; at++) {
+    const char = line[at]!;
+    if (char === "\\") at++;
+    else if (char === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && /\s/.test(char)) from = at + 1;
+  }
+  return line.slice(from);
 }
 
 function quoted(value: string): string {

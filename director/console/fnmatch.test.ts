@@ -42,3 +42,7 @@ test("paths", () => {
   assert.equal(resolvePath("/a", "/x//y/"), "/x/y");
   assert.equal(resolvePath("/", "../.."), "/");
 });
+
+test("a pattern that is no name's takes no time", () => {
+  assert.ok(!fnmatch(`*${"[".repeat(1_000_000)}`, "[".repeat(255)));
+});

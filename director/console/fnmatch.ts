@@ -5,8 +5,12 @@ export function hasWildcard(text: string): boolean {
   return /[*?[]/.test(text);
 }
 
+/** What is longer was not written to match a name, and would take long to be compared with many. */
+const MAX_PATTERN = 8192;
+
 /** True when the whole of `name` matches. Time is bounded by the product of both lengths. */
 export function fnmatch(pattern: string, name: string): boolean {
+  if (pattern.length > MAX_PATTERN) return false;
   let p = 0;
   let n = 0;
   let starP = -1;

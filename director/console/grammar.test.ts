@@ -43,4 +43,5 @@ test("lists of numbers", () => {
   assert.equal(parseIdList("0"), undefined);
   assert.equal(parseIdList("7-5"), undefined);
   assert.equal(parseIdList("1-999999999"), undefined);
+  assert.equal(parseIdList("1-9999,1-9999"), undefined);
 });

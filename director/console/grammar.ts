@@ -110,17 +110,19 @@ export function findByPrefix<T extends { readonly name: string }>(
   return table.find((entry) => entry.name === wanted) ?? table.find((entry) => entry.name.startsWith(wanted));
 }
 
-/** Numbers of `1,2,5-7`; undefined when it is no such list or names more than `limit`. */
+/** Numbers of `1,2,5-7`, each once; undefined when it is no such list or names more than `limit`, however often. */
 export function parseIdList(text: string, limit = 10_000): number[] | undefined {
-  const ids: number[] = [];
+  const ids = new Set<number>();
+  let named = 0;
   for (const part of text.split(",")) {
     const match = /^\s*(\d{1,9})(?:-(\d{1,9}))?\s*$/.exec(part);
     if (match === null) return undefined;
     const first = Number(match[1]);
     const last = match[2] === undefined ? first : Number(match[2]);
-    if (first === 0 || last < first || last - first >= limit) return undefined;
-    for (let id = first; id <= last; id++) if (!ids.includes(id)) ids.push(id);
-    if (ids.length > limit) return undefined;
+    if (first === 0 || last < first) return undefined;
+    named += last - first + 1;
+    if (named > limit) return undefined;
+    for (let id = first; id <= last; id++) ids.add(id);
   }
-  return ids;
+  return [...ids];
 }

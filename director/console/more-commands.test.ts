@@ -106,6 +106,8 @@ test("update: snapshots are the fifth item, and there are none", async () => {
 });
 
 test("var replaces the variables of a label format", async () => {
+  const long = await transcript(new FakeDirector(), [`var ${"${a:".repeat(100_000)}`]);
+  assert.match(long, /\nThe label format is too long\.\n/);
   const text = await transcript(new FakeDirector(), ["var Vol-$" + "{Year}-$" + "{Nothing}"]);
   assert.match(text, new RegExp(`^Vol-${new Date().getFullYear()}-\\$\\{Nothing\\}$`, "m"));
 });
@@ -119,8 +121,10 @@ test("setdebug reaches the daemons that are named, with what was said and nothin
     `setdebug level=50 trace=1 hangup=-20 client=${client}`,
     `setdebug level=0 storage=${storage}`,
     "setdebug level=1 hangup=x client",
+    "setdebug level=1 client=nosuch",
   ]);
   assert.match(text, new RegExp(`^2000 OK setdebug=50 trace=1 hangup=-20 client=${client}$`, "m"));
+  assert.match(text, /^Client "nosuch" not found$/m);
   assert.match(text, new RegExp(`^3000 OK setdebug=0 trace=0 hangup=0 storage=${storage}$`, "m"));
   assert.match(text, /^Expected an integer, got: x$/m);
   assert.deepEqual(

@@ -5,7 +5,7 @@ import type { CommandContext } from "./context.js";
 import { fnmatch, hasWildcard } from "./fnmatch.js";
 import { longLine } from "./format.js";
 import { type Arg, findByPrefix, parseLine } from "./grammar.js";
-import { joinPath, resolvePath, splitPath, typedName } from "./names.js";
+import { resolvePath, splitPath, typedName } from "./names.js";
 import { MAX_RULES, type MarkRule, type TreeMarks } from "./tree-marks.js";
 import type { TreeNode, TreeView } from "./tree-view.js";
 
@@ -124,7 +124,7 @@ async function cd(tree: Tree, words: string[]): Promise<void> {
 
 /** Entries that a typed pattern names: below the current directory, or by path. Wildcards in any component. */
 async function* matches(tree: Tree, typed: string): AsyncGenerator<TreeNode> {
-  const pattern = typedName(typed).replace(/(.)\/+$/, "$1");
+  const pattern = typedName(typed);
   const base = pattern.startsWith("/") ? "/" : tree.cwd;
   const parts = pattern.split("/").filter((part) => part !== "" && part !== ".");
   if (parts.length === 0) {
@@ -136,22 +136,16 @@ async function* matches(tree: Tree, typed: string): AsyncGenerator<TreeNode> {
 }
 
 async function* descend(tree: Tree, directory: string, parts: readonly string[]): AsyncGenerator<TreeNode> {
-  const [part, ...rest] = parts;
-  if (part === undefined) return;
-  if (part === "..") {
-    const up = splitPath(directory).directory;
-    if (rest.length > 0) yield* descend(tree, up, rest);
-    return;
-  }
-  if (!hasWildcard(part)) {
-    const node = await tree.view.lookup(joinPath(directory, part));
-    if (node === undefined) return;
-    if (rest.length === 0) yield node;
-    else if (node.directory) yield* descend(tree, node.path, rest);
-    return;
-  }
-  for await (const node of tree.view.children(directory)) {
-    if (!fnmatch(part, node.name)) continue;
+  if (parts.at(-1) === "..") return;
+  const wild = parts.findIndex(hasWildcard);
+  const plain = wild < 0 ? parts : parts.slice(0, wild);
+  const top = await tree.view.lookup(resolvePath(directory, plain.join("/")));
+  if (top === undefined) return;
+  if (wild < 0) return yield top;
+  if (!top.directory) return;
+  const rest = parts.slice(wild + 1);
+  for await (const node of tree.view.children(top.path)) {
+    if (!fnmatch(parts[wild]!, node.name)) continue;
     if (rest.length === 0) yield node;
     else if (node.directory) yield* descend(tree, node.path, rest);
   }

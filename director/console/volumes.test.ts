@@ -141,3 +141,8 @@ test("vacuum: dry counts, else moves; shares of volumes; list dependants", async
   assert.match(await answer(["list dependants jobid=1"]), /\| 3 +\| vm2 +\|[^\n]*\| 1 +\| Base \|\n/);
   assert.match(await answer(["list dependants volume=Vol-1"]), /\| 1 +\| vm1 [^\n]*\| Vol-1 \| own data \|/);
 });
+
+test("llist volume: where a volume ends, in the two halves of an address", async () => {
+  director.storage.volumes[0]!.bytes = 5 * 2 ** 32 + 7;
+  assert.match(await answer(["llist volume=Vol-1"]), /\n +EndFile: 5\n +EndBlock: 7\n/);
+});

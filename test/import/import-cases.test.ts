@@ -37,6 +37,20 @@ test("Bareos' directories of one resource a file", async () => {
   assert.equal(loadFiledConfig(at(directory, "filed.yaml")).name, "bareos-fd");
 });
 
+test("a console of Bareos that is denied something by a pattern is left out", async () => {
+  const consoles = `
+Profile { Name = most; Command ACL = "!.bvfs_.*", *all* }
+Profile { Name = plain; Command ACL = !purge, *all* }
+Console { Name = a; Password = x; Profile = most }
+Console { Name = b; Password = x; Profile = plain }
+Console { Name = c; Password = x; Profile = plain; Job ACL = "!secret-.+", *all* }
+`;
+  const { status, directory, report } = await importText("patterns", SMALL + consoles);
+  assert.equal(status, 3);
+  assert.deepEqual([...director(directory).consoles.keys()], ["b"]);
+  assert.match(report, /it denies by some: !secret-\.\+/);
+});
+
 test("with --deduplicate pools store equal content once, and compress", async () => {
   const job =
     "Job { Name = j; Type = Backup; Client = c-fd; FileSet = F; Pool = P; Storage = S; Messages = M }\n";

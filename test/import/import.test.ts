@@ -6,6 +6,7 @@ import path from "node:path";
 import { test } from "node:test";
 import { readBaculaConfig } from "../../common/bacula/parser.js";
 import type { BaculaDirective } from "../../common/bacula/syntax.js";
+import { NAMED_CONSOLE_HOST } from "../../common/tls/identity.js";
 import { loadTls } from "../../common/tls/load.js";
 import { loadConsoleConfig } from "../../console/config.js";
 import { loadFiledConfig } from "../../filed/config.js";
@@ -155,8 +156,11 @@ test("file and storage daemon, console, and the bundles for other machines", () 
     ["buro-fd", "0.0.0.0", 9102, ["hard-dir"]],
   );
   for (const config of [filed, storaged, bundle, director(directory).director]) loadTls(config.tls);
-  loadTls(only!.tls);
-  loadTls(loadConsoleConfig(at(directory, "consoles/watcher/console.yaml")).directors[0]!.tls);
+  const watcher = loadTls(
+    loadConsoleConfig(at(directory, "consoles/watcher/console.yaml")).directors[0]!.tls,
+  );
+  assert.ok(watcher.certificate.subjectAltName?.includes(NAMED_CONSOLE_HOST));
+  assert.ok(!loadTls(only!.tls).certificate.subjectAltName?.includes(NAMED_CONSOLE_HOST));
 });
 
 function filesBelow(directory: string): string[] {

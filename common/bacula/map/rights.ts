@@ -3,7 +3,7 @@
 import { foldName } from "../../config/diagnostics.js";
 import type { BaculaDirective, BaculaResource } from "../syntax.js";
 import { listOf, named } from "../values.js";
-import type { BlockBuilder, Mapper } from "./mapper.js";
+import { type BlockBuilder, LeftOut, type Mapper } from "./mapper.js";
 import { name, PASSWORD, replaced } from "./rules.js";
 import type { Rule, Rules } from "./types.js";
 
@@ -27,15 +27,26 @@ const ACLS: Readonly<Record<string, string>> = {
 /** Regular expressions of Bareos; `.status` and `*all*` are none. */
 const REGEX = /[\\^$+?()[\]{}|]|[^.]\*|\.\*/;
 
+function isPattern(item: string): boolean {
+  return item.toLowerCase() !== "*all*" && REGEX.test(item);
+}
+
+/** What is denied by a pattern would be granted without it. @throws LeftOut */
+function refusePatterns(block: BlockBuilder, items: readonly string[]): void {
+  const denied = items.filter((item) => item.startsWith("!") && isPattern(item.slice(1)));
+  if (!block.mapper.isBareos || denied.length === 0) return;
+  const text = `patterns are not known here, and it denies by some: ${denied.join(", ")}. Name what is denied one by one`;
+  throw new LeftOut("unsupported", `${text}; until then this console may do nothing`);
+}
+
 const acl: Rule = (directive, block) => {
   const key = ACLS[foldName(directive.name)]!;
   const items = listOf(directive.words);
-  const odd = items.filter(
-    (item) => item.toLowerCase() !== "*all*" && REGEX.test(item) && !/^[!/]/.test(item),
-  );
+  const odd = items.filter((item) => isPattern(item) && !/^[!/]/.test(item));
   if (odd.length > 0 && block.mapper.isBareos) {
     block.say("differs", directive, `these count as they are written, not as patterns: ${odd.join(", ")}`);
   }
+  refusePatterns(block, items);
   if (items.length === 0) block.say("without effect", directive, "it is empty, and grants nothing");
   else block.add(key, items, directive);
 };
@@ -70,7 +81,9 @@ function addProfiles(
 function addAcl(block: BlockBuilder, directive: BaculaDirective, use: BaculaDirective): void {
   const folded = foldName(directive.name);
   const items = listOf(directive.words);
-  if (Object.hasOwn(ACLS, folded) && items.length > 0) block.add(ACLS[folded]!, items, use);
+  if (!Object.hasOwn(ACLS, folded) || items.length === 0) return;
+  refusePatterns(block, items);
+  block.add(ACLS[folded]!, items, use);
 }
 
 /** A Console, or a User of Bareos, which becomes one. */

@@ -53,18 +53,7 @@ export async function runImport(options: ImportOptions, loaders: Loaders, print:
   const { builds } = loaders;
   const deduplicate = options.deduplicate === true;
   const plan = planImport(originals, { builds, deduplicate, catalogCopy: catalogCopy(directory) });
-  const { files, otherFiles, commands, latin1Files } = originals;
-  const data: ReportData = {
-    directory,
-    files,
-    otherFiles,
-    commands,
-    latin1Files,
-    findings: plan.findings,
-    carried: plan.carried,
-    total: plan.total,
-    steps: nextSteps(directory, plan),
-  };
+  const data: ReportData = { ...originals, ...plan, directory, steps: nextSteps(directory, plan) };
   const text = reportText(data);
   if (options.dryRun !== true) {
     refuseStrangers(directory, plan, options.overwrite === true);

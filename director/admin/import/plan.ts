@@ -15,16 +15,12 @@ import type { Finding, MappedResource } from "../../../common/bacula/map/types.j
 import type { BaculaResource } from "../../../common/bacula/syntax.js";
 import { givenText, named, textOf } from "../../../common/bacula/values.js";
 import { ConfigError, foldName } from "../../../common/config/diagnostics.js";
+import type { Role } from "../../../common/tls/identity.js";
 import { type HookCommand, hookCommands, hookDirectories, refusedCommands } from "./hooks.js";
 import type { Originals } from "./read.js";
 
 /** The daemons' own loaders, which the mapping is tried with. */
-export interface Builds {
-  readonly director: Build;
-  readonly filed: Build;
-  readonly storaged: Build;
-  readonly console: Build;
-}
+export type Builds = Readonly<Record<Role, Build>>;
 
 /** One configuration with the name in its certificate. */
 export interface Part {
@@ -32,6 +28,8 @@ export interface Part {
   readonly resources: readonly MappedResource[];
   /** Names and addresses under which it is reached. */
   readonly hosts: readonly string[];
+  /** A console with a Console resource: without it it may do nothing, and does not become the administrator's. */
+  readonly isNamed?: boolean;
 }
 
 export interface ImportPlan {
@@ -199,11 +197,11 @@ class Planner {
     const given = own.some((each) => foldName(each.kind) === "director") ? own : [made, ...own];
     const ownSettled = this.#console(given, director.name);
     const administrators = ownSettled.length > 0 ? ownSettled : this.#console([made], director.name, false);
-    const parts = [{ name, resources: administrators, hosts: [] }];
+    const parts: Part[] = [{ name, resources: administrators, hosts: [], isNamed: known.includes(name) }];
     for (const other of known) {
       if (other === name) continue;
       const resources = this.#console([made, synthetic("Console", { Name: other })], director.name, false);
-      parts.push({ name: other, resources, hosts: [] });
+      parts.push({ name: other, resources, hosts: [], isNamed: true });
     }
     return parts;
   }

@@ -1,18 +1,14 @@
 /** What an import did with every directive, for people. */
 
 import type { Finding, Outcome } from "../../../common/bacula/map/types.js";
-import type { SkippedCommand } from "../../../common/bacula/syntax.js";
 import { baculaTime, nowMs } from "../../../common/time.js";
+import type { ImportPlan } from "./plan.js";
+import type { Originals } from "./read.js";
 
-export interface ReportData {
+export interface ReportData
+  extends Pick<Originals, "files" | "otherFiles" | "commands" | "latin1Files">,
+    Pick<ImportPlan, "findings" | "carried" | "total"> {
   readonly directory: string;
-  readonly files: readonly string[];
-  readonly otherFiles: readonly string[];
-  readonly findings: readonly Finding[];
-  readonly commands: readonly SkippedCommand[];
-  readonly latin1Files: readonly string[];
-  readonly carried: number;
-  readonly total: number;
   /** What is to be done now, line by line. */
   readonly steps: readonly string[];
 }

@@ -6,9 +6,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { BackupError } from "../../../common/errors.js";
-import type { Role } from "../../../common/tls/identity.js";
+import { NAMED_CONSOLE_HOST, type Role } from "../../../common/tls/identity.js";
 import { issueCa, issueTicketKeys } from "../../../common/tls/issue.js";
-import { certificatesIn, issueAndRecord, makeDirectory, replaceFile, writeNew } from "../files.js";
+import { certificatesIn, hostsOf, issueAndRecord, makeDirectory, replaceFile, writeNew } from "../files.js";
 import { copyHooks } from "../init.js";
 import type { ImportPlan, Part } from "./plan.js";
 import { directorFiles, type YamlFile, yamlText } from "./yaml.js";
@@ -125,7 +125,7 @@ export async function makeAuthority(pki: string, name: string): Promise<void> {
   writeNew(file("revoked.yaml"), text, 0o644);
 }
 
-/** A certificate of that name and role that is there already stays. */
+/** A certificate of that name, role and mark that is there already stays. */
 async function makeCertificate(
   authority: string,
   pki: string,
@@ -134,9 +134,14 @@ async function makeCertificate(
   const { role, part } = peer;
   const wanted = path.join(pki, `${role}.crt`);
   const known = certificatesIn(pki).find(({ file }) => file === wanted);
-  if (known?.identity.role === role && known.identity.name === part.name) return;
+  const isSame = known?.identity.role === role && known.identity.name === part.name;
+  const isNamed = part.isNamed === true;
+  if (isSame && hostsOf(known.certificate).includes(NAMED_CONSOLE_HOST) === isNamed) return;
   const own = peer.place === "" ? hosts : [];
-  const all = [...new Set([...own, ...part.hosts])].filter((host) => /^[A-Za-z0-9.:_-]+$/.test(host));
+  const mark = isNamed ? [NAMED_CONSOLE_HOST] : [];
+  const all = [...new Set([...own, ...part.hosts, ...mark])].filter((host) =>
+    /^[A-Za-z0-9.:_-]+$/.test(host),
+  );
   const made = await issueAndRecord(authority, { role, name: part.name, hosts: all });
   for (const [name, text, mode] of [
     [`${role}.key`, made.keyPem, 0o600],

@@ -103,8 +103,16 @@ test(".estimate from the last runs, .ls of a client's directory", async () => {
   };
   const listed = await answer(".ls client=vm1-fd path=/srv/");
   assert.match(listed, /^-rw-r--r-- {3}1 0 +0 +5 .* \/srv\/a\n2000 OK estimate files=1 bytes=5\n$/);
-  setRights(director, { directoryAcl: ["/home"] });
-  assert.ok(!(await answer(".ls client=vm1-fd path=/srv", "op")).includes("/srv/a"));
+  const seen = async (rights: object) => {
+    setRights(director, rights);
+    return await answer(".ls client=vm1-fd path=/srv", "op");
+  };
+  const refused = "/srv: not allowed by this console's ACL\n";
+  assert.equal(await seen({ directoryAcl: ["/home"] }), refused);
+  // Who gets to /srv is not in the answer.
+  assert.equal(await seen({ userIdAcl: ["1000"] }), refused);
+  assert.equal(await seen({ directoryAcl: ["/srv/b"] }), "2000 OK estimate files=0 bytes=0\n");
+  assert.match(await seen({ directoryAcl: ["/srv/a"] }), / \/srv\/a\n2000 OK estimate files=1 bytes=5\n$/);
 });
 
 test("list jobmedia: shares of a run's files, and only of runs and pools that are granted", async () => {

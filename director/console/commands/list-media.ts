@@ -84,8 +84,9 @@ export function volumeRow(context: CommandContext, volume: StoredVolume, pools: 
     MaxVolJobs: volume.maxJobs,
     MaxVolFiles: 0,
     MaxVolBytes: volume.maxBytes,
-    EndFile: 0,
-    EndBlock: volume.bytes,
+    // The address of its end, as JobMedia has those of jobs.
+    EndFile: Math.floor(volume.bytes / 2 ** 32),
+    EndBlock: volume.bytes % 2 ** 32,
     LabelType: 0,
     StorageId: [...context.config.storages.keys()].indexOf(volume.storage) + 1,
     DeviceId: 0,

@@ -26,10 +26,10 @@ export const setdebug: Command = {
     const target = args.find(...TARGETS);
     const all = target === undefined || target.key === "all";
     if (all || target.key === "storage" || target.key === "sd")
-      for (const name of targets(context, "storage"))
+      for (const name of await targets(context, "storage"))
         await told(context, `3000 OK ${settings} storage=${name}`, () => storageOrder(context, name, order));
     if (all || target.key === "client" || target.key === "fd")
-      for (const name of targets(context, "client")) {
+      for (const name of await targets(context, "client")) {
         const whole = { ...order, ...(hangup === undefined ? {} : { hangup: Number(hangup) }) };
         await told(context, `2000 OK ${settings} client=${name}`, () => clientOrder(context, name, whole));
       }
@@ -71,7 +71,7 @@ async function clientOrder(
 }
 
 /** The one that is named; else all clients, or a Storage resource of each daemon. */
-function targets(context: CommandContext, kind: "storage" | "client"): string[] {
+async function targets(context: CommandContext, kind: "storage" | "client"): Promise<string[]> {
   const given = context.args.value(...(kind === "storage" ? ["storage", "sd"] : ["client", "fd"]));
   const { config, acl } = context;
   if (given === undefined)
@@ -79,7 +79,9 @@ function targets(context: CommandContext, kind: "storage" | "client"): string[] 
       ? storageDaemons(context)
       : [...config.clients.keys()].filter((name) => acl.allows(kind, name));
   const known = kind === "storage" ? config.storages : config.clients;
-  return known.has(given) && acl.allows(kind, given) ? [given] : [];
+  if (known.has(given) && acl.allows(kind, given)) return [given];
+  await context.say(`${kind === "storage" ? "Storage" : "Client"} "${given}" not found`);
+  return [];
 }
 
 export const trace: Command = {

@@ -12,6 +12,9 @@ export const gui: Command = {
   async run() {},
 };
 
+/** Characters of a label format; names of volumes have 127. */
+const MAX_FORMAT = 4096;
+
 /** `var TEXT`: what a LabelFormat makes of its variables now, outside of any job. */
 export const variable: Command = {
   name: "var",
@@ -20,6 +23,7 @@ export const variable: Command = {
   keywords: [],
   async run(context) {
     const text = context.args.list.map((arg) => arg.text).join(" ");
+    if (text.length > MAX_FORMAT) return void (await context.fail("The label format is too long."));
     const facts = { job: "", jobName: "", jobId: 0, level: "", client: "", pool: "", storage: "" };
     const expanded = expandLabel(text, { ...facts, mediaType: "", numVols: 0, timeMs: nowMs() });
     context.data.text = expanded;

@@ -1,6 +1,5 @@
 /** Restores by a bootstrap file, and the file that stands beside every other restore until its job has ended. */
-import { readFile, stat } from "node:fs/promises";
-import { BackupError } from "../../../common/errors.js";
+import { BackupError, describeError } from "../../../common/errors.js";
 import type { EntryPage__Output } from "../../../proto/generated/basalt/v1/EntryPage.js";
 import {
   addToRanges,
@@ -19,6 +18,7 @@ import type { CommandContext } from "../context.js";
 import { fromWire } from "../names.js";
 import { MAX_RULES, type MarkRule, rulesToWire, TreeMarks } from "../tree-marks.js";
 import { type Choice, storageOf } from "./choice.js";
+import { readGivenFile } from "./given-file.js";
 
 export interface BootstrapChoice {
   choice: Choice;
@@ -48,12 +48,10 @@ export async function chooseByBootstrap(context: CommandContext, file: string): 
 
 async function readBootstrap(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
-    if (size > MAX_BOOTSTRAP_BYTES) throw new BackupError("BOOTSTRAP_INVALID", `${file} is too large`);
-    return await readFile(file, "utf8");
+    return (await readGivenFile(file, MAX_BOOTSTRAP_BYTES)).toString("utf8");
   } catch (cause) {
-    if (cause instanceof BackupError) throw cause;
-    throw new BackupError("BOOTSTRAP_INVALID", `Cannot open bootstrap file ${file}`, { cause });
+    const why = `Cannot open bootstrap file ${file}: ${describeError(cause)}`;
+    throw new BackupError("BOOTSTRAP_INVALID", why, { cause });
   }
 }
 

@@ -16,7 +16,7 @@ export async function chooseRuns(context: CommandContext): Promise<Choice | unde
   const { args } = context;
   const list = listNamed(args.values("file"));
   if (list !== undefined) return await byRestoreList(context, list);
-  const names = namesGiven(context);
+  const names = await namesGiven(context);
   const ids = args.value("jobid");
   if (ids !== undefined) return await byIds(context, ids, names);
   const moment = await momentGiven(context);
@@ -26,12 +26,12 @@ export async function chooseRuns(context: CommandContext): Promise<Choice | unde
   return await menu(context, moment);
 }
 
-function namesGiven(context: CommandContext): Names | undefined {
+async function namesGiven(context: CommandContext): Promise<Names | undefined> {
   const names: Names = { files: [], directories: [] };
   const { args } = context;
   if (!args.has("file", "directory")) return undefined;
-  for (const typed of args.values("file")) addNames(context, names.files, typed);
-  for (const typed of args.values("directory")) addNames(context, names.directories, typed);
+  for (const typed of args.values("file")) await addNames(context, names.files, typed);
+  for (const typed of args.values("directory")) await addNames(context, names.directories, typed);
   return names;
 }
 

@@ -158,7 +158,7 @@ async function askNames(context: CommandContext, what: "file" | "directory"): Pr
   for (;;) {
     const typed = await context.ask(prompt);
     if (typed === "") return names;
-    addNames(context, what === "file" ? names.files : names.directories, typed);
+    await addNames(context, what === "file" ? names.files : names.directories, typed);
   }
 }
 

@@ -1,17 +1,20 @@
 /** Files and directories that were named instead of marked in the tree. */
-import { readFileSync } from "node:fs";
-import { BackupError } from "../../../common/errors.js";
+import { BackupError, describeError } from "../../../common/errors.js";
 import { displayPath } from "../../../common/format/path.js";
 import type { CommandContext } from "../context.js";
 import { resolvePath, typedName } from "../names.js";
 import { MAX_RULES, type MarkRule } from "../tree-marks.js";
 import { type Choice, type Names, viewOf } from "./choice.js";
+import { readGivenFile } from "./given-file.js";
+
+/** More than as many names as can be restored one by one. */
+const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Adds what was typed: a path, or `<FILE` for a list of paths, one a line, read on the director's machine.
  * @throws BackupError NOT_ALLOWED, LIST_UNREADABLE
  */
-export function addNames(context: CommandContext, into: string[], typed: string): void {
+export async function addNames(context: CommandContext, into: string[], typed: string): Promise<void> {
   if (!typed.startsWith("<")) {
     into.push(typed);
     return;
@@ -23,9 +26,9 @@ export function addNames(context: CommandContext, into: string[], typed: string)
   let lines: string[];
   try {
     // latin1 keeps every byte; octal escapes keep them through typedName.
-    lines = readFileSync(file, "latin1").split(/\r?\n/);
+    lines = (await readGivenFile(file, MAX_LIST_BYTES)).toString("latin1").split(/\r?\n/);
   } catch (cause) {
-    throw new BackupError("LIST_UNREADABLE", `Cannot open file ${file}`, { cause });
+    throw new BackupError("LIST_UNREADABLE", `Cannot open file ${file}: ${describeError(cause)}`, { cause });
   }
   for (const line of lines) {
     if (line.trim() !== "")
@@ -54,7 +57,7 @@ export async function rulesForNames(
     if (node === undefined) missing.push(displayPath(path));
     else rules.push({ path, include: true, recursive });
   };
-  for (const typed of names.files) await add(typed, !/.\/+$/.test(typed));
+  for (const typed of names.files) await add(typed, typed === "/" || !typed.endsWith("/"));
   for (const typed of names.directories) await add(typed, true);
   for (const path of missing) await context.say(`No database record found for: ${path}`);
   return rules;

@@ -5,7 +5,6 @@
 
 import { BackupError } from "../../../common/errors.js";
 import type { CatalogJobList__Output } from "../../../proto/generated/basalt/v1/CatalogJobList.js";
-import type { EstimateEvent__Output } from "../../../proto/generated/basalt/v1/EstimateEvent.js";
 import type { JobMediaPage__Output } from "../../../proto/generated/basalt/v1/JobMediaPage.js";
 import type { PoolList__Output } from "../../../proto/generated/basalt/v1/PoolList.js";
 import type { VolumeList__Output } from "../../../proto/generated/basalt/v1/VolumeList.js";
@@ -15,8 +14,9 @@ import type { DirectorConfig } from "../../config/types.js";
 import { toPoolList } from "../../daemons/pools.js";
 import { type Acl, type AclKind, notAllowed } from "../acl.js";
 import type { CallOptions, DaemonCaller } from "../port.js";
-import { GatedEntries, gateEntry } from "./entries.js";
-import { type EntryGate, GateWalk } from "./gate.js";
+import { GatedEntries } from "./entries.js";
+import { gatedEstimate } from "./estimate.js";
+import type { EntryGate } from "./gate.js";
 
 export interface CallerRights {
   acl: Acl;
@@ -250,18 +250,9 @@ const STREAMS: Readonly<Record<string, Streaming>> = {
 };
 
 const CLIENT_STREAMS: Readonly<Record<string, Streaming>> = {
-  async *Estimate(caller, request, options) {
-    const walk = new GateWalk(caller.rights.gate);
-    for await (const event of caller.raw.stream<EstimateEvent__Output>(
-      "Filed",
-      "Estimate",
-      request,
-      options,
-    )) {
-      const lines = event.lines.filter((line) => walk.standing(gateEntry(line)) === "open");
-      // Errors name files as well.
-      yield { ...event, lines, error: caller.rights.gate.open ? event.error : "" };
-    }
+  Estimate: ({ raw, rights }, request, options) => {
+    const isKnown = rights.config().fileSets.has(request.fileSet?.name);
+    return gatedEstimate({ gate: rights.gate, isKnown, raw }, request, options);
   },
 };
 

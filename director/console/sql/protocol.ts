@@ -1,23 +1,19 @@
 /** What the director and the process that carries out SQL say to each other. */
 
+import type { StatFields } from "./lstat.js";
+
 /** How a result is printed: as a table, as blocks of keys and values, as values with tabs between, as records. */
 export type ResultForm = "table" | "blocks" | "tabs" | "records";
 
 export type SqlValue = string | number | bigint | null;
 
 /** A row of a file list: place in it, and what Bacula's table File says of an entry. */
-export interface FileRow {
+export interface FileRow extends StatFields {
   jobId: number;
   row: number;
   turn: number;
   /** latin1 carrier */
   path: string;
-  type: string;
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  mtimeSec: number;
   content: Uint8Array | undefined;
 }
 

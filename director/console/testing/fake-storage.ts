@@ -40,7 +40,9 @@ type Request = any;
 
 export class FakeStorage implements DaemonCaller {
   readonly jobs: FakeJob[];
-  readonly volumes: { name: string; pool: string; status?: string }[] = [{ name: "Vol-1", pool: "Default" }];
+  readonly volumes: { name: string; pool: string; status?: string; bytes?: number }[] = [
+    { name: "Vol-1", pool: "Default" },
+  ];
   /** Owner and mode by path, where they are not root's usual ones. */
   readonly owners: Record<string, { uid: number; gid: number; mode: number }> = {};
   /** Answers that replace the ones below; of a streaming method a list. */
@@ -258,14 +260,17 @@ function pool(name: string, poolId: number, volumes: readonly { pool: string }[]
   };
 }
 
-function volumeOf(volume: { name: string; pool: string; status?: string }, mediaId: number): object {
+function volumeOf(
+  volume: { name: string; pool: string; status?: string; bytes?: number },
+  mediaId: number,
+): object {
   return {
     ...{
       mediaId,
       name: volume.name,
       status: volume.status ?? "Append",
       enabled: true,
-      bytes: 220,
+      bytes: volume.bytes ?? 220,
       files: 0,
       retention: 31_536_000,
     },
