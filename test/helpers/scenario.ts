@@ -67,11 +67,13 @@ export class Scenario {
     this.installation = installation;
   }
 
-  /** Makes the installation; nothing is started yet. */
-  static async create(name: string): Promise<Scenario> {
+  /** Makes the installation; nothing is started yet. `keepConsole`: everything is asked of one console. */
+  static async create(name: string, options: { keepConsole?: boolean } = {}): Promise<Scenario> {
     const dir = await mkdtemp(join(tmpdir(), `basalt-${name}-`));
     try {
-      return new Scenario(dir, await Installation.create(join(dir, "installation"), { name: "t" }));
+      const installation = await Installation.create(join(dir, "installation"), { name: "t" });
+      if (options.keepConsole === true) installation.keepConsole();
+      return new Scenario(dir, installation);
     } catch (error) {
       await removeTree(dir);
       throw error;

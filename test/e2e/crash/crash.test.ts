@@ -28,7 +28,7 @@ describe("crash", () => {
   let edits = 0;
 
   before(async () => {
-    scenario = await Scenario.create("crash");
+    scenario = await Scenario.create("crash", { keepConsole: true });
     const { installation } = scenario;
     const done = await writeScript(scenario.path("director-hook"), ['echo "$1 $2 $3" >> "$4"']);
     await writeScript(join(installation.dir, "hooks", "outcome"), [

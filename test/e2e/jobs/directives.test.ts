@@ -13,7 +13,7 @@ describe("directives of jobs", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("directives");
+    scenario = await Scenario.create("directives", { keepConsole: true });
     for (const [name, size] of [
       ["tree", 20_000],
       ["large", 300_000],

@@ -18,6 +18,10 @@ import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 const FILES = 30;
 const FILE_BYTES = 200_000;
+/** At its rate the job takes long enough to be cut off in the middle twice, however slow the machine. */
+const RATE = "150 kb/s";
+/** More than three files, before a cut. */
+const SOME_BYTES = 700_000;
 
 /** A wire to the file daemon that can be cut. */
 class Wire {
@@ -57,7 +61,7 @@ let scenario: Scenario;
 let wire: Wire;
 
 before(async () => {
-  scenario = await Scenario.create("resumed");
+  scenario = await Scenario.create("resumed", { keepConsole: true });
   const { installation } = scenario;
   const root = scenario.path("vm");
   await mkdir(join(root, "empty"), { recursive: true });
@@ -66,7 +70,7 @@ before(async () => {
   await runTreeOps(root, Array.from({ length: FILES }, file));
   await symlink("file-00", join(root, "link"));
   await writeFile(join(root, "nothing"), "");
-  const slow = { ReadLimit: "500 kb/s", RescheduleIncompleteJobs: "no" };
+  const slow = { MaximumBandwidth: RATE, RescheduleIncompleteJobs: "no" };
   await scenario.define([{ name: "vm", job: slow }]);
   const port = await freePortBase(1);
   await installation.editConfig("director", (text) =>
@@ -93,13 +97,13 @@ async function goOn(jobId: number): Promise<void> {
   const volume = scenario.volume("Vol-0001");
   const size = sizeOf(volume);
   await scenario.installation.console([`restart jobid=${jobId}`]);
-  await until("more on the volume", () => sizeOf(volume) > size + 1_200_000);
+  await until("more on the volume", () => sizeOf(volume) > size + SOME_BYTES);
 }
 
 test("cut off twice, finished, and the same to every reader", async () => {
   const { installation } = scenario;
   const volume = scenario.volume("Vol-0001");
-  const jobId = await startWriting(installation, "vm", { volume, bytes: 1_200_000, words: "level=Full" });
+  const jobId = await startWriting(installation, "vm", { volume, bytes: SOME_BYTES, words: "level=Full" });
   // Marks come every two seconds: there is one by then.
   await sleep(2200);
   wire.cut();
@@ -111,7 +115,7 @@ test("cut off twice, finished, and the same to every reader", async () => {
   await installation.kill("filed", "SIGKILL");
   await installation.start("filed");
   await untilStatus(installation, jobId, "I");
-  await installation.console([`restart jobid=${jobId}`, "wait"]);
+  await installation.console(["setbandwidth limit=0 client=t-fd", `restart jobid=${jobId}`, "wait"]);
   const log = jobLog(installation, jobId);
   assert.equal(await untilStatus(installation, jobId, "TWEA"), "T", log);
   assert.ok(found(jobId) > first + 3, log);

@@ -16,7 +16,7 @@ export function diskTests(): void {
     let mounted = false;
 
     before(async () => {
-      scenario = await Scenario.create("disk-full");
+      scenario = await Scenario.create("disk-full", { keepConsole: true });
       const storage = join(scenario.installation.dir, "storage");
       const size = ["-t", "tmpfs", "-o", `size=${SIZE}`, "tmpfs", storage];
       mounted = (await endOf("mount", size)).status === 0;
