@@ -70,7 +70,7 @@ function readOptions(): Options {
     .option("--latency <ms>", "round trip of the latency phase", wholeNumber, 50)
     .option("--limit <mb>", "megabytes a second of the limit phase", wholeNumber, 20)
     .option("--json <file>", "write all figures to a file")
-    .option("--trace <file>", "write how much memory each process had, twice a second")
+    .option("--trace <file>", "write how much memory each daemon had, ten times a second")
     .option("--profile <dir>", "write processor profiles of Basalt's daemons");
   return program.parse().opts<Options>();
 }
