@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { REPOSITORY } from "./root.js";
 
+const END_MS = 60_000;
+
 /** A running `basalt console` whose input is a pipe. Close it when done. */
 export class ConsoleSession {
   readonly #child: ChildProcess;
@@ -73,7 +75,7 @@ export class ConsoleSession {
   /** Sends `quit` and waits for the end. */
   async close(): Promise<void> {
     if (!this.#ended) this.send("quit");
-    await this.#end(10_000);
+    await this.#end(END_MS);
   }
 
   /** Ends the input, which abandons a question that is open, and waits for the end. */
@@ -85,7 +87,7 @@ export class ConsoleSession {
   /** Ends it at once. */
   async kill(): Promise<void> {
     if (!this.#ended) this.#child.kill("SIGKILL");
-    await this.#end(10_000);
+    await this.#end(END_MS);
   }
 
   /** Waits for the end, and sees to it after the time limit. */

@@ -22,6 +22,9 @@ export type Daemon = "director" | "filed" | "storaged";
 /** In the order in which they are started; they are stopped in the reverse. */
 export const DAEMONS: readonly Daemon[] = ["storaged", "filed", "director"];
 
+/** How long a daemon may take to start or to end, on a machine that has much else to do. */
+export const DAEMON_MS = 300_000;
+
 const PORT_OFFSET: Record<Daemon, number> = { director: 0, filed: 1, storaged: 2 };
 const BASALT = join(REPOSITORY, "basalt");
 
@@ -122,7 +125,7 @@ export class Installation {
       if (this.#running.get(daemon) === child) this.#running.delete(daemon);
     });
     const port = this.portBase + PORT_OFFSET[daemon];
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + DAEMON_MS;
     while (!(await portAnswers(port))) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`${daemon} ended at once:\n${this.log(daemon)}`);
@@ -139,11 +142,11 @@ export class Installation {
   }
 
   /** Waits until the director answers a console command. */
-  async waitReady(timeoutMs = 60_000): Promise<void> {
+  async waitReady(timeoutMs = DAEMON_MS): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       try {
-        await this.console(["version"], 20_000);
+        await this.console(["version"], 90_000);
         return;
       } catch (error) {
         if (!this.#running.has("director") || Date.now() > deadline) throw error;
@@ -177,7 +180,7 @@ export class Installation {
       child.once("exit", (code) => resolve(code ?? undefined)),
     );
     child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), DAEMON_MS);
     const code = await ended;
     clearTimeout(timer);
     return code;
