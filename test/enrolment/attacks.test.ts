@@ -206,7 +206,7 @@ test("consoles prove the Director's password, or that of their own resource", as
     const expect = { role: "director", name: by.name } as const;
     const channel = new RpcChannel({ address: "127.0.0.1", port, tls: by.tls, expect });
     try {
-      return await channel.unary("Director", "Hello", {}, { timeoutMs: 5000 });
+      return await channel.unary("Director", "Hello", {}, { timeoutMs: 60_000 });
     } finally {
       channel.close();
     }
