@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { endReport, jobLog, startWriting, untilStatus } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { SecondStorage } from "../../helpers/second-storage.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { fileOp, randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 describe("the director's database is lost", () => {
   let scenario: Scenario;
@@ -43,9 +43,7 @@ describe("the director's database is lost", () => {
       ["slow", 400_000, "slow"],
     ] as const) {
       await mkdir(scenario.path(name));
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size, seed: `${seed} ${index}` });
-      await runTreeOps(scenario.path(name), Array.from({ length: 15 }, file));
+      await runTreeOps(scenario.path(name), randomFiles(15, size, seed));
     }
     await second.start();
     await installation.startAll();

@@ -14,7 +14,7 @@ import {
 } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { SecondStorage } from "../../helpers/second-storage.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 const [HUNG, AWAY, LATE] = [0, 1, 2];
 const TRY_AGAIN = { RescheduleOnError: "yes", RescheduleInterval: "2 seconds", RescheduleTimes: 1000 };
@@ -34,9 +34,7 @@ describe("fleet", () => {
     );
     const root = scenario.path("tree");
     await mkdir(root);
-    const file = (_: unknown, index: number) =>
-      fileOp(`file-${index}`, { kind: "random", size: 300_000, seed: `fleet ${index}` });
-    await runTreeOps(root, Array.from({ length: 20 }, file));
+    await runTreeOps(root, randomFiles(20, 300_000, "fleet"));
     const client = (number: number) => ({ Client: clients.name(number) });
     const slow = {
       ...{ ...client(HUNG), Storage: "Second", ReadLimit: "1 mb/s", AllowIncompleteJobs: "no" },
