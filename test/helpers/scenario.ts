@@ -12,6 +12,7 @@ import { type CompareOptions, compareTrees, listTree, rsyncDifferences } from ".
 import { Installation, type RestoreOptions, runCommand } from "./installation.js";
 import { type JobReport, reportNumber } from "./job-report.js";
 import { helperProgram, REPOSITORY } from "./root.js";
+import { until } from "./running.js";
 import { removeTree, runProgram } from "./tree-ops.js";
 
 /** A job and a FileSet of the same name. */
@@ -107,6 +108,13 @@ export class Scenario {
   async redefine(machines: Machine[], pools: ScenarioPool[] = []): Promise<void> {
     await this.define(machines, pools);
     await this.installation.console(["reload"]);
+  }
+
+  /** Waits until the director gets an answer from a client that was away. A job waits for it, but not for ever. */
+  async untilAnswering(client: string): Promise<void> {
+    await until(`${client} answers`, async () =>
+      (await this.installation.console([`status client=${client}`])).includes(`\n${client} Version: `),
+    );
   }
 
   /** Runs a backup that must end with `termination`. */

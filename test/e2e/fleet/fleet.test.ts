@@ -85,10 +85,7 @@ describe("fleet", () => {
       assert.match(errors(jobId)[0]!, new RegExp(`Unable to connect to Client: ${name} `));
     }
     clients.signal(HUNG, "SIGCONT");
-    // It has much to catch up on, perhaps for longer than a job waits.
-    await until("the client answers", async () =>
-      /^client-0 Version: /m.test(await installation.console(["status client=client-0"])),
-    );
+    await scenario.untilAnswering(clients.name(HUNG));
     assert.equal((await installation.runJob("hung", { level: "Full" })).termination, "Backup OK");
   });
 

@@ -118,6 +118,7 @@ test("cut off twice, finished, and the same to every reader", async () => {
   await installation.kill("filed", "SIGKILL");
   await installation.start("filed");
   await untilStatus(installation, jobId, "I");
+  await scenario.untilAnswering("t-fd");
   await scenario.redefine([{ name: "vm", job: NO_RESCHEDULE }]);
   await installation.console([`restart jobid=${jobId}`, "wait"]);
   const log = jobLog(installation, jobId);
