@@ -1,14 +1,12 @@
 /**
  * Runs Basalt and the installed peers on the same trees and images, interleaved step by step, and prints tables.
- *
- * Options: --scale small|full|huge, --repeat N, --phase NAME,NAME (trees, image, latency, limit, memory, director), --dir DIR
- * (trees are kept there), --only NAME,NAME, --latency MS, --limit MB, --json FILE, --trace FILE, --profile DIR.
+ * `--help` lists its options.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { BASALT } from "./basalt.js";
+import { benchProgram, oneOf, someOf, wholeNumber } from "./command-line.js";
 import { allVerdicts, restoreVerdicts } from "./goals.js";
 import type { PeerKind } from "./peer.js";
 import { BACULA } from "./peers/bacula.js";
@@ -40,39 +38,41 @@ const PHASES: Record<string, (setting: Setting) => Promise<void>> = {
 };
 
 /** A scale of its own for what takes long and wants nobody beside it. */
-const DEFAULT_PHASES: Record<Scale, string> = {
-  small: "trees,image,latency,limit",
-  full: "trees,image,latency,limit",
-  huge: "memory",
+const DEFAULT_PHASES: Record<Scale, string[]> = {
+  small: ["trees", "image", "latency", "limit"],
+  full: ["trees", "image", "latency", "limit"],
+  huge: ["memory"],
 };
 
-function options() {
-  const { values } = parseArgs({
-    options: {
-      scale: { type: "string", default: "small" },
-      repeat: { type: "string" },
-      phase: { type: "string" },
-      dir: { type: "string", default: "/var/tmp/basalt-bench" },
-      only: { type: "string" },
-      latency: { type: "string", default: "50" },
-      limit: { type: "string", default: "20" },
-      json: { type: "string" },
-      trace: { type: "string" },
-      profile: { type: "string" },
-    },
-  });
-  if (!(values.scale in DEFAULT_PHASES))
-    throw new Error(`--scale is small, full or huge, not ${values.scale}`);
-  const scale = values.scale as Scale;
-  const phases = (values.phase ?? DEFAULT_PHASES[scale]).split(",");
-  for (const phase of phases)
-    if (!(phase in PHASES))
-      throw new Error(`--phase is one of ${Object.keys(PHASES).join(", ")}, not ${phase}`);
+interface Options {
+  scale: Scale;
+  repeat?: number;
+  phase?: string[];
+  only?: string[];
+  dir: string;
+  latency: number;
+  limit: number;
+  json?: string;
+  trace?: string;
+  profile?: string;
+}
+
+function readOptions(): Options {
   const names = KINDS.map(({ name }) => name);
-  const only = values.only?.split(",");
-  for (const name of only ?? [])
-    if (!names.includes(name)) throw new Error(`--only is one of ${names.join(", ")}, not ${name}`);
-  return { ...values, scale, phases, only, repeat: Number(values.repeat ?? (scale === "huge" ? 1 : 3)) };
+  const phases = Object.keys(PHASES);
+  const scales = Object.keys(DEFAULT_PHASES) as Scale[];
+  const program = benchProgram("bench", "Measures Basalt and the installed peers side by side")
+    .option("--scale <name>", scales.join(", "), oneOf(scales), "small")
+    .option("--repeat <n>", "repetitions (default: 3, huge: 1)", wholeNumber)
+    .option("--phase <names>", `what is measured, with commas: ${phases.join(", ")}`, someOf(phases))
+    .option("--only <names>", `who is measured, with commas: ${names.join(", ")}`, someOf(names))
+    .option("--dir <dir>", "where it works; trees are kept there", "/var/tmp/basalt-bench")
+    .option("--latency <ms>", "round trip of the latency phase", wholeNumber, 50)
+    .option("--limit <mb>", "megabytes a second of the limit phase", wholeNumber, 20)
+    .option("--json <file>", "write all figures to a file")
+    .option("--trace <file>", "write how much memory each daemon had, ten times a second")
+    .option("--profile <dir>", "write processor profiles of Basalt's daemons");
+  return program.parse().opts<Options>();
 }
 
 /** The tools that were chosen, with what they are; those that cannot run here are named only. */
@@ -90,11 +90,13 @@ async function chooseTools(
 }
 
 async function main(): Promise<number> {
-  const { scale, phases, repeat, dir, only, latency, limit, json, trace, profile } = options();
+  const { scale, dir, only, latency, limit, json, trace, profile, ...more } = readOptions();
+  const phases = more.phase ?? DEFAULT_PHASES[scale];
+  const repeat = more.repeat ?? (scale === "huge" ? 1 : 3);
   const { kinds, tools } = await chooseTools(only);
   mkdirSync(dir, { recursive: true });
   const setting: Setting = {
-    ...{ dir, scale, kinds, repetition: 0, step: "", latencyMs: Number(latency), readLimitMb: Number(limit) },
+    ...{ dir, scale, kinds, repetition: 0, step: "", latencyMs: latency, readLimitMb: limit },
     trace: trace === undefined ? undefined : new MemoryTrace(trace),
     profileDir: profile === undefined ? undefined : resolve(profile),
     facts: new Set(),

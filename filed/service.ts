@@ -155,9 +155,7 @@ export class FiledService {
     const changed = jobUuid === "" ? all : [this.#sessionOf(jobUuid, peer)];
     let jobs = 0;
     for (const session of changed) {
-      if (session === undefined) continue;
-      session.setBandwidth(bytesPerSec);
-      jobs++;
+      if (session?.setBandwidth(bytesPerSec) === true) jobs++;
     }
     return { jobs };
   }

@@ -1,37 +1,29 @@
 /**
  * The catalog at scale: makes one of 20 million entries in 2,000 runs, then measures what consoles, jobs and pruning
  * ask of it, alone and while eight jobs are being stored.
- *
- * Options: --machines N, --runs N, --entries N (of a first run), --changes N (of each later one), --dir DIR (the
- * catalog is kept there and used again), --json FILE.
+ * `--help` lists its options.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Catalog } from "../../storaged/catalog/catalog.js";
 import { writerMethods } from "../../storaged/catalog/catalog-worker.js";
 import { openForWriting } from "../../storaged/catalog/schema.js";
+import { benchProgram, wholeNumber } from "../command-line.js";
 import { type Fleet, FleetWriter } from "./generate.js";
 import { type Figure, measureAlone } from "./measure.js";
 import { measureTogether } from "./together.js";
 
-const { values } = parseArgs({
-  options: {
-    machines: { type: "string", default: "40" },
-    runs: { type: "string", default: "50" },
-    entries: { type: "string", default: "250000" },
-    changes: { type: "string", default: "5100" },
-    dir: { type: "string", default: "/var/tmp/basalt-catalog-scale" },
-    json: { type: "string" },
-  },
-});
-const fleet: Fleet = {
-  machines: Number(values.machines),
-  runs: Number(values.runs),
-  entries: Number(values.entries),
-  changes: Number(values.changes),
-};
+const values = benchProgram("bench catalog", "Measures a catalog with millions of entries")
+  .option("--machines <n>", "machines", wholeNumber, 40)
+  .option("--runs <n>", "runs of each", wholeNumber, 50)
+  .option("--entries <n>", "entries of a first run", wholeNumber, 250_000)
+  .option("--changes <n>", "entries of each later one", wholeNumber, 5100)
+  .option("--dir <dir>", "where the catalog is kept and used again", "/var/tmp/basalt-catalog-scale")
+  .option("--json <file>", "write all figures to a file")
+  .parse()
+  .opts<Fleet & { dir: string; json?: string }>();
+const fleet: Fleet = values;
 
 function generate(file: string): void {
   const db = openForWriting(file);

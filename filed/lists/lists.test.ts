@@ -104,6 +104,17 @@ test("lines are cut anywhere; blanks around them, comments and empty ones do not
   assert.equal(long, 1);
 });
 
+test("many lines of blanks with a name around them take no time to speak of", { timeout: 60_000 }, () => {
+  let names = 0;
+  const lines = new NameLines(
+    () => names++,
+    () => undefined,
+  );
+  const line = Buffer.from(`/a${" ".repeat(120_000)}b \t\n`);
+  for (let i = 0; i < 100; i++) lines.push(line);
+  assert.equal(names, 100);
+});
+
 test("names come sorted, once, with what lies below them, whatever order they were sent in", async () => {
   const at = machine(["b/deep/x", "b/deep/y", "b/other", "a", "c/one", "c/two"]);
   const list = ["/c/two", "/a", "/b/deep", "/b/deep/x", "/a", "/c/two/"]

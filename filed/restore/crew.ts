@@ -37,7 +37,10 @@ interface Member {
 }
 
 export class RestoreCrew {
+  /** Another one is started when all of them have something to do: most restores are of a few files. */
   readonly #members: Member[] = [];
+  readonly #most: number;
+  readonly #workerData: Omit<RestoreWorkerData, "worker">;
   readonly #options: CrewOptions;
   /** Used again and again: copies that are moved to a thread pile up there until its garbage is collected. */
   readonly #slots: Buffer[];
@@ -57,7 +60,8 @@ export class RestoreCrew {
     const slots = Array.from({ length: count * UNITS_PER_WORKER }, () => new SharedArrayBuffer(SLOT_BYTES));
     this.#slots = slots.map((slot) => Buffer.from(slot));
     this.#freeSlots = [...slots.keys()];
-    const common = {
+    this.#most = count;
+    this.#workerData = {
       baseFd,
       where,
       regexWhere,
@@ -70,11 +74,12 @@ export class RestoreCrew {
       stop: this.#stop,
       devices: this.#devices,
     };
-    for (let i = 0; i < count; i++) this.#members.push(this.#startMember({ ...common, worker: i }));
+    this.#startMember();
     options.signal.addEventListener("abort", this.#abort, { once: true });
   }
 
-  #startMember(workerData: RestoreWorkerData): Member {
+  #startMember(): Member {
+    const workerData: RestoreWorkerData = { ...this.#workerData, worker: this.#members.length };
     const worker = new Worker(new URL("./restore-worker.js", import.meta.url), {
       workerData,
       resourceLimits,
@@ -86,6 +91,7 @@ export class RestoreCrew {
       member.cleaned();
       this.#fail(new Error(`a restore thread ended by itself (${status})`));
     });
+    this.#members.push(member);
     return member;
   }
 
@@ -142,10 +148,7 @@ export class RestoreCrew {
   async give(message: Buffer, failed: string[], parallel: boolean): Promise<void> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure.error;
-      const candidates = parallel ? this.#members : this.#members.slice(0, 1);
-      const member = candidates.reduce((best, other) =>
-        other.units.length < best.units.length ? other : best,
-      );
+      const member = parallel ? this.#leastBusy() : this.#members[0]!;
       if (member.units.length < UNITS_PER_WORKER) {
         const slot = message.length <= SLOT_BYTES ? this.#freeSlots.pop()! : -1;
         member.units.push(slot);
@@ -153,6 +156,11 @@ export class RestoreCrew {
       }
       await this.#change();
     }
+  }
+
+  #leastBusy(): Member {
+    const best = this.#members.reduce((one, other) => (other.units.length < one.units.length ? other : one));
+    return best.units.length > 0 && this.#members.length < this.#most ? this.#startMember() : best;
   }
 
   #post({ worker }: Member, message: Buffer, slot: number, failed: string[]): void {

@@ -1,13 +1,13 @@
 /** What was read from a named pipe is written to the pipe that is at its place now (ReadFifo). */
 import { ftruncateSync, readSync } from "node:fs";
 import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
-import { closeFd, openAt, unlinkAt } from "../../common/sys/files.js";
+import { closeFd, unlinkAt } from "../../common/sys/files.js";
 import { type FifoTarget, writeFifo } from "../sys/fifo.js";
 import { newStat, statIfThere } from "../sys/stat.js";
 import type { Place } from "./target.js";
+import { openUnfinished } from "./write.js";
 
 const O_RDWR = 2;
-const O_CREAT = 0o100;
 const CHUNK_BYTES = 256 * 1024;
 const there = newStat();
 
@@ -29,7 +29,7 @@ export function feedWhole(target: FifoTarget, bytes: Buffer): void {
 
 /** Pieces come in the order of the volumes: they were collected in a file, which is removed. @throws as feedWhole */
 export function feedFile(target: FifoTarget, row: Row, temporary: string): void {
-  const fd = openAt(target.fd, temporary, O_RDWR | O_CREAT, 0o600);
+  const fd = openUnfinished(target.fd, temporary, O_RDWR);
   try {
     ftruncateSync(fd, row.size);
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);

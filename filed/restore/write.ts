@@ -5,9 +5,10 @@
 import { ftruncateSync, writeSync } from "node:fs";
 import { codeOf } from "../../common/errors.js";
 import { contentDigest } from "../../common/format/content.js";
-import { type Row, RowFlag } from "../../common/format/row.js";
+import { EntryType, type Row, RowFlag } from "../../common/format/row.js";
 import { allocate, closeFd, nextData, nextHole, openAt, unlinkAt } from "../../common/sys/files.js";
 import type { Piece } from "../../proto/data/restore.js";
+import { newStat, O_NONBLOCK, statFd } from "../sys/stat.js";
 import type { BornRight } from "./born-right.js";
 import { moveIntoPlace } from "./install.js";
 import { applyRest, applyToFd, type Count } from "./metadata.js";
@@ -18,6 +19,7 @@ const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const HOLE_BYTES = 4096;
 const zeroBlock = Buffer.alloc(HOLE_BYTES);
+const unfinished = newStat();
 
 /** Verified bytes of a file and where they belong. */
 export interface Stretch {
@@ -77,9 +79,26 @@ function createAt(fd: number, name: string, mayExist: boolean, mode = 0o600): nu
   }
 }
 
+/**
+ * Opens the unfinished file that pieces are collected in; the first one makes it. Who owns the directory may have put
+ * something else in its place: a pipe that nobody reads, or another name of a file that is not theirs.
+ * @throws EntryError, SysError
+ */
+export function openUnfinished(directory: number, name: string, access: number): number {
+  const fd = openAt(directory, name, access | O_CREAT | O_NONBLOCK, 0o600);
+  try {
+    statFd(fd, unfinished);
+    if (unfinished.type === EntryType.file && unfinished.links === 1) return fd;
+    throw new EntryError("its unfinished file was exchanged for something else");
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+}
+
 /** Writes pieces of a file that other threads write pieces of too. */
 export function writePieces(place: Place, row: Row, temporary: string, stretches: readonly Stretch[]): void {
-  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT, 0o600);
+  const fd = openUnfinished(place.fd, temporary, O_WRONLY);
   try {
     const sparse = (row.flags & RowFlag.sparse) !== 0;
     for (const { fileOffset, bytes } of stretches) writeBytes(fd, bytes, fileOffset, sparse);
@@ -95,7 +114,7 @@ export function finishFile(
   options: { temporary: string; inherits: boolean; count: Count },
 ): void {
   const { temporary, inherits, count } = options;
-  const fd = openAt(place.fd, temporary, O_WRONLY | O_CREAT, 0o600);
+  const fd = openUnfinished(place.fd, temporary, O_WRONLY);
   try {
     try {
       ftruncateSync(fd, row.size);

@@ -165,6 +165,17 @@ test("a whole job: hello first, content before rows, end last; ok only when comm
   assert.equal(job.outcome(), "ok");
 });
 
+// At a byte a second it would not end within the test's time.
+test("a limit that comes before the job sends counts", { timeout: 120_000 }, async () => {
+  const job = begin({ bandwidth: 1 });
+  commitAtEnd(job);
+  await job.ready;
+  assert.equal(job.session.setBandwidth(0), true);
+  await serve(job);
+  await job.running;
+  assert.equal(job.result().ok, true);
+});
+
 test("the lists are asked for by credit, and what arrives unasked ends the job", async () => {
   const job = begin();
   const block = new BlockWriter({ state: true });

@@ -53,6 +53,8 @@ export class BackupSession extends JobSession {
   #link: BackupLink | undefined;
   #matcher: Matcher | Comparer | undefined;
   #bandwidth: Bandwidth | undefined;
+  /** For this job, perhaps before it sends. */
+  #toldLimit: number | undefined;
   /** Why the walk was told to end early. */
   #stopReason: string | undefined;
   #kept = false;
@@ -121,8 +123,10 @@ export class BackupSession extends JobSession {
     } else super.stop(reason);
   }
 
-  override setBandwidth(bytesPerSec: number): void {
+  override setBandwidth(bytesPerSec: number): boolean {
+    this.#toldLimit = bytesPerSec;
     this.#bandwidth?.set(bytesPerSec);
+    return true;
   }
 
   protected prepare(): void {
@@ -201,7 +205,7 @@ export class BackupSession extends JobSession {
 
   #pool(link: BackupLink, start: BackupStart): PackPool {
     const { readLimit, nice, ioNice, bandwidth } = this.#request;
-    const told = this.deps.settings?.bandwidth.get(this.director);
+    const told = this.#toldLimit ?? this.deps.settings?.bandwidth.get(this.director);
     const configured = this.deps.config().maximumBandwidthPerJob;
     this.#bandwidth = new Bandwidth(told ?? leastLimit(bandwidth, configured), this.signal);
     const limit = readLimit > 0 ? new ReadLimit(readLimit, this.signal) : undefined;

@@ -70,8 +70,10 @@ export abstract class JobSession {
     this.abort(new BackupError("JOB_STOPPED", reason));
   }
 
-  /** Takes another network limit, bytes per second; 0: none. Only backups have one. */
-  setBandwidth(_bytesPerSec: number): void {}
+  /** Takes another network limit, bytes per second; 0: none. False for what sends nothing: only backups have one. */
+  setBandwidth(_bytesPerSec: number): boolean {
+    return false;
+  }
 
   protected abort(error: unknown): void {
     if (!this.#abort.signal.aborted) this.#abort.abort(error);

@@ -48,17 +48,19 @@ function protoDirectory(): string {
   throw new Error("the directory of the .proto files was not found");
 }
 
-let packages: Record<string, grpc.ServiceDefinition> | undefined;
+const loaded = new Map<ServiceName, grpc.ServiceDefinition>();
 
-/** Definition of a service of proto/*.proto. */
+/** Definition of a service of proto/*.proto. Each has a file of its own, and no program needs all of them. */
 export function serviceDefinition(name: ServiceName): grpc.ServiceDefinition {
-  if (packages === undefined) {
-    const directory = protoDirectory();
-    const files = ["common.proto", "filed.proto", "storaged.proto", "director.proto"];
-    const options = { longs: Number, enums: String, defaults: true, oneofs: true, includeDirs: [directory] };
-    packages = loadSync(files, options) as unknown as Record<string, grpc.ServiceDefinition>;
+  let found = loaded.get(name);
+  if (found === undefined) {
+    const includeDirs = [protoDirectory()];
+    const options = { longs: Number, enums: String, defaults: true, oneofs: true, includeDirs };
+    const packages = loadSync(`${name.toLowerCase()}.proto`, options);
+    found = packages[`basalt.v1.${name}`] as grpc.ServiceDefinition;
+    loaded.set(name, found);
   }
-  return packages[`basalt.v1.${name}`]!;
+  return found;
 }
 
 /** Credentials of a server that wants a certificate of this CA from everybody. */

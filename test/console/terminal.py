@@ -31,7 +31,7 @@ def read(timeout):
 
 
 for pattern, keys in steps:
-    end = time.time() + 60
+    end = time.time() + 180
     while not re.search(pattern, seen):
         if time.time() > end or not read(1):
             print("\nDID NOT APPEAR:", pattern)

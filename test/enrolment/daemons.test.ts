@@ -201,13 +201,16 @@ test("behind the first contact only certificates of this CA come in", async () =
   await director.call(daemon.port);
   const stranger = await daemonWith("secret");
   await (await directorWith("secret")).call(stranger.port);
-  const tls = stranger.enrolment.need();
-  const channel = new RpcChannel({
-    address: "127.0.0.1",
-    port: daemon.port,
-    tls,
-    expect: { role: "filed", name: "web-fd" },
-  });
-  await assert.rejects(channel.unary("Filed", "Hello", {}, { timeoutMs: 60_000 }));
-  channel.close();
+  const own = daemon.enrolment.need();
+  const answer = async (tls: typeof own): Promise<unknown> => {
+    const expect = { role: "filed", name: "web-fd" } as const;
+    const channel = new RpcChannel({ address: "127.0.0.1", port: daemon.port, tls, expect });
+    return await channel
+      .unary("Filed", "Hello", {}, { timeoutMs: 60_000 })
+      .catch((error) => error.code)
+      .finally(() => channel.close());
+  };
+  // Who knows the daemon's CA and shows a certificate of another one does not get as far as a method.
+  assert.equal(await answer({ ...stranger.enrolment.need(), ca: own.ca }), "PEER_UNAVAILABLE");
+  assert.notEqual(await answer(own), "PEER_UNAVAILABLE");
 });

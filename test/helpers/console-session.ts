@@ -3,6 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { REPOSITORY } from "./root.js";
 
+const END_MS = 60_000;
+
 /** A running `basalt console` whose input is a pipe. Close it when done. */
 export class ConsoleSession {
   readonly #child: ChildProcess;
@@ -29,6 +31,11 @@ export class ConsoleSession {
   /** Process id of the console. */
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** True when it has ended, by itself or not. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Everything printed so far. */
@@ -67,10 +74,27 @@ export class ConsoleSession {
 
   /** Sends `quit` and waits for the end. */
   async close(): Promise<void> {
+    if (!this.#ended) this.send("quit");
+    await this.#end(END_MS);
+  }
+
+  /** Ends the input, which abandons a question that is open, and waits for the end. */
+  async finish(timeoutMs: number): Promise<void> {
+    this.#child.stdin?.end();
+    await this.#end(timeoutMs);
+  }
+
+  /** Ends it at once. */
+  async kill(): Promise<void> {
+    if (!this.#ended) this.#child.kill("SIGKILL");
+    await this.#end(END_MS);
+  }
+
+  /** Waits for the end, and sees to it after the time limit. */
+  async #end(timeoutMs: number): Promise<void> {
     if (this.#ended) return;
     const ended = new Promise((resolve) => this.#child.once("close", resolve));
-    this.send("quit");
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 10_000);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), timeoutMs);
     await ended;
     clearTimeout(timer);
   }

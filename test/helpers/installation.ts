@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { findReport, type JobReport } from "./job-report.js";
+import { KeptConsole } from "./kept-console.js";
 import { freePortBase, portAnswers } from "./ports.js";
 import { REPOSITORY } from "./root.js";
 import { runProgram } from "./tree-ops.js";
@@ -20,6 +21,9 @@ export type Daemon = "director" | "filed" | "storaged";
 
 /** In the order in which they are started; they are stopped in the reverse. */
 export const DAEMONS: readonly Daemon[] = ["storaged", "filed", "director"];
+
+/** How long a daemon may take to start or to end, on a machine that has much else to do. */
+export const DAEMON_MS = 300_000;
 
 const PORT_OFFSET: Record<Daemon, number> = { director: 0, filed: 1, storaged: 2 };
 const BASALT = join(REPOSITORY, "basalt");
@@ -58,6 +62,8 @@ export class Installation {
   /** Start of all names: `NAME-dir`, `NAME-fd`, `NAME-sd`. */
   readonly name: string;
   readonly #running = new Map<Daemon, ChildProcess>();
+  /** (Default: each call of console() starts one of its own) */
+  #kept: KeptConsole | undefined;
 
   private constructor(dir: string, portBase: number, name: string) {
     this.dir = dir;
@@ -119,7 +125,7 @@ export class Installation {
       if (this.#running.get(daemon) === child) this.#running.delete(daemon);
     });
     const port = this.portBase + PORT_OFFSET[daemon];
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + DAEMON_MS;
     while (!(await portAnswers(port))) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`${daemon} ended at once:\n${this.log(daemon)}`);
@@ -136,17 +142,22 @@ export class Installation {
   }
 
   /** Waits until the director answers a console command. */
-  async waitReady(timeoutMs = 60_000): Promise<void> {
+  async waitReady(timeoutMs = DAEMON_MS): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       try {
-        await this.console(["version"], 20_000);
+        await this.console(["version"], 90_000);
         return;
       } catch (error) {
         if (!this.#running.has("director") || Date.now() > deadline) throw error;
         await sleep(100);
       }
     }
+  }
+
+  /** From now on console() uses one console again and again, until the director is stopped. */
+  keepConsole(): void {
+    this.#kept ??= new KeptConsole(join(this.dir, "console.yaml"));
   }
 
   /** Process id of a running daemon. */
@@ -164,11 +175,12 @@ export class Installation {
       child.kill(signal);
       return undefined;
     }
+    if (daemon === "director") await this.#kept?.end();
     const ended = new Promise<number | undefined>((resolve) =>
       child.once("exit", (code) => resolve(code ?? undefined)),
     );
     child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), DAEMON_MS);
     const code = await ended;
     clearTimeout(timer);
     return code;
@@ -194,6 +206,10 @@ export class Installation {
 
   /** Pipes lines into a console and gives what it prints. Rejects when it fails or takes too long. */
   async console(script: string[], timeoutMs = 600_000): Promise<string> {
+    if (this.#kept?.busy === false)
+      return this.#kept.ask(script, timeoutMs).catch((error: Error) => {
+        throw new Error(`${error.message}\n${this.#logs()}`);
+      });
     const child = spawn(BASALT, ["console", "-c", join(this.dir, "console.yaml")], { stdio: "pipe" });
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     const output: Buffer[] = [];
@@ -209,9 +225,15 @@ export class Installation {
     const how = await ended.finally(() => clearTimeout(timer));
     const text = Buffer.concat(output).toString("utf8");
     if (how === "status 0") return text;
-    const rest = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
     const why = Buffer.concat(errors).toString("utf8");
-    throw new Error(`the console ended with ${how} on ${script.join(" | ")}\n${text}\n${why}\n${rest}`);
+    throw new Error(
+      `the console ended with ${how} on ${script.join(" | ")}\n${text}\n${why}\n${this.#logs()}`,
+    );
+  }
+
+  /** The ends of the daemons' logs, for what went wrong. */
+  #logs(): string {
+    return DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
   }
 
   /** Runs a job to its end. `words` are further ones for the command, such as `pool=Other`. */
@@ -253,8 +275,7 @@ export class Installation {
     return queued.map((jobId) => {
       const report = findReport(output, jobId);
       if (report) return report;
-      const logs = DAEMONS.map((daemon) => `--- ${daemon}\n${this.log(daemon).slice(-3000)}`).join("\n");
-      throw new Error(`no report of JobId ${jobId}:\n${output}\n${logs}`);
+      throw new Error(`no report of JobId ${jobId}:\n${output}\n${this.#logs()}`);
     });
   }
 }

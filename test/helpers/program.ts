@@ -12,7 +12,7 @@ export interface Ended {
 }
 
 /** Runs a program to its end; after `timeoutMs` it is killed. */
-export function endOf(command: string, args: string[], timeoutMs = 30_000): Promise<Ended> {
+export function endOf(command: string, args: string[], timeoutMs = 180_000): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
@@ -66,7 +66,7 @@ export class Running {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once("close", resolve));
     this.#child.kill("SIGTERM");
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 120_000);
     await ended;
     clearTimeout(timer);
   }

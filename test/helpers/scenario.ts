@@ -12,6 +12,7 @@ import { type CompareOptions, compareTrees, listTree, rsyncDifferences } from ".
 import { Installation, type RestoreOptions, runCommand } from "./installation.js";
 import { type JobReport, reportNumber } from "./job-report.js";
 import { helperProgram, REPOSITORY } from "./root.js";
+import { until } from "./running.js";
 import { removeTree, runProgram } from "./tree-ops.js";
 
 /** A job and a FileSet of the same name. */
@@ -67,11 +68,13 @@ export class Scenario {
     this.installation = installation;
   }
 
-  /** Makes the installation; nothing is started yet. */
-  static async create(name: string): Promise<Scenario> {
+  /** Makes the installation; nothing is started yet. `keepConsole`: everything is asked of one console. */
+  static async create(name: string, options: { keepConsole?: boolean } = {}): Promise<Scenario> {
     const dir = await mkdtemp(join(tmpdir(), `basalt-${name}-`));
     try {
-      return new Scenario(dir, await Installation.create(join(dir, "installation"), { name: "t" }));
+      const installation = await Installation.create(join(dir, "installation"), { name: "t" });
+      if (options.keepConsole === true) installation.keepConsole();
+      return new Scenario(dir, installation);
     } catch (error) {
       await removeTree(dir);
       throw error;
@@ -105,6 +108,13 @@ export class Scenario {
   async redefine(machines: Machine[], pools: ScenarioPool[] = []): Promise<void> {
     await this.define(machines, pools);
     await this.installation.console(["reload"]);
+  }
+
+  /** Waits until the director gets an answer from a client that was away. A job waits for it, but not for ever. */
+  async untilAnswering(client: string): Promise<void> {
+    await until(`${client} answers`, async () =>
+      (await this.installation.console([`status client=${client}`])).includes(`\n${client} Version: `),
+    );
   }
 
   /** Runs a backup that must end with `termination`. */

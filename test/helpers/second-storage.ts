@@ -5,7 +5,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { issueAndRecord } from "../../director/admin/files.js";
-import type { Installation } from "./installation.js";
+import { DAEMON_MS, type Installation } from "./installation.js";
 import { freePortBase, portAnswers } from "./ports.js";
 import { REPOSITORY } from "./root.js";
 
@@ -55,7 +55,7 @@ export class SecondStorage {
     const child = spawn(join(REPOSITORY, "basalt"), args, { stdio: ["ignore", log, log] });
     closeSync(log);
     this.#child = child;
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + DAEMON_MS;
     while (!(await portAnswers(this.#port))) {
       if (child.exitCode !== null || Date.now() > deadline)
         throw new Error(`the second storage daemon does not answer:\n${readFileSync(this.#logFile, "utf8")}`);
@@ -70,7 +70,7 @@ export class SecondStorage {
     if (child === undefined || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), DAEMON_MS);
     await ended;
     clearTimeout(timer);
   }

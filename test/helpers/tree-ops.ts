@@ -114,6 +114,13 @@ export function fileOp(path: string, content: ContentSpec, metadata: MetadataSpe
   return { op: "entry", type: "file", path, size: content.size, parts: [{ at: 0, ...content }], ...metadata };
 }
 
+/** New files `file-0`, `file-1`, … of random bytes, no two alike, and the same for the same seed. */
+export function randomFiles(count: number, size: number, seed: string): EntryOp[] {
+  return Array.from({ length: count }, (_, index) =>
+    fileOp(`file-${index}`, { kind: "random", size, seed: `${seed} ${index}` }),
+  );
+}
+
 /** A new directory. */
 export function dirOp(path: string, metadata: MetadataSpec = {}): EntryOp {
   return { op: "entry", type: "dir", path, ...metadata };

@@ -34,7 +34,7 @@ describe("drives and volumes", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("changers");
+    scenario = await Scenario.create("changers", { keepConsole: true });
     const { installation } = scenario;
     const { dir } = installation;
     for (const room of ["virtual", "robot"]) await mkdir(join(dir, room));

@@ -33,7 +33,7 @@ def give_up(text):
 
 mark = 0
 for wait, keys in steps:
-    end = time.monotonic() + 40
+    end = time.monotonic() + 180
     while wait.encode() not in shown[mark:]:
         if not read(1) and time.monotonic() > end:
             give_up(f"waited in vain for {wait!r}")

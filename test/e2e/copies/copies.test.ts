@@ -32,7 +32,7 @@ describe("copies", () => {
   const times: { before: string; tree: string }[] = [];
 
   before(async () => {
-    scenario = await Scenario.create("copies");
+    scenario = await Scenario.create("copies", { keepConsole: true });
     second = await SecondStorage.create(scenario.installation);
     const vm = { pool: "Main", base: ["ref"], job: { VirtualFullPool: "Near" } };
     await scenario.define(

@@ -17,7 +17,7 @@ import {
   writeScript,
 } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
-import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 /** So slow that it is in the middle of its work whenever a test looks. */
 const SLOW_BYTES = 12_000_000;
@@ -28,7 +28,7 @@ describe("crash", () => {
   let edits = 0;
 
   before(async () => {
-    scenario = await Scenario.create("crash");
+    scenario = await Scenario.create("crash", { keepConsole: true });
     const { installation } = scenario;
     const done = await writeScript(scenario.path("director-hook"), ['echo "$1 $2 $3" >> "$4"']);
     await writeScript(join(installation.dir, "hooks", "outcome"), [
@@ -53,9 +53,7 @@ describe("crash", () => {
       ["slow", SLOW_BYTES / 20],
     ] as const) {
       await mkdir(scenario.path(name));
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size, seed: `${name} ${index}` });
-      await runTreeOps(scenario.path(name), Array.from({ length: 20 }, file));
+      await runTreeOps(scenario.path(name), randomFiles(20, size, name));
     }
     await installation.startAll();
     await scenario.backup("machine", "Full");

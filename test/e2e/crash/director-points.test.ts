@@ -24,7 +24,7 @@ describe("kill -9 of the director", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("director-points");
+    scenario = await Scenario.create("director-points", { keepConsole: true });
     const { installation } = scenario;
     const trace = scenario.path("trace");
     // Notes down that it was there, and stands still at its stage while there is a file of that name.

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { endReport, jobLog, startWriting, untilStatus } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { SecondStorage } from "../../helpers/second-storage.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { fileOp, randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 describe("the director's database is lost", () => {
   let scenario: Scenario;
@@ -13,10 +13,11 @@ describe("the director's database is lost", () => {
   let incomplete = 0;
 
   before(async () => {
-    scenario = await Scenario.create("director-lost");
+    scenario = await Scenario.create("director-lost", { keepConsole: true });
     const { installation } = scenario;
     second = await SecondStorage.create(installation);
-    const slow = { ReadLimit: "1 mb/s" };
+    // Until it is let go.
+    const slow = { MaximumBandwidth: "200 kb/s" };
     await scenario.define(
       [
         { name: "ref", level: "Base", pool: "Main" },
@@ -42,9 +43,7 @@ describe("the director's database is lost", () => {
       ["slow", 400_000, "slow"],
     ] as const) {
       await mkdir(scenario.path(name));
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size, seed: `${seed} ${index}` });
-      await runTreeOps(scenario.path(name), Array.from({ length: 15 }, file));
+      await runTreeOps(scenario.path(name), randomFiles(15, size, seed));
     }
     await second.start();
     await installation.startAll();
@@ -72,7 +71,7 @@ describe("the director's database is lost", () => {
     assert.equal([...copied.matchAll(/Termination: +Copying OK$/gm)].length, 3, copied);
     incomplete = await startWriting(installation, "slow", {
       volume: scenario.volume("Main-0001"),
-      bytes: 1_000_000,
+      bytes: 400_000,
       words: "level=Full",
     });
     await installation.console([`stop jobid=${incomplete}`, "wait"]);
@@ -106,7 +105,8 @@ describe("the director's database is lost", () => {
 
   test("the incomplete one goes on under its number", async () => {
     const { installation } = scenario;
-    await installation.console([`restart incomplete jobid=${incomplete} yes`, "wait"]);
+    const letGo = "setbandwidth limit=0 client=t-fd";
+    await installation.console([letGo, `restart incomplete jobid=${incomplete} yes`, "wait"]);
     const report = await endReport(installation, incomplete);
     assert.equal(report.termination, "Backup OK", report.report);
     assert.match(jobLog(installation, incomplete), /Found \d+ files from prior incomplete Job\./);

@@ -32,7 +32,7 @@ describe("restoring without Basalt", () => {
   let tree: string;
 
   before(async () => {
-    scenario = await Scenario.create("disaster");
+    scenario = await Scenario.create("disaster", { keepConsole: true });
     left = scenario.path("left");
     tree = scenario.path("vm");
     await mkdir(left);

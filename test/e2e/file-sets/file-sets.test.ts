@@ -8,7 +8,7 @@ describe("file sets", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("file-sets");
+    scenario = await Scenario.create("file-sets", { keepConsole: true });
     await scenario.installation.startAll();
   });
 

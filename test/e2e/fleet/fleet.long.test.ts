@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { MoreClients } from "../../helpers/more-clients.js";
 import { queryDatabase, until, writeScript } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 const CLIENTS = 20;
 const JOBS_PER_CLIENT = 3;
@@ -42,9 +42,7 @@ describe("sixty jobs at once", () => {
     for (let number = 0; number < CLIENTS; number++) {
       const root = scenario.path(`tree-${number}`);
       await mkdir(root);
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size: 40_000, seed: `sixty ${number} ${index}` });
-      await runTreeOps(root, Array.from({ length: 25 }, file));
+      await runTreeOps(root, randomFiles(25, 40_000, `sixty ${number}`));
     }
     const machine = (name: string, index: number) => ({
       name,

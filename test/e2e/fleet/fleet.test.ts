@@ -14,10 +14,10 @@ import {
 } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { SecondStorage } from "../../helpers/second-storage.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 const [HUNG, AWAY, LATE] = [0, 1, 2];
-const TRY_AGAIN = { RescheduleOnError: "yes", RescheduleInterval: "2 seconds", RescheduleTimes: 20 };
+const TRY_AGAIN = { RescheduleOnError: "yes", RescheduleInterval: "2 seconds", RescheduleTimes: 1000 };
 
 describe("fleet", () => {
   let scenario: Scenario;
@@ -25,7 +25,7 @@ describe("fleet", () => {
   let second: SecondStorage;
 
   before(async () => {
-    scenario = await Scenario.create("fleet");
+    scenario = await Scenario.create("fleet", { keepConsole: true });
     const { installation } = scenario;
     second = await SecondStorage.create(installation);
     clients = await MoreClients.create(installation, { count: 3 });
@@ -34,11 +34,12 @@ describe("fleet", () => {
     );
     const root = scenario.path("tree");
     await mkdir(root);
-    const file = (_: unknown, index: number) =>
-      fileOp(`file-${index}`, { kind: "random", size: 300_000, seed: `fleet ${index}` });
-    await runTreeOps(root, Array.from({ length: 20 }, file));
+    await runTreeOps(root, randomFiles(20, 300_000, "fleet"));
     const client = (number: number) => ({ Client: clients.name(number) });
-    const slow = { Storage: "Second", ReadLimit: "1 mb/s", AllowIncompleteJobs: "no", ...TRY_AGAIN };
+    const slow = {
+      ...{ ...client(HUNG), Storage: "Second", ReadLimit: "1 mb/s", AllowIncompleteJobs: "no" },
+      ...TRY_AGAIN,
+    };
     await scenario.define(
       [
         { name: "good", root },
@@ -84,6 +85,7 @@ describe("fleet", () => {
       assert.match(errors(jobId)[0]!, new RegExp(`Unable to connect to Client: ${name} `));
     }
     clients.signal(HUNG, "SIGCONT");
+    await scenario.untilAnswering(clients.name(HUNG));
     assert.equal((await installation.runJob("hung", { level: "Full" })).termination, "Backup OK");
   });
 
@@ -103,8 +105,11 @@ describe("fleet", () => {
     const { installation } = scenario;
     const volume = scenario.path("installation", "storage2", "Far-0001");
     const jobId = await startWriting(installation, "cut", { volume, bytes: 300_000, words: "level=Full" });
+    // It stays in the middle of its work however long the rest takes.
+    clients.signal(HUNG, "SIGSTOP");
     const beside = await start("good");
     await second.stop();
+    clients.signal(HUNG, "SIGCONT");
     await untilStatus(installation, beside, "T");
     await untilStatus(installation, jobId, "EfA");
     assert.match(jobLog(installation, jobId), /[Ss]torage/);
@@ -113,6 +118,8 @@ describe("fleet", () => {
     const listed = await installation.console(["list jobs job=cut"]);
     assert.equal([...listed.matchAll(/^\| .*\| T +\|$/gm)].length, 1, listed);
     assert.notEqual(jobStatus(installation, jobId), "T");
-    await scenario.restoresAs("cut", scenario.path("tree"), { words: "storage=Second" });
+    await scenario.restoresAs("cut", scenario.path("tree"), {
+      ...{ client: clients.name(HUNG), words: "storage=Second" },
+    });
   });
 });

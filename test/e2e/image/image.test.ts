@@ -51,7 +51,7 @@ describe("disk images", () => {
   const copy = (from: string, to: string) => runProgram("cp", ["--sparse=always", "--preserve", from, to]);
 
   before(async () => {
-    scenario = await Scenario.create("image");
+    scenario = await Scenario.create("image", { keepConsole: true });
     images = scenario.path("images");
     disk = join(images, "vm1-disk1.raw");
     huge = join(images, "vm1-disk2.raw");

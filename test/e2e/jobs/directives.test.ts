@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { endReport, jobLog, startJob, startWriting, until, untilStatus } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
-import { fileOp, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
 
 const FILES = 10;
 
@@ -13,15 +13,13 @@ describe("directives of jobs", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("directives");
+    scenario = await Scenario.create("directives", { keepConsole: true });
     for (const [name, size] of [
       ["tree", 20_000],
       ["large", 300_000],
     ] as const) {
       await mkdir(scenario.path(name));
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size, seed: `${name} ${index}` });
-      await runTreeOps(scenario.path(name), Array.from({ length: FILES }, file));
+      await runTreeOps(scenario.path(name), randomFiles(FILES, size, name));
     }
     const root = scenario.path("tree");
     const large = scenario.path("large");

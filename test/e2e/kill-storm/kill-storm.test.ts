@@ -12,7 +12,7 @@ import { ConsoleSession } from "../../helpers/console-session.js";
 import { Random } from "../../helpers/random.js";
 import { jobLog, jobStatus, queryDatabase, untilStatus } from "../../helpers/running.js";
 import { copyTree, pointInTime, Scenario } from "../../helpers/scenario.js";
-import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 const SEED = Number(process.env.BASALT_SEED ?? Date.now() % 1_000_000);
 const STORM_MS = Number(process.env.BASALT_STORM_SECONDS ?? 45) * 1000;
@@ -62,9 +62,7 @@ describe("kill storm", () => {
     );
     for (const name of ["golden", ...MACHINES]) {
       await mkdir(scenario.path(name));
-      const file = (_: unknown, index: number) =>
-        fileOp(`file-${index}`, { kind: "random", size: 60_000, seed: `all ${index}` });
-      await runTreeOps(scenario.path(name), Array.from({ length: 20 }, file));
+      await runTreeOps(scenario.path(name), randomFiles(20, 60_000, "all"));
     }
     await scenario.installation.startAll();
     session = new ConsoleSession(join(scenario.installation.dir, "console.yaml"));

@@ -15,7 +15,7 @@ describe("matching", () => {
   const get = (): Scenario => scenario;
 
   before(async () => {
-    scenario = await Scenario.create("matching");
+    scenario = await Scenario.create("matching", { keepConsole: true });
     const machines: Machine[] = [
       { name: "reference", level: "Base" },
       ...vouchingMachines,

@@ -26,7 +26,7 @@ describe("odd tree", () => {
   const states: State[] = [];
 
   before(async () => {
-    scenario = await Scenario.create("odd-tree");
+    scenario = await Scenario.create("odd-tree", { keepConsole: true });
     await scenario.define([
       { name: "reference", root: scenario.path("reference"), level: "Base" },
       { name: "vm", root: scenario.path("vm"), base: ["vm", "reference"] },

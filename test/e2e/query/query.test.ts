@@ -35,7 +35,7 @@ describe("query", () => {
   let asked = 0;
 
   before(async () => {
-    scenario = await Scenario.create("query");
+    scenario = await Scenario.create("query", { keepConsole: true });
     second = await SecondStorage.create(scenario.installation);
     await scenario.define(
       [

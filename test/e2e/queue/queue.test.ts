@@ -26,7 +26,7 @@ describe("queue", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("queue");
+    scenario = await Scenario.create("queue", { keepConsole: true });
     const { installation } = scenario;
     // Jobs stop in here until their gate is open, so that "running" lasts as long as a test needs it.
     await writeScript(scenario.path("gate"), [
@@ -166,7 +166,7 @@ describe("queue", () => {
     const session = new ConsoleSession(join(scenario.installation.dir, "console.yaml"));
     await session.waitFor(/Enter a period to cancel a command\.\n/);
     const two = (value: number): string => String(value).padStart(2, "0");
-    const at = new Date(Date.now() + 8000);
+    const at = new Date(Date.now() + 15_000);
     const when = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
     session.send(`run job=first level=Full when="${when}" yes`, "status dir", "time");
     const jobId = Number((await session.waitFor(/^Job queued\. JobId=(\d+)/m))[1]);

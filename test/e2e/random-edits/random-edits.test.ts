@@ -30,7 +30,7 @@ describe(`random edits, BASALT_SEED=${SEED}`, () => {
   };
 
   before(async () => {
-    scenario = await Scenario.create("random-edits");
+    scenario = await Scenario.create("random-edits", { keepConsole: true });
     await scenario.define([
       { name: "reference", level: "Base" },
       { name: "vm", base: ["reference"] },

@@ -36,7 +36,7 @@ describe("file relocation", () => {
   const get = (): Scenario => scenario;
 
   before(async () => {
-    scenario = await Scenario.create("relocation");
+    scenario = await Scenario.create("relocation", { keepConsole: true });
     await scenario.define([{ name: "machine" }]);
     await relocationJobs(scenario);
     await mkdir(scenario.path("machine"));

@@ -19,7 +19,7 @@ describe("restore options", () => {
   const get = (): Scenario => scenario;
 
   before(async () => {
-    scenario = await Scenario.create("restore-options");
+    scenario = await Scenario.create("restore-options", { keepConsole: true });
     await scenario.define([{ name: "machine" }, replaceMachine(scenario), ...volumeMachines], volumePools);
     await mkdir(scenario.path("machine"));
     await runTreeOps(scenario.path("machine"), TREE);

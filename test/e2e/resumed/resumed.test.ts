@@ -18,6 +18,11 @@ import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 const FILES = 30;
 const FILE_BYTES = 200_000;
+/** At its rate the job takes long enough to be cut off in the middle twice, however slow the machine. */
+const RATE = "150 kb/s";
+const NO_RESCHEDULE = { RescheduleIncompleteJobs: "no" };
+/** More than three files, before a cut. */
+const SOME_BYTES = 700_000;
 
 /** A wire to the file daemon that can be cut. */
 class Wire {
@@ -57,7 +62,7 @@ let scenario: Scenario;
 let wire: Wire;
 
 before(async () => {
-  scenario = await Scenario.create("resumed");
+  scenario = await Scenario.create("resumed", { keepConsole: true });
   const { installation } = scenario;
   const root = scenario.path("vm");
   await mkdir(join(root, "empty"), { recursive: true });
@@ -66,7 +71,7 @@ before(async () => {
   await runTreeOps(root, Array.from({ length: FILES }, file));
   await symlink("file-00", join(root, "link"));
   await writeFile(join(root, "nothing"), "");
-  const slow = { ReadLimit: "500 kb/s", RescheduleIncompleteJobs: "no" };
+  const slow = { ReadLimit: RATE, ...NO_RESCHEDULE };
   await scenario.define([{ name: "vm", job: slow }]);
   const port = await freePortBase(1);
   await installation.editConfig("director", (text) =>
@@ -88,29 +93,33 @@ function found(jobId: number): number {
   return Number(all.at(-1)?.[1]);
 }
 
+/** Marks come every two seconds: there is one by then, also on a machine that has much else to do. */
+const untilMarked = (): Promise<void> => sleep(4000);
+
 /** Lets the job go on until it has written some more. */
 async function goOn(jobId: number): Promise<void> {
   const volume = scenario.volume("Vol-0001");
   const size = sizeOf(volume);
   await scenario.installation.console([`restart jobid=${jobId}`]);
-  await until("more on the volume", () => sizeOf(volume) > size + 1_200_000);
+  await until("more on the volume", () => sizeOf(volume) > size + SOME_BYTES);
 }
 
 test("cut off twice, finished, and the same to every reader", async () => {
   const { installation } = scenario;
   const volume = scenario.volume("Vol-0001");
-  const jobId = await startWriting(installation, "vm", { volume, bytes: 1_200_000, words: "level=Full" });
-  // Marks come every two seconds: there is one by then.
-  await sleep(2200);
+  const jobId = await startWriting(installation, "vm", { volume, bytes: SOME_BYTES, words: "level=Full" });
+  await untilMarked();
   wire.cut();
   await untilStatus(installation, jobId, "I");
   await goOn(jobId);
   const first = found(jobId);
   assert.ok(first > 3 && first < FILES, jobLog(installation, jobId));
-  await sleep(2200);
+  await untilMarked();
   await installation.kill("filed", "SIGKILL");
   await installation.start("filed");
   await untilStatus(installation, jobId, "I");
+  await scenario.untilAnswering("t-fd");
+  await scenario.redefine([{ name: "vm", job: NO_RESCHEDULE }]);
   await installation.console([`restart jobid=${jobId}`, "wait"]);
   const log = jobLog(installation, jobId);
   assert.equal(await untilStatus(installation, jobId, "TWEA"), "T", log);

@@ -11,7 +11,7 @@ describe("retention", () => {
   const get = (): Scenario => scenario;
 
   before(async () => {
-    scenario = await Scenario.create("retention");
+    scenario = await Scenario.create("retention", { keepConsole: true });
     await scenario.define(
       [...keepMachines, ...parentMachines, ...volumeMachines, ...filesMachines],
       [...parentPools, ...volumePools, ...filesPools],

@@ -14,7 +14,7 @@ let scenario: Scenario;
 const times: string[] = [];
 
 before(async () => {
-  scenario = await Scenario.create("scan");
+  scenario = await Scenario.create("scan", { keepConsole: true });
   const { installation } = scenario;
   await makeOddTree(scenario.path("reference"));
   await copyTree(scenario.path("reference"), scenario.path("vm"));

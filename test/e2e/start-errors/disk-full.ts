@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { skipWithout } from "../../../common/test-needs.js";
 import { endOf } from "../../helpers/program.js";
 import { Scenario } from "../../helpers/scenario.js";
-import { fileOp, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 const SIZE = "12m";
 
@@ -16,7 +16,7 @@ export function diskTests(): void {
     let mounted = false;
 
     before(async () => {
-      scenario = await Scenario.create("disk-full");
+      scenario = await Scenario.create("disk-full", { keepConsole: true });
       const storage = join(scenario.installation.dir, "storage");
       const size = ["-t", "tmpfs", "-o", `size=${SIZE}`, "tmpfs", storage];
       mounted = (await endOf("mount", size)).status === 0;
@@ -27,10 +27,7 @@ export function diskTests(): void {
         ["large", 1_500_000],
       ] as const) {
         await mkdir(scenario.path(name));
-        const files = Array.from({ length: 10 }, (_, index) =>
-          fileOp(`file-${index}`, { kind: "random", size, seed: `${name} ${index}` }),
-        );
-        await runTreeOps(scenario.path(name), files);
+        await runTreeOps(scenario.path(name), randomFiles(10, size, name));
       }
       await scenario.installation.startAll();
     });

@@ -7,7 +7,8 @@ import { Scenario, sameTrees, wrote } from "../../helpers/scenario.js";
 import { fileOp, runProgram, runTreeOps, type TreeOp } from "../../helpers/tree-ops.js";
 
 const MIB = 1024 * 1024;
-const SLOW = { ReadLimit: "2 mb/s" };
+/** Until they are let go: hours. */
+const SLOW = { MaximumBandwidth: "1 kb/s" };
 
 /** 12 MiB in files of all sizes; half of it is the same on every machine. */
 function machineTree(name: string): TreeOp[] {
@@ -25,7 +26,7 @@ describe("two at once", () => {
   let scenario: Scenario;
 
   before(async () => {
-    scenario = await Scenario.create("two-at-once");
+    scenario = await Scenario.create("two-at-once", { keepConsole: true });
     await scenario.define([{ name: "first", job: SLOW }, { name: "second", job: SLOW }, { name: "earlier" }]);
     for (const name of ["first", "second", "earlier"]) {
       await mkdir(scenario.path(name));
@@ -42,8 +43,9 @@ describe("two at once", () => {
     const output = await scenario.installation.console([
       "run job=first level=Full yes",
       "run job=second level=Full yes",
-      "@sleep 1",
       `restore where=${where} client=t-fd fileset=earlier select all done yes`,
+      "wait jobid=4",
+      "setbandwidth limit=0 client=t-fd",
       "wait",
       "messages",
     ]);

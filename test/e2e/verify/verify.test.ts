@@ -11,7 +11,7 @@ describe("verify", () => {
   const get = (): Scenario => scenario;
 
   before(async () => {
-    scenario = await Scenario.create("verify");
+    scenario = await Scenario.create("verify", { keepConsole: true });
     await scenario.define([
       { name: "m", options: { Verify: "pugsm5" } },
       { name: "reference", level: "Base" },
