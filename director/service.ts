@@ -20,7 +20,7 @@ import { completeLine } from "./console/complete.js";
 import { Audit } from "./console/rights/audit.js";
 import { runSession } from "./console/session.js";
 import type { Director } from "./director.js";
-import { provedBefore } from "./enrolment/consoles.js";
+import { provedBefore } from "./enrolment/proved.js";
 
 export interface ServiceOptions {
   director: Director;
