@@ -20,6 +20,7 @@ import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
+import { dropSentFiles } from "./console/sent-files.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
@@ -56,6 +57,7 @@ async function open(
   makeWorkingDirectory(workingDirectory);
   const lock = lockWorkingDirectory(workingDirectory, "director");
   closers.push(() => lock.release());
+  dropSentFiles(workingDirectory);
   const pki = path.dirname(config.director.tls.caFile);
   if (config.bacula !== undefined)
     await (await import("./enrolment/authority.js")).ensureAuthority(pki, name);
@@ -90,7 +92,7 @@ async function open(
     // What is good for one connection is not to be renewed.
     if (peer.proved !== true) certificates.met(peer);
   };
-  const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
+  const daemons = new Daemons({ ...known, ticketKey, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());
   const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   const consoleLog = log.child({ scope: "console" });

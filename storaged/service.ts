@@ -12,6 +12,8 @@ import { encodeJson } from "../proto/data/backup.js";
 import { RestoreKind } from "../proto/data/restore.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
 import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
+import type { NetworkTest__Output } from "../proto/generated/basalt/v1/NetworkTest.js";
+import type { NetworkTestResult } from "../proto/generated/basalt/v1/NetworkTestResult.js";
 import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import type { StorageRestore__Output } from "../proto/generated/basalt/v1/StorageRestore.js";
@@ -37,6 +39,7 @@ import { makeRetention, retentionHandlers, takeRules } from "./service-retention
 import { firstRequest, mismatch, readTicket } from "./service-tickets.js";
 import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
+import { runNetworkTest } from "./network-test.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { CopyOffer } from "./session/copy-offer.js";
 import { RestoreSession } from "./session/restore-session.js";
@@ -141,7 +144,18 @@ export class StoragedService {
         return { found: session !== undefined };
       },
       Status: async () => this.#status(),
+      TestNetwork: (request: NetworkTest__Output, context) => this.#testNetwork(request, context),
     };
+  }
+
+  async #testNetwork(request: NetworkTest__Output, { peer, signal }: CallContext): Promise<NetworkTestResult> {
+    this.#checkTicket(request.ticket, "network", { jobId: 0, jobUuid: "", client: request.client }, peer);
+    const { stream, close } = await this.#options.connect(request, "Network");
+    try {
+      return await runNetworkTest(stream, request, signal);
+    } finally {
+      close();
+    }
   }
 
   #hello(request: HelloRequest__Output, peer: Peer): object {

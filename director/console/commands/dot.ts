@@ -7,6 +7,7 @@ import { type Command, type CommandContext, catalogName } from "../context.js";
 import { isAt } from "../host-address.js";
 import { SOFTWARE_VERSION } from "../version.js";
 import { dotEstimate, dotLs } from "./dot-files.js";
+import { dotPutfile } from "./putfile.js";
 import { dotStatus } from "./dot-status.js";
 import { messages } from "./messages.js";
 import { exit, quit } from "./quit.js";
@@ -224,4 +225,5 @@ export const DOT_COMMANDS: readonly Command[] = [
   resources(".storage", "storage", ({ config }) => config.storages.keys()),
   names(".volstatus", "Status words of volumes", () => VOLUME_STATUSES),
   names(".types", "Types of jobs", () => ["Backup", "Restore", "Admin", "Verify", "Migrate", "Copy"]),
+  dotPutfile,
 ];

@@ -8,7 +8,8 @@ import { MAX_RULES, type MarkRule } from "../tree-marks.js";
 import { type Choice, type Names, viewOf } from "./choice.js";
 
 /**
- * Adds what was typed: a path, or `<FILE` for a list of paths, one a line, read on the director's machine.
+ * Adds what was typed: a path, or `<FILE` for a list of paths, one a line, that the console has sent under this key, or that
+ * lies on the director's machine.
  * @throws BackupError NOT_ALLOWED, LIST_UNREADABLE
  */
 export function addNames(context: CommandContext, into: string[], typed: string): void {
@@ -16,14 +17,15 @@ export function addNames(context: CommandContext, into: string[], typed: string)
     into.push(typed);
     return;
   }
-  if (!context.acl.unrestricted) {
+  const file = typed.slice(1).trim();
+  const sent = context.state.sent?.path(file);
+  if (sent === undefined && !context.acl.unrestricted) {
     throw new BackupError("NOT_ALLOWED", "this console may not have the director read list files");
   }
-  const file = typed.slice(1).trim();
   let lines: string[];
   try {
     // latin1 keeps every byte; octal escapes keep them through typedName.
-    lines = readFileSync(file, "latin1").split(/\r?\n/);
+    lines = readFileSync(sent ?? file, "latin1").split(/\r?\n/);
   } catch (cause) {
     throw new BackupError("LIST_UNREADABLE", `Cannot open file ${file}`, { cause });
   }
