@@ -154,8 +154,7 @@ async function putfile({ output, session, signal }: AtContext, words: string[]):
     return void (await output.write("Usage: @putfile KEY FILE\n"));
   if (!/^[A-Za-z0-9]{1,16}$/.test(key))
     return void (await output.write("@putfile: a key is 1 to 16 letters and digits\n"));
-  if (session === undefined)
-    return void (await output.write("@putfile: the director waits for an answer\n"));
+  if (session === undefined) return void (await output.write("@putfile: the director waits for an answer\n"));
   if (!statSync(file).isFile()) return void (await output.write(`@putfile: ${file} is no regular file\n`));
   const source = await open(file);
   let turn: Turn = "ready";

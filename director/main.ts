@@ -122,7 +122,9 @@ async function open(
   closers.push(() => director.stop());
   closers.push(daily(director, certificates, log));
   log.info(`director "${name}" ${version} serves on ${address}:${bound}`);
-  loadCommands().catch((error: unknown) => log.error("the console's commands cannot be loaded", { err: error }));
+  loadCommands().catch((error: unknown) =>
+    log.error("the console's commands cannot be loaded", { err: error }),
+  );
   options.onReady?.(bound, director);
   return director;
 }

@@ -29,6 +29,7 @@ import {
 import type { Catalog } from "./catalog/catalog.js";
 import { changersOf } from "./changer/changer-store.js";
 import type { StoragedConfig } from "./config.js";
+import { runNetworkTest } from "./network-test.js";
 import type { JobDeleter } from "./retention/delete.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { catalogHandlers } from "./service-catalog.js";
@@ -39,7 +40,6 @@ import { makeRetention, retentionHandlers, takeRules } from "./service-retention
 import { firstRequest, mismatch, readTicket } from "./service-tickets.js";
 import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
-import { runNetworkTest } from "./network-test.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { CopyOffer } from "./session/copy-offer.js";
 import { RestoreSession } from "./session/restore-session.js";
@@ -148,7 +148,10 @@ export class StoragedService {
     };
   }
 
-  async #testNetwork(request: NetworkTest__Output, { peer, signal }: CallContext): Promise<NetworkTestResult> {
+  async #testNetwork(
+    request: NetworkTest__Output,
+    { peer, signal }: CallContext,
+  ): Promise<NetworkTestResult> {
     this.#checkTicket(request.ticket, "network", { jobId: 0, jobUuid: "", client: request.client }, peer);
     const { stream, close } = await this.#options.connect(request, "Network");
     try {

@@ -92,7 +92,10 @@ test("enable and disable want a keyword, offer what can be switched, and switch 
   assert.equal(await transcript(director, ["disable"]), `disable\n${keyword}`);
   assert.deepEqual(off(), []);
   const second = jobs[1]!;
-  assert.match(await transcript(director, ["disable job", "2"]), new RegExp(`^Job "${second}" disabled$`, "m"));
+  assert.match(
+    await transcript(director, ["disable job", "2"]),
+    new RegExp(`^Job "${second}" disabled$`, "m"),
+  );
   assert.deepEqual(off(), [second]);
   assert.doesNotMatch(await transcript(director, ["disable job", "."]), new RegExp(`: ${second}$`, "m"));
   const back = await transcript(director, ["enable job"]);
@@ -104,7 +107,10 @@ test("enable and disable want a keyword, offer what can be switched, and switch 
   fixed.set(second, { ...director.config.jobs.get(second)!, enabled: false });
   const mostly = await transcript(director, ["enable jobs all"]);
   assert.deepEqual(off(), [second]);
-  assert.match(mostly, new RegExp(`^Job ${second} was not enabled because it is explicitly disabled in configuration\\.$`, "m"));
+  assert.match(
+    mostly,
+    new RegExp(`^Job ${second} was not enabled because it is explicitly disabled in configuration\\.$`, "m"),
+  );
   const [client] = director.config.clients.keys();
   const [schedule] = director.config.schedules.keys();
   const both = await transcript(director, [`disable client=${client} schedule=${schedule}`]);

@@ -82,7 +82,12 @@ test("a console with ACLs sends when .putfile is granted, and its own list needs
   const denied = await transcript(director, [".putfile key=k", "version"], "op");
   assert.match(denied, /^\.putfile: is not allowed for this console\.$/m);
   setRights(director, { ...rights, ...more, userIdAcl: ["*all*"], commandAcl: ["restore", ".putfile"] });
-  const asked = [".putfile key=k", ...lines("/srv/a\n"), `${RESTORE} file=<${dir}/list`, `${RESTORE} file=<k`];
+  const asked = [
+    ".putfile key=k",
+    ...lines("/srv/a\n"),
+    `${RESTORE} file=<${dir}/list`,
+    `${RESTORE} file=<k`,
+  ];
   const text = await transcript(director, asked, "op");
   assert.match(text, /may not have the director read list files/);
   assert.equal(director.ran.length, 1, text);

@@ -83,7 +83,10 @@ test("as many bytes as asked for go each way, and round trips are timed", async 
     const found = await runNetworkTest(open(), request, signal);
     // Beside the filler: five pings and one word on either side, and the start.
     assert.equal(filed.sent, bytes + 6);
-    assert.equal(filed.taken, bytes + 6 + encodeJson(NetworkKind.start, { ticket: request.ticket, bytes }).length);
+    assert.equal(
+      filed.taken,
+      bytes + 6 + encodeJson(NetworkKind.start, { ticket: request.ticket, bytes }).length,
+    );
     for (const ms of Object.values(found)) assert.ok(ms > 0);
     assert.ok(found.shortestMs <= found.packetsMs / 4 && found.packetsMs / 4 <= found.longestMs);
   }

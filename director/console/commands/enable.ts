@@ -6,7 +6,9 @@ import { granted, RESOURCE, selectResource } from "../prompts.js";
 function command(name: "enable" | "disable", on: boolean): Command {
   return {
     name,
-    summary: on ? "Enable jobs, a client, schedule or storage" : "Disable jobs, a client, schedule or storage",
+    summary: on
+      ? "Enable jobs, a client, schedule or storage"
+      : "Disable jobs, a client, schedule or storage",
     usage: [`${name} job=NAME | client=NAME | schedule=NAME | storage=NAME | jobs all`],
     keywords: ["job=", "client=", "schedule=", "storage=", "jobs", "all"],
     run: (context) => set(context, on),
@@ -25,9 +27,7 @@ async function set(context: CommandContext, on: boolean): Promise<void> {
   ] as const;
   const named = kinds.filter(([kind]) => args.has(kind));
   if (named.length === 0)
-    await context.fail(
-      "You must enter one of the following keywords: job, client, schedule, or storage.",
-    );
+    await context.fail("You must enter one of the following keywords: job, client, schedule, or storage.");
   for (const [kind, names] of named) await setOne(context, kind, names, on);
 }
 

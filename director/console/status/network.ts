@@ -22,7 +22,17 @@ export async function networkStatus(context: CommandContext): Promise<void> {
   await context.say(`Running network test between Client=${client} and Storage=${storage} ${load}`);
   const found = await director.daemons.testNetwork(client, storage, { bytes, packets, signal });
   const { writeMs, readMs, packetsMs, shortestMs, longestMs } = found;
-  context.data.network = { client, storage, bytes, writeMs, readMs, packets, packetsMs, shortestMs, longestMs };
+  context.data.network = {
+    client,
+    storage,
+    bytes,
+    writeMs,
+    readMs,
+    packets,
+    packetsMs,
+    shortestMs,
+    longestMs,
+  };
   const took = (ms: number): string => `duration=${Math.round(ms)}ms`;
   const speed = (ms: number): string => formatSpeed(bytes / Math.max(ms / 1000, 1e-6));
   const sent = `bytes=${bytes}`;
