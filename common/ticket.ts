@@ -10,7 +10,7 @@ export interface Ticket {
   id: string;
   jobId: number;
   jobUuid: string;
-  kind: "backup" | "restore" | "verify" | "copy";
+  kind: "backup" | "restore" | "verify" | "copy" | "network";
   director: string;
   /** Client whose filed takes part. */
   client: string;

@@ -1,9 +1,12 @@
 /** Lines that begin with `@`: carried out by the console itself, never sent. */
+import { statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../common/errors.js";
 import { runCommand } from "../common/exec.js";
 import { packageVersion } from "../common/package.js";
 import { nowMs, reportTime } from "../common/time.js";
+import type { Session, Turn } from "./connection.js";
 import type { LineSource } from "./line-source.js";
 import type { ConsoleOutput, OutputMode } from "./output.js";
 import { splitWords } from "./words.js";
@@ -14,6 +17,8 @@ export interface AtContext {
   lines: LineSource;
   /** Aborted by Ctrl-C on a terminal. */
   signal: AbortSignal;
+  /** The director's session; undefined while it has a question open. */
+  session: Pick<Session, "submit" | "abandon"> | undefined;
 }
 
 interface AtCommand {
@@ -45,7 +50,7 @@ const COMMANDS: readonly AtCommand[] = [
   { name: "#", summary: "a comment", run: async () => false },
   { name: "help", summary: "this list", run: help },
   { name: "separator", summary: "separator C: character that separates commands in a line", run: separator },
-  { name: "putfile", summary: "not available in this version", run: putfile },
+  { name: "putfile", summary: "putfile KEY FILE: send a file to the director", run: putfile },
 ];
 
 /** Their names, in that order. */
@@ -139,6 +144,29 @@ async function separator(context: AtContext, words: string[]): Promise<undefined
   else await context.output.write("Illegal separator character.\n");
 }
 
-async function putfile(context: AtContext): Promise<undefined> {
-  await context.output.write("@putfile: is not available in this version.\n");
+/** Bytes of a file that one line brings. */
+const PART_BYTES = 192 * 1024;
+
+/** The director asks for lines of base64 until one that is `.`; what it says in the end is printed as of any command. */
+async function putfile({ output, session, signal }: AtContext, words: string[]): Promise<undefined> {
+  const [key, file, ...others] = words;
+  if (key === undefined || file === undefined || others.length > 0)
+    return void (await output.write("Usage: @putfile KEY FILE\n"));
+  if (!/^[A-Za-z0-9]{1,16}$/.test(key))
+    return void (await output.write("@putfile: a key is 1 to 16 letters and digits\n"));
+  if (session === undefined) return void (await output.write("@putfile: the director waits for an answer\n"));
+  if (!statSync(file).isFile()) return void (await output.write(`@putfile: ${file} is no regular file\n`));
+  const source = await open(file);
+  let turn: Turn = "ready";
+  try {
+    turn = await session.submit(`.putfile key="${key}"`);
+    for await (const part of source.createReadStream({ highWaterMark: PART_BYTES, autoClose: false })) {
+      if (turn !== "prompt" || signal.aborted) break;
+      turn = await session.submit((part as Buffer).toString("base64"));
+    }
+    if (turn === "prompt" && !signal.aborted) turn = await session.submit(".");
+  } finally {
+    await source.close();
+    if (turn === "prompt") await session.abandon();
+  }
 }

@@ -30,13 +30,15 @@ class Screen extends Writable {
 function fakeConnection(seen: string[]): Connection {
   const session = (events: SessionEvents): Session => {
     let asking = false;
+    let taking = false;
     const submit = async (line: string): Promise<Turn> => {
       seen.push(line);
-      if (asking) await events.text(`answered ${line}\n`);
-      asking = !asking && line === "ask";
+      if (asking && !taking) await events.text(`answered ${line}\n`);
+      taking = line.startsWith(".putfile") || (taking && line !== ".");
+      asking = taking || (!asking && line === "ask");
       if (line === "list") await events.text("| listed |\n");
       if (line === "news") await events.messages();
-      if (asking) await events.prompt("Which (1-2): ");
+      if (asking) await events.prompt(taking ? "" : "Which (1-2): ");
       return line === "quit" ? "quit" : asking ? "prompt" : "ready";
     };
     const abandon = async (): Promise<Turn> => {
@@ -195,4 +197,29 @@ test("the status line fits the terminal and shows odd names safely", () => {
     79,
   );
   assert.equal(statusText([], 80), "");
+});
+
+test("@putfile sends a file in pieces, between two commands", async () => {
+  const file = join(dir, "list");
+  const bytes = Buffer.alloc(300_000, "/srv/caf\xe9\n", "latin1");
+  writeFileSync(file, bytes);
+  const { screen, sent } = await piped([`@putfile k1 ${file}`, "list", "quit"]);
+  assert.equal(screen, `@putfile k1 ${file}\nlist\n| listed |\nquit\n`);
+  assert.equal(sent[0], '.putfile key="k1"');
+  assert.equal(sent.indexOf("."), 3);
+  assert.deepEqual(Buffer.concat(sent.slice(1, 3).map((line) => Buffer.from(line, "base64"))), bytes);
+  assert.deepEqual(sent.slice(4), ["list", "quit"]);
+});
+
+test("@putfile sends nothing of what it cannot, nor as an answer", async () => {
+  const { screen, sent } = await piped([
+    ...["@putfile", "@putfile k", `@putfile k ${dir}/a b`, `@putfile no/key ${dir}/x`],
+    ...[`@putfile k ${dir}/gone`, `@putfile k ${dir}`, "ask", `@putfile k ${dir}/x`, "2", "quit"],
+  ]);
+  assert.deepEqual(sent, ["ask", "2", "quit"]);
+  assert.equal(screen.match(/^Usage: @putfile KEY FILE$/gm)?.length, 3);
+  assert.match(screen, /^@putfile: a key is 1 to 16 letters and digits$/m);
+  assert.match(screen, /gone.*no such file/i);
+  assert.match(screen, /is no regular file$/m);
+  assert.match(screen, /@putfile: the director waits for an answer\n2\nanswered 2\n/);
 });

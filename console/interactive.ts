@@ -73,7 +73,8 @@ class Repl {
         if (output.redirected) await output.echo(`${line}\n`);
         if (line.startsWith("@")) {
           this.#local = new AbortController();
-          if (await runAtCommand({ output, lines, signal: this.#local.signal }, line)) break;
+          const session = this.#turn === "ready" ? this.#session : undefined;
+          if (await runAtCommand({ output, lines, signal: this.#local.signal, session }, line)) break;
         } else if (line.trim() !== "" || this.#turn === "prompt") {
           await this.#abandoned;
           this.#turn = await this.#session.submit(line);

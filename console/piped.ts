@@ -28,7 +28,8 @@ export async function runPiped(options: PipedOptions): Promise<void> {
       if (line === undefined) break;
       if (options.echo !== false) await output.echo(`${line}\n`);
       if (line.startsWith("@")) {
-        if (await runAtCommand({ output, lines, signal }, line)) break;
+        const free = turn === "ready" ? session : undefined;
+        if (await runAtCommand({ output, lines, signal, session: free }, line)) break;
       } else if (line.trim() !== "" || turn === "prompt") {
         turn = await session.submit(line);
       }

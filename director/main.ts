@@ -20,14 +20,14 @@ import { type Peer, RpcServer } from "../proto/rpc.js";
 import { CertificateWatch } from "./certificates.js";
 import { loadDirectorConfig } from "./config/load.js";
 import type { DirectorConfig } from "./config/types.js";
-import { jobIdsBySql, runScriptCommand } from "./console/run-script.js";
+import { dropSentFiles } from "./console/sent-files.js";
 import { Daemons } from "./daemons/daemons.js";
 import { DirectorDb, databaseFile } from "./db/database.js";
 import { Director } from "./director.js";
 import type { ConsoleDoor } from "./enrolment/consoles.js";
 import type { PinnedDaemons, PinnedDaemonsOptions } from "./enrolment/pinned.js";
 import { MessageCenter } from "./messages/center.js";
-import { addDirectorService } from "./service.js";
+import { addDirectorService, loadCommands } from "./service.js";
 
 export interface DirectorProcessOptions extends DaemonOptions {
   /** Hears that the director serves, and on which port. */
@@ -57,6 +57,7 @@ async function open(
   makeWorkingDirectory(workingDirectory);
   const lock = lockWorkingDirectory(workingDirectory, "director");
   closers.push(() => lock.release());
+  dropSentFiles(workingDirectory);
   const pki = path.dirname(config.director.tls.caFile);
   if (config.bacula !== undefined)
     await (await import("./enrolment/authority.js")).ensureAuthority(pki, name);
@@ -91,12 +92,14 @@ async function open(
     // What is good for one connection is not to be renewed.
     if (peer.proved !== true) certificates.met(peer);
   };
-  const daemons = new Daemons({ ...known, software: version, revoked, onPeer, pins });
+  const daemons = new Daemons({ ...known, ticketKey, software: version, revoked, onPeer, pins });
   closers.push(() => daemons.close());
   const load = (): DirectorConfig => loadWithWarnings(options.configFile, log);
   const consoleLog = log.child({ scope: "console" });
-  const runConsole = (whole: Director, line: string) => runScriptCommand(whole, line, consoleLog);
-  const selectJobIds = (whole: Director, sql: string) => jobIdsBySql(whole, sql, consoleLog);
+  const runConsole = async (whole: Director, line: string) =>
+    (await import("./console/run-script.js")).runScriptCommand(whole, line, consoleLog);
+  const selectJobIds = async (whole: Director, sql: string) =>
+    (await import("./console/run-script.js")).jobIdsBySql(whole, sql, consoleLog);
   director = new Director({
     config,
     load,
@@ -119,6 +122,9 @@ async function open(
   closers.push(() => director.stop());
   closers.push(daily(director, certificates, log));
   log.info(`director "${name}" ${version} serves on ${address}:${bound}`);
+  loadCommands().catch((error: unknown) =>
+    log.error("the console's commands cannot be loaded", { err: error }),
+  );
   options.onReady?.(bound, director);
   return director;
 }

@@ -16,11 +16,9 @@ import {
   PROTOCOL,
   type RpcServer,
 } from "../proto/rpc.js";
-import { completeLine } from "./console/complete.js";
 import { Audit } from "./console/rights/audit.js";
-import { runSession } from "./console/session.js";
 import type { Director } from "./director.js";
-import { provedBefore } from "./enrolment/consoles.js";
+import { provedBefore } from "./enrolment/proved.js";
 
 export interface ServiceOptions {
   director: Director;
@@ -30,6 +28,13 @@ export interface ServiceOptions {
   onPeer: (peer: Peer) => void;
   /** Why a console may not come in although its certificate is good. (Default: all may that have proved no password) */
   refusal?: ((peer: Peer) => BackupError | undefined) | undefined;
+}
+
+/**
+ * Loads all commands, a hundred modules: at the start they would be in the way, and the first console need not wait for them.
+ */
+export async function loadCommands(): Promise<void> {
+  await Promise.all([import("./console/session.js"), import("./console/complete.js")]);
 }
 
 /** Adds the service to a server. Consoles only; one pinned by Fingerprint must show that certificate. */
@@ -54,6 +59,7 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
     ): Promise<void> => {
       log.info("console connected", { console: peer.name, from: peer.address });
       try {
+        const { runSession } = await import("./console/session.js");
         await runSession({ incoming, send, peer, director, signal, log });
       } catch (error) {
         // A console that is gone is no failure of the director.
@@ -62,8 +68,10 @@ export function addDirectorService(server: RpcServer, options: ServiceOptions): 
         log.info("console left", { console: peer.name });
       }
     },
-    Complete: async (request: CompleteRequest, { peer }: CallContext): Promise<CompleteReply> =>
-      completeLine(director, request.line, peer.name),
+    Complete: async (request: CompleteRequest, { peer }: CallContext): Promise<CompleteReply> => {
+      const { completeLine } = await import("./console/complete.js");
+      return completeLine(director, request.line, peer.name);
+    },
   };
   server.add("Director", handlers, (_method, peer) => {
     const refusal = whyNot(director, peer) ?? (options.refusal ?? withoutPasswords)(peer);

@@ -240,6 +240,7 @@ export async function startBench(jobs: string, database = ":memory:"): Promise<B
   const daemons = new Daemons({
     config: current,
     tls,
+    ticketKey: pki.ticketPrivatePem,
     software: "test",
     isRevoked: () => false,
     revoked: () => ["ab"],

@@ -26,6 +26,7 @@ import {
   type RpcServer,
 } from "../proto/rpc.js";
 import { runEstimate } from "./estimate.js";
+import { serveNetworkTest } from "./network-test.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { SessionDeps, SessionSettings } from "./session/deps.js";
 import type { JobRequest, JobSession } from "./session/job-session.js";
@@ -75,6 +76,8 @@ export class FiledService {
     const receive = (stream: DataStream): Promise<void> => this.#options.inbox.receive(stream);
     server.addData("FiledData", "Names", receive, (_method, peer) => isDirector(peer));
     server.addData("FiledData", "Backup", serve, (_method, peer) => peer.role === "storaged");
+    const test = (stream: DataStream, peer: Peer): Promise<void> => this.#serveTest(stream, peer);
+    server.addData("FiledData", "Network", test, (_method, peer) => peer.role === "storaged");
   }
 
   /** Ends all jobs; resolves when their After hooks have run and their results were sent. */
@@ -212,6 +215,12 @@ export class FiledService {
     const ticket = verifyTicket(start.ticket, this.#options.ticketKey(), nowMs());
     this.#tickets.take(ticket, nowMs());
     await session.serve({ stream, incoming, start }, peer);
+  }
+
+  #serveTest(stream: DataStream, peer: Peer): Promise<void> {
+    const { config, ticketKey } = this.#options;
+    const take = (ticket: Ticket): void => this.#tickets.take(ticket, nowMs());
+    return serveNetworkTest({ name: config().name, ticketKey, take }, stream, peer);
   }
 
   async #readStart(incoming: AsyncIterator<Buffer>): Promise<BackupStart> {

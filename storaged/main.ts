@@ -29,7 +29,7 @@ import { JobDeleter } from "./retention/delete.js";
 import { ListKeeper } from "./retention/list-keeper.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { StoragedService } from "./service.js";
-import type { FiledPlace } from "./session/session-deps.js";
+import type { FiledMethod, FiledPlace } from "./session/session-deps.js";
 import { VolumeDesk } from "./session/volume-desk.js";
 import { VolumeFiles } from "./session/volume-files.js";
 import { FileStore } from "./store/file-store.js";
@@ -115,7 +115,7 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
     verifier,
     log,
     version,
-    connect: (request) => connectFiled(request, identity, isRevoked),
+    connect: (request, method) => connectFiled(request, method, { identity, isRevoked }),
     dialStorage: (request) => dialStoraged(request, identity, isRevoked),
     onRevoked: learn,
   });
@@ -130,15 +130,14 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
 }
 
 async function connectFiled(
-  request: FiledPlace,
-  identity: DaemonIdentity,
-  isRevoked: (fingerprint: string) => boolean,
+  { filedAddress, filedPort, client }: FiledPlace,
+  method: FiledMethod = "Backup",
+  { identity, isRevoked }: { identity: DaemonIdentity; isRevoked: (fingerprint: string) => boolean },
 ) {
-  const { filedAddress, filedPort, client } = request;
   const expect = { role: "filed", name: client } as const;
   const tls = identity.tls();
   const channel = new RpcChannel({ address: filedAddress, port: filedPort, tls, expect, isRevoked });
-  const stream = channel.data("FiledData", "Backup");
+  const stream = channel.data("FiledData", method);
   return { stream, close: () => channel.close() };
 }
 

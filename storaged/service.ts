@@ -12,6 +12,8 @@ import { encodeJson } from "../proto/data/backup.js";
 import { RestoreKind } from "../proto/data/restore.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
 import type { HelloRequest__Output } from "../proto/generated/basalt/v1/HelloRequest.js";
+import type { NetworkTest__Output } from "../proto/generated/basalt/v1/NetworkTest.js";
+import type { NetworkTestResult } from "../proto/generated/basalt/v1/NetworkTestResult.js";
 import type { StorageBackup__Output } from "../proto/generated/basalt/v1/StorageBackup.js";
 import type { StorageCopy__Output } from "../proto/generated/basalt/v1/StorageCopy.js";
 import type { StorageRestore__Output } from "../proto/generated/basalt/v1/StorageRestore.js";
@@ -27,6 +29,7 @@ import {
 import type { Catalog } from "./catalog/catalog.js";
 import { changersOf } from "./changer/changer-store.js";
 import type { StoragedConfig } from "./config.js";
+import { runNetworkTest } from "./network-test.js";
 import type { JobDeleter } from "./retention/delete.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { catalogHandlers } from "./service-catalog.js";
@@ -141,7 +144,21 @@ export class StoragedService {
         return { found: session !== undefined };
       },
       Status: async () => this.#status(),
+      TestNetwork: (request: NetworkTest__Output, context) => this.#testNetwork(request, context),
     };
+  }
+
+  async #testNetwork(
+    request: NetworkTest__Output,
+    { peer, signal }: CallContext,
+  ): Promise<NetworkTestResult> {
+    this.#checkTicket(request.ticket, "network", { jobId: 0, jobUuid: "", client: request.client }, peer);
+    const { stream, close } = await this.#options.connect(request, "Network");
+    try {
+      return await runNetworkTest(stream, request, signal);
+    } finally {
+      close();
+    }
   }
 
   #hello(request: HelloRequest__Output, peer: Peer): object {

@@ -1,58 +1,47 @@
 /** Directives that several daemons share: paths, addresses, certificates. */
 
 import path from "node:path";
-import { z } from "zod";
 import type { TlsFiles } from "../tls/load.js";
 import { type Diagnostics, quoted } from "./diagnostics.js";
 import { requireDirectives } from "./resources.js";
-import { type Block, type BlockOf, type BlockSpec, block, type Directive, parsedBy, scalar } from "./spec.js";
+import { type Block, type BlockOf, type BlockSpec, block, type Directive, scalar } from "./spec.js";
 
 /** A path as written; secrets pasted in place of the file's name are refused without being repeated. */
 export function pathText(): Directive<string> {
-  return scalar(
-    z.string().pipe(
-      parsedBy((value: string) => {
-        if (value.includes("-----BEGIN")) throw new Error("the name of a file is expected, not its contents");
-        if (value.includes("\0")) throw new Error(`${quoted(value)} is not a path`);
-        return value;
-      }),
-    ),
-  );
+  return scalar((value) => {
+    if (value.includes("-----BEGIN")) throw new Error("the name of a file is expected, not its contents");
+    if (value.includes("\0")) throw new Error(`${quoted(value)} is not a path`);
+    return value;
+  });
 }
 
 /** A path that must start with `/`, without a slash at its end. */
 export function absolutePath(): Directive<string> {
-  return scalar(
-    parsedBy((value: string) => {
-      if (!value.startsWith("/") || value.includes("\0"))
-        throw new Error(`${quoted(value)} is not an absolute path`);
-      return value === "/" ? value : value.replace(/\/+$/, "");
-    }),
-  );
+  return scalar((value) => {
+    if (!value.startsWith("/") || value.includes("\0"))
+      throw new Error(`${quoted(value)} is not an absolute path`);
+    return value === "/" ? value : value.replace(/\/+$/, "");
+  });
 }
 
 /** A host name or IP address to connect to or listen on. */
 export function address(): Directive<string> {
-  return scalar(
-    parsedBy((value: string) => {
-      const host = value.trim();
-      const named = /^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?$/.test(host);
-      if (host.length <= 253 && (named || /^\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]+(%\w+)?\]?$/.test(host)))
-        return host;
-      throw new Error(`${quoted(value)} is not a host name or IP address (the port has its own directive)`);
-    }),
-  );
+  return scalar((value) => {
+    const host = value.trim();
+    const named = /^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?$/.test(host);
+    if (host.length <= 253 && (named || /^\[?[0-9a-fA-F:.]*:[0-9a-fA-F:.]+(%\w+)?\]?$/.test(host)))
+      return host;
+    throw new Error(`${quoted(value)} is not a host name or IP address (the port has its own directive)`);
+  });
 }
 
 /** A SHA-256 in hex, with or without colons; lower-case hex without colons results. */
 export function fingerprint(): Directive<string> {
-  return scalar(
-    parsedBy((value: string) => {
-      const hex = value.replace(/[:\s]/g, "").toLowerCase();
-      if (/^[0-9a-f]{64}$/.test(hex)) return hex;
-      throw new Error(`${quoted(value)} is not a SHA-256 fingerprint (64 hex digits)`);
-    }),
-  );
+  return scalar((value) => {
+    const hex = value.replace(/[:\s]/g, "").toLowerCase();
+    if (/^[0-9a-f]{64}$/.test(hex)) return hex;
+    throw new Error(`${quoted(value)} is not a SHA-256 fingerprint (64 hex digits)`);
+  });
 }
 
 const tlsDirectives = { caFile: pathText(), certFile: pathText(), keyFile: pathText() };

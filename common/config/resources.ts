@@ -4,14 +4,12 @@
  */
 
 import path from "node:path";
-import { z } from "zod";
 import { type Diagnostics, foldName, type Position, quoted, suggestion } from "./diagnostics.js";
 import type { ConfigEntry, ConfigNode, ConfigSource } from "./source.js";
 import {
   type Block,
   type BlockSpec,
   type Directive,
-  parsedBy,
   type Reference,
   readBlock,
   scalar,
@@ -43,7 +41,7 @@ function checkName(text: string): string {
 }
 
 /** The Name directive. */
-export const resourceName = (): Directive<string> => scalar(z.string().pipe(parsedBy(checkName)));
+export const resourceName = (): Directive<string> => scalar(checkName);
 
 /** Resources of other suites' files that exist here in another form, with the reason: a warning. */
 export type IgnoredResources = Readonly<Record<string, string>>;

@@ -1,9 +1,8 @@
 /**
  * Describes blocks of directives and reads them: names are matched as Bacula matches them, values are checked
- * by zod schemas over the text as written, and every finding gets the position of what caused it.
+ * by parsers of the text as written, and every finding gets the position of what caused it.
  */
 
-import { z } from "zod";
 import { describeError } from "../errors.js";
 import { parseDuration, parseSize, parseSpeed, parseYesNo } from "../units.js";
 import { type Diagnostics, foldName, type Position, quoted, suggestion } from "./diagnostics.js";
@@ -67,34 +66,24 @@ function kindOf(node: ConfigNode): string {
       : "a map";
 }
 
-/** One value, checked and converted by a schema over its text. */
-export function scalar<T>(schema: z.ZodType<T, string>): Directive<T> {
+/** One value, made of its text by `parse`, which throws with what is wrong, such as the parsers of common/units.ts. */
+export function scalar<T>(parse: (text: string) => T): Directive<T> {
   return (node, context) => {
     if (node.kind !== "scalar") return fail(node, context, `one value expected, this is ${kindOf(node)}`);
     if (node.text === "") return fail(node, context, "the value is missing");
-    const result = schema.safeParse(node.text);
-    if (result.success) return result.data;
-    return fail(node, context, result.error.issues[0]?.message ?? "wrong value");
+    try {
+      return parse(node.text);
+    } catch (error) {
+      return fail(node, context, describeError(error));
+    }
   };
 }
 
-/** A schema from one of the parsers of common/units.ts. */
-export function parsedBy<T>(parse: (text: string) => T): z.ZodType<T, string> {
-  return z.string().transform((text, issues) => {
-    try {
-      return parse(text);
-    } catch (error) {
-      issues.addIssue({ code: "custom", message: describeError(error) });
-      return z.NEVER;
-    }
-  });
-}
-
-export const text = (): Directive<string> => scalar(z.string());
-export const yesNo = (): Directive<boolean> => scalar(parsedBy(parseYesNo));
-export const duration = (): Directive<number> => scalar(parsedBy(parseDuration));
-export const size = (): Directive<number> => scalar(parsedBy(parseSize));
-export const speed = (): Directive<number> => scalar(parsedBy(parseSpeed));
+export const text = (): Directive<string> => scalar((text) => text);
+export const yesNo = (): Directive<boolean> => scalar(parseYesNo);
+export const duration = (): Directive<number> => scalar(parseDuration);
+export const size = (): Directive<number> => scalar(parseSize);
+export const speed = (): Directive<number> => scalar(parseSpeed);
 
 /** A whole number in a range, both ends included. */
 export function integer(min: number, max: number): Directive<number> {
@@ -104,7 +93,7 @@ export function integer(min: number, max: number): Directive<number> {
     if (!(number >= min && number <= max)) throw new Error(`${quoted(value)} ${message}`);
     return number;
   };
-  return scalar(parsedBy(check));
+  return scalar(check);
 }
 
 export const port = (): Directive<number> => integer(1, 65535);
@@ -118,7 +107,7 @@ export function oneOf<T>(words: Readonly<Record<string, T>>): Directive<T> {
     const names = Object.keys(words);
     throw new Error(`${quoted(value)} is not one of ${names.join(", ")}${suggestion(value, names)}`);
   };
-  return scalar(parsedBy(check));
+  return scalar(check);
 }
 
 /** Words that stand for themselves. */

@@ -14,23 +14,19 @@ import {
   writeSync,
 } from "node:fs";
 import path from "node:path";
-import { parse, stringify } from "yaml";
-import { z } from "zod";
+import { Diagnostics } from "../config/diagnostics.js";
+import type { ConfigNode } from "../config/source.js";
+import { parseConfigText, yamlPackage } from "../config/yaml.js";
 import { BackupError, describeError } from "../errors.js";
 
-const ENTRY = z.object({
-  /** SHA-256 of the certificate; colons and case do not matter. */
-  fingerprint: z
-    .string()
-    .transform((text) => text.replace(/[:\s]/g, "").toLowerCase())
-    .refine((hex) => /^[0-9a-f]{64}$/.test(hex), "a fingerprint has 64 hex digits"),
-  name: z.string().default(""),
+export interface RevokedEntry {
+  /** SHA-256 of the certificate: 64 hex digits in lower case. In the file colons and case do not matter. */
+  readonly fingerprint: string;
+  readonly name: string;
   /** When it was withdrawn, `2026-11-21 03:23:28`. */
-  at: z.string().default(""),
-  reason: z.string().default(""),
-});
-
-export type RevokedEntry = z.output<typeof ENTRY>;
+  readonly at: string;
+  readonly reason: string;
+}
 
 /** Throws BackupError `TLS_INVALID` when the file is there but not usable. */
 export function readRevoked(file: string): RevokedEntry[] {
@@ -42,14 +38,30 @@ export function readRevoked(file: string): RevokedEntry[] {
     throw new BackupError("TLS_INVALID", `cannot read revocation list ${describeError(cause)}`);
   }
   try {
-    return z.array(ENTRY).parse(parse(text, { schema: "failsafe", maxAliasCount: 0 }) || []);
+    const diagnostics = new Diagnostics();
+    const root = parseConfigText(file, text, diagnostics);
+    const [fault] = diagnostics.all;
+    if (fault !== undefined) throw new Error(`line ${fault.at.line}: ${fault.message}`);
+    if (root === undefined) return [];
+    if (root.kind !== "list") throw new Error("not a list of fingerprints");
+    return root.items.map(toEntry);
   } catch (cause) {
-    const reason = cause instanceof z.ZodError ? cause.issues[0]?.message : describeError(cause);
-    throw new BackupError(
-      "TLS_INVALID",
-      `revocation list ${file}: ${reason ?? "not a list of fingerprints"}`,
-    );
+    throw new BackupError("TLS_INVALID", `revocation list ${file}: ${describeError(cause)}`);
   }
+}
+
+function toEntry(node: ConfigNode): RevokedEntry {
+  const entries = node.kind === "map" ? node.entries : [];
+  const text = (wanted: string): string => {
+    const value = entries.find(({ key }) => key === wanted)?.value;
+    if (value === undefined) return "";
+    if (value.kind !== "scalar") throw new Error(`line ${value.at.line}: ${wanted} is one text`);
+    return value.text;
+  };
+  const fingerprint = text("fingerprint").replace(/[:\s]/g, "").toLowerCase();
+  if (!/^[0-9a-f]{64}$/.test(fingerprint))
+    throw new Error(`line ${node.at.line}: a fingerprint has 64 hex digits`);
+  return { fingerprint, name: text("name"), at: text("at"), reason: text("reason") };
 }
 
 /** Adds entries that are not in the list yet and replaces the file at once; returns how many were new. */
@@ -62,7 +74,7 @@ export function addRevoked(file: string, entries: readonly RevokedEntry[]): numb
   const temporary = `${file}.new`;
   const fd = openSync(temporary, "w", 0o644);
   try {
-    writeSync(fd, header + stringify([...list, ...fresh]));
+    writeSync(fd, header + yamlPackage().stringify([...list, ...fresh]));
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -13,7 +13,6 @@ import {
   integer,
   listOf,
   oneOf,
-  parsedBy,
   scalar,
   text,
   yesNo,
@@ -89,11 +88,11 @@ function parseBlockSize(value: string): number {
 }
 
 const patterns = () => listOf(text());
-const images = () => listOf(scalar(parsedBy(parseImageEntry)));
-const blockSize = () => scalar(parsedBy(parseBlockSize));
-const regexes = () => listOf(scalar(parsedBy(parseRegex)));
-const letters = () => scalar(parsedBy(parseLetters));
-const files = () => listOf(scalar(parsedBy(parseFileEntry)));
+const images = () => listOf(scalar(parseImageEntry));
+const blockSize = () => scalar(parseBlockSize);
+const regexes = () => listOf(scalar(parseRegex));
+const letters = () => scalar(parseLetters);
+const files = () => listOf(scalar(parseFileEntry));
 
 const SIGNATURES = {
   none: "none",
@@ -105,7 +104,7 @@ const SIGNATURES = {
 } as const;
 
 const optionDirectives = {
-  compression: scalar(parsedBy(parseCompression)),
+  compression: scalar(parseCompression),
   oneFs: yesNo(),
   sparse: yesNo(),
   recurse: yesNo(),

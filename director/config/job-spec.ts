@@ -9,7 +9,6 @@ import {
   integer,
   listOf,
   oneOf,
-  parsedBy,
   reference,
   references,
   scalar,
@@ -42,13 +41,11 @@ export const VERIFY_LEVELS = [
 /** A backup level as it is written, in any case; `Virtual Full` too. */
 export const jobLevel = () => words(...LEVELS);
 
-const percent = scalar(
-  parsedBy((value: string) => {
-    const number = /^\s*\d+(\.\d+)?\s*%?\s*$/.test(value) ? Number.parseFloat(value) : Number.NaN;
-    if (number >= 0 && number <= 100) return number;
-    throw new Error(`${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
-  }),
-);
+const percent = scalar((value) => {
+  const number = /^\s*\d+(\.\d+)?\s*%?\s*$/.test(value) ? Number.parseFloat(value) : Number.NaN;
+  if (number >= 0 && number <= 100) return number;
+  throw new Error(`${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
+});
 
 const directives = {
   name: resourceName(),

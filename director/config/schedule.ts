@@ -10,7 +10,6 @@ import {
   type Directive,
   duration,
   integer,
-  parsedBy,
   type ReadContext,
   reference,
   scalar,
@@ -64,7 +63,7 @@ const parseRun: Parse = (line) => {
 };
 
 function runs(parse: Parse): Directive<readonly RawRun[]> {
-  const line = scalar(parsedBy(parse));
+  const line = scalar(parse);
   const one = (node: ConfigNode, context: ReadContext): RawRun | undefined => {
     if (node.kind !== "map") {
       const parsed = line(node, context);

@@ -2,6 +2,7 @@
 import { type Acl, type AclKind, notAllowed } from "./acl.js";
 import type { ParsedLine } from "./grammar.js";
 import type { ConsoleDirector } from "./port.js";
+import type { SentFiles } from "./sent-files.js";
 import { type Cell, formatBlocks, formatTable, type Row } from "./table.js";
 
 /** Ends a command without an error report: the reason was printed, or the user asked for it. */
@@ -27,6 +28,8 @@ export interface SessionState {
   terse?: boolean;
   /** Set by quit. */
   ended: boolean;
+  /** What `@putfile` has sent; absent for what is no console. */
+  sent?: SentFiles;
 }
 
 /** The session's side of a context. */

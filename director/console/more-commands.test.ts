@@ -51,8 +51,82 @@ test("status network is the fifth of six answers to the menu, as in Bacula", asy
   const director = new FakeDirector();
   const text = await transcript(director, ["status", "5", "1", "1"]);
   assert.match(text, /^ {5}5: Network\n {5}6: All\nSelect daemon type for status \(1-6\): 5$/m);
-  assert.match(text, /^OK Storage \S+ answers the director within \d+\.\d ms$/m);
-  assert.match(text, /^OK Client \S+ answers the director within \d+\.\d ms$/m);
+  const [client] = director.config.clients.keys();
+  const [storage] = director.config.storages.keys();
+  assert.deepEqual(director.tested, [{ client, storage, bytes: 52_428_800, packets: 10 }]);
+  assert.ok(
+    text.includes(
+      `Running network test between Client=${client} and Storage=${storage} with 52.43 MB ...
+2000 OK FD wrote bytes=52428800 to SD duration=125ms write_speed=419.4 MB/s
+2000 OK FD read bytes=52428800 from SD duration=40ms read_speed=1.298 GB/s
+2000 OK packets=10 duration=3ms rtt=0.30ms min=0.50ms max=1.25ms
+`,
+    ),
+    text,
+  );
+});
+
+test("status network takes a size and a number of round trips, and only what is granted", async () => {
+  const director = new FakeDirector();
+  const [client] = director.config.clients.keys();
+  const [storage] = director.config.storages.keys();
+  await transcript(director, [`status network client=${client} storage=${storage} bytes=1kb rtt=3`]);
+  assert.deepEqual(director.tested, [{ client, storage, bytes: 1000, packets: 3 }]);
+  for (const wrong of ["bytes=0", "bytes=-1", "bytes=9999999TB", "bytes=x", "rtt=0", "rtt=-1", "rtt=1e9"])
+    await transcript(director, [`status network client=${client} storage=${storage} ${wrong}`]);
+  setRights(director, { clientAcl: [client!], storageAcl: [], commandAcl: ["status"] });
+  await transcript(director, [`status network client=${client} storage=${storage}`, "."], "op");
+  setRights(director, { clientAcl: [], storageAcl: [storage!], commandAcl: ["status"] });
+  await transcript(director, [`status network client=${client} storage=${storage}`, "."], "op");
+  assert.equal(director.tested.length, 1);
+  setRights(director, { clientAcl: [client!], storageAcl: [storage!], commandAcl: ["status"] });
+  await transcript(director, [`status network client=${client} storage=${storage}`], "op");
+  assert.equal(director.tested.length, 2);
+});
+
+test("enable and disable want a keyword, offer what can be switched, and switch all jobs at a word", async () => {
+  const director = new FakeDirector();
+  const jobs = [...director.config.jobs.keys()];
+  const off = (): string[] => jobs.filter((job) => !director.isEnabled("job", job));
+  const keyword = "You must enter one of the following keywords: job, client, schedule, or storage.\n";
+  assert.equal(await transcript(director, ["disable"]), `disable\n${keyword}`);
+  assert.deepEqual(off(), []);
+  const second = jobs[1]!;
+  assert.match(
+    await transcript(director, ["disable job", "2"]),
+    new RegExp(`^Job "${second}" disabled$`, "m"),
+  );
+  assert.deepEqual(off(), [second]);
+  assert.doesNotMatch(await transcript(director, ["disable job", "."]), new RegExp(`: ${second}$`, "m"));
+  const back = await transcript(director, ["enable job"]);
+  assert.match(back, new RegExp(`^Automatically selected Job: ${second}\nJob "${second}" enabled$`, "m"));
+  const all = await transcript(director, ["disable jobs all"]);
+  assert.deepEqual(off(), jobs);
+  assert.equal(all.match(/ disabled$/gm)?.length, jobs.length);
+  const fixed = director.config.jobs as Map<string, unknown>;
+  fixed.set(second, { ...director.config.jobs.get(second)!, enabled: false });
+  const mostly = await transcript(director, ["enable jobs all"]);
+  assert.deepEqual(off(), [second]);
+  assert.match(
+    mostly,
+    new RegExp(`^Job ${second} was not enabled because it is explicitly disabled in configuration\\.$`, "m"),
+  );
+  const [client] = director.config.clients.keys();
+  const [schedule] = director.config.schedules.keys();
+  const both = await transcript(director, [`disable client=${client} schedule=${schedule}`]);
+  assert.match(both, new RegExp(`^Client "${client}" disabled\nSchedule "${schedule}" disabled$`, "m"));
+});
+
+test("enable jobs all leaves jobs alone that are not granted", async () => {
+  const director = new FakeDirector();
+  const jobs = [...director.config.jobs.keys()];
+  setRights(director, { jobAcl: [jobs[0]!], clientAcl: ["*all*"], commandAcl: ["disable"] });
+  const text = await transcript(director, ["disable jobs all"], "op");
+  assert.deepEqual(
+    jobs.filter((job) => !director.isEnabled("job", job)),
+    [jobs[0]],
+  );
+  for (const other of jobs.slice(1)) assert.ok(!text.includes(`"${other}"`));
 });
 
 test("show: catalog, counters, consoles; a kind without resources says so", async () => {

@@ -3,9 +3,11 @@
  * interfaces, so that the whole language runs in tests against an object.
  */
 import type { FiledStatus__Output } from "../../proto/generated/basalt/v1/FiledStatus.js";
+import type { NetworkTestResult__Output } from "../../proto/generated/basalt/v1/NetworkTestResult.js";
 import type { StorageStatus__Output } from "../../proto/generated/basalt/v1/StorageStatus.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { DirectorConfig, JobLevel } from "../config/types.js";
+import type { NetworkLoad } from "../daemons/network-test.js";
 import type { PrunedHistory } from "../db/history.js";
 import type { JobFilter, JobRecord, LogRecord } from "../db/records.js";
 import type { LiveProgress } from "../job/live-job.js";
@@ -92,6 +94,7 @@ export interface ConsoleDirector {
     storaged(storage: string, options?: CallOptions): Promise<DaemonCaller>;
     filedStatus(client: string): Promise<FiledStatus__Output>;
     storagedStatus(storage: string): Promise<StorageStatus__Output>;
+    testNetwork(client: string, storage: string, load: NetworkLoad): Promise<NetworkTestResult__Output>;
   };
   plan(request: RunRequest): JobPlan;
   learnRuns(): Promise<void>;

@@ -20,6 +20,7 @@ import type { ConsoleDirector } from "./port.js";
 import { Audit, auditText } from "./rights/audit.js";
 import { RestrictedDirector } from "./rights/restricted.js";
 import { RunningReports } from "./running.js";
+import { SentFiles } from "./sent-files.js";
 
 export interface SessionOptions {
   incoming: AsyncIterable<ConsoleInput>;
@@ -46,7 +47,11 @@ class Session {
   readonly #log: Log;
   readonly #audit: Audit;
   readonly #input = new InputLines();
-  readonly #state: SessionState = { catalogShown: false, autodisplay: false, json: false, ended: false };
+  readonly #sent = new SentFiles(() => this.#director.config.director.workingDirectory);
+  readonly #state: SessionState = {
+    ...{ catalogShown: false, autodisplay: false, json: false, ended: false },
+    sent: this.#sent,
+  };
   readonly #reports: RunningReports;
   /** Aborted when the session is over. */
   readonly #end = new AbortController();
@@ -85,6 +90,7 @@ class Session {
       }
     } finally {
       unsubscribe();
+      this.#sent.drop();
       this.#reports.stop();
       this.#input.close();
       this.#end.abort();

@@ -9,13 +9,15 @@ import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { monotonicMs } from "../../common/time.js";
 import type { FiledStatus__Output as FiledStatus } from "../../proto/generated/basalt/v1/FiledStatus.js";
 import type { HelloReply__Output as HelloReply } from "../../proto/generated/basalt/v1/HelloReply.js";
+import type { NetworkTestResult__Output as NetworkTestResult } from "../../proto/generated/basalt/v1/NetworkTestResult.js";
 import type { StorageStatus__Output as StorageStatus } from "../../proto/generated/basalt/v1/StorageStatus.js";
 import { checkProtocol, type Peer, PROTOCOL, RpcChannel, type RpcTls } from "../../proto/rpc.js";
 import type { ClientResource, DirectorConfig, StorageResource } from "../config/types.js";
 import type { PinnedDaemons } from "../enrolment/pinned.js";
+import { type NetworkLoad, testNetwork } from "./network-test.js";
 import { syncPools } from "./pools.js";
 
-export type { FiledStatus, StorageStatus };
+export type { FiledStatus, NetworkTestResult, StorageStatus };
 
 export interface ConnectOptions {
   signal?: AbortSignal;
@@ -28,6 +30,8 @@ export interface ConnectOptions {
 export interface DaemonsOptions {
   config: () => DirectorConfig;
   tls: RpcTls;
+  /** PEM of the key that signs tickets. */
+  ticketKey: string | Buffer;
   /** This program's version, told to the peers. */
   software: string;
   isRevoked: (fingerprint: string) => boolean;
@@ -110,6 +114,19 @@ export class Daemons {
   async storagedStatus(storage: string): Promise<StorageStatus> {
     const channel = await this.storaged(storage);
     return channel.unary<StorageStatus>("Storaged", "Status", {}, { timeoutMs: STATUS_MS });
+  }
+
+  /**
+   * Measures the line between the daemons of two resources.
+   * @throws BackupError NOT_FOUND, CONNECT_FAILED, or what the test itself meets
+   */
+  async testNetwork(client: string, storage: string, load: NetworkLoad): Promise<NetworkTestResult> {
+    const { config, ticketKey } = this.#options;
+    const storaged = await this.storaged(storage, load);
+    await this.filed(client, load);
+    const resource = config().clients.get(client)!;
+    const granted = { director: config().director.name, ticketKey };
+    return await testNetwork({ client: resource, storaged }, granted, load);
   }
 
   /** Closes every channel; calls that run break. */

@@ -15,6 +15,7 @@ import type { FrontDoor, Peer, RpcTls } from "../../proto/rpc.js";
 import { readCa } from "../admin/files.js";
 import type { DirectorConfig } from "../config/types.js";
 import { sharedKeys } from "./authority.js";
+import { provedBefore } from "./proved.js";
 
 /** As in Bacula: a console that is no Console resource's. No resource can have this name. */
 export const DEFAULT_CONSOLE = "*UserAgent*";
@@ -109,12 +110,4 @@ export class ConsoleDoor implements FrontDoor {
     this.#given.set(made.fingerprint, { name: hello.name, password, endsMs: made.notAfterMs });
     pipe.send({ name, certificate: made.certPem, ca: sharedKeys(pki).ca });
   }
-}
-
-/** What a console is told whose certificate was given for a password by somebody who is not here any more. */
-export function provedBefore(console: string): BackupError {
-  return new BackupError(
-    "PERMISSION_DENIED",
-    `console "${console}" has to prove its password: connect again`,
-  );
 }

@@ -107,6 +107,8 @@ export class PasswordDesk {
   }
 
   async #prove(pipe: MessagePipe, socket: TLSSocket, from: string): Promise<AnsweredCall> {
+    // First: there is nothing to ask any more once the other side has closed, which shows in what is received next.
+    const exported = socket.exportKeyingMaterial(EXPORTED_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
     const { message: hello, bytes: callerHello } = await pipe.receive(CALLER_HELLO);
     const certificate = socket.getPeerX509Certificate()?.raw ?? Buffer.alloc(0);
     if (certificate.length > 0 && this.#options.isRevoked(fingerprintOf(certificate)))
@@ -118,7 +120,7 @@ export class PasswordDesk {
     const { message } = await pipe.receive(PROOF);
     const key = (await this.#options.keyFor(hello)) ?? randomBytes(32);
     const channel = {
-      exported: socket.exportKeyingMaterial(EXPORTED_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
+      exported,
       callerCertificate: certificate,
       calledCertificate: socket.getX509Certificate()?.raw ?? Buffer.alloc(0),
       callerHello,

@@ -117,13 +117,15 @@ function secure(plain: Socket, { own, label }: CallOptions): Promise<TLSSocket> 
 }
 
 async function prove(socket: TLSSocket, certificate: Buffer, options: CallOptions): Promise<Proved> {
+  // First: there is nothing to ask any more once the other side has closed, which shows in what is received next.
+  const exported = socket.exportKeyingMaterial(EXPORTED_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
   const pipe = new MessagePipe(socket);
   const nonce = randomBytes(32).toString("hex");
   const callerHello = pipe.send({ version: 1, ...options.hello, nonce });
   const { message: hello, bytes: calledHello } = await pipe.receive(CALLED_HELLO);
   const key = await options.keyFor(hello);
   const channel = {
-    exported: socket.exportKeyingMaterial(EXPORTED_BYTES, EXPORTER_LABEL, Buffer.alloc(0)),
+    exported,
     callerCertificate: ownCertificate(socket),
     calledCertificate: certificate,
     callerHello,

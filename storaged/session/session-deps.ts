@@ -11,6 +11,9 @@ import type { VolumeDesk } from "./volume-desk.js";
 /** Where a job's file daemon is, and who it must be. */
 export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client">;
 
+/** What a stream to filed is for. */
+export type FiledMethod = "Backup" | "Network";
+
 export interface SessionDeps {
   catalog: Catalog;
   desk: VolumeDesk;
@@ -18,8 +21,8 @@ export interface SessionDeps {
   log: Log;
   /** Name of this storage daemon. */
   storage: string;
-  /** Opens the data stream to filed; `close` ends the connection. Whoever aborts tells filed why before it breaks. */
-  connect: (request: FiledPlace) => Promise<{ stream: DataStream; close: () => void }>;
+  /** Opens the data stream to filed (default: Backup); `close` ends the connection. Whoever aborts tells filed why before it breaks. */
+  connect: (request: FiledPlace, method?: FiledMethod) => Promise<{ stream: DataStream; close: () => void }>;
   /** Takes the end record of a failed job back; gives warnings. */
   settle: (job: LocalJob) => Promise<string[]>;
   /** Deletes jobs whose place was taken by others; gives warnings. */

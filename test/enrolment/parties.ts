@@ -134,7 +134,7 @@ export async function startDirector(
   const revoked = new Set<string>();
   const known = { config, tls, isRevoked: (fingerprint: string) => revoked.has(fingerprint) };
   const pins = new PinnedDaemons({ ...known, pki, log });
-  const daemons = new Daemons({ ...known, software: "test", revoked: () => [], pins });
+  const daemons = new Daemons({ ...known, ticketKey: "", software: "test", revoked: () => [], pins });
   return {
     pki,
     daemons,

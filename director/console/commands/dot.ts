@@ -9,6 +9,7 @@ import { SOFTWARE_VERSION } from "../version.js";
 import { dotEstimate, dotLs } from "./dot-files.js";
 import { dotStatus } from "./dot-status.js";
 import { messages } from "./messages.js";
+import { dotPutfile } from "./putfile.js";
 import { exit, quit } from "./quit.js";
 import { dotSql } from "./sqlquery.js";
 import { VOLUME_STATUSES } from "./update-volume.js";
@@ -224,4 +225,5 @@ export const DOT_COMMANDS: readonly Command[] = [
   resources(".storage", "storage", ({ config }) => config.storages.keys()),
   names(".volstatus", "Status words of volumes", () => VOLUME_STATUSES),
   names(".types", "Types of jobs", () => ["Backup", "Restore", "Admin", "Verify", "Migrate", "Copy"]),
+  dotPutfile,
 ];

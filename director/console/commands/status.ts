@@ -14,9 +14,12 @@ export const status: Command = {
   summary: "Show the state of the director, a client, a storage daemon or the schedule",
   usage: [
     "status dir | client[=NAME] | storage[=NAME] | schedule [job=NAME] [days=N] | all",
-    "status network client=NAME storage=NAME",
+    "status network client=NAME storage=NAME [bytes=SIZE] [rtt=N]",
   ],
-  keywords: ["dir", "director", "client=", "storage=", "schedule", "network", "all", "days=", "job="],
+  keywords: [
+    ...["dir", "director", "client=", "storage=", "schedule", "network", "all", "days=", "job="],
+    ...["bytes=", "rtt="],
+  ],
   async run(context) {
     const { args, config } = context;
     if (args.has("network")) return await networkStatus(context);

@@ -32,12 +32,12 @@ const EVERYTHING: readonly AclKind[] = [
 
 type CatalogRun = KnownRun & { stored: StoredJob };
 
-/** Runs and entries that the file means. It is read on the director's machine. @throws BackupError */
+/** Runs and entries that the file means. It is one that the console has sent under this key, or on the director's machine. @throws BackupError */
 export async function chooseByBootstrap(context: CommandContext, file: string): Promise<BootstrapChoice> {
   // Its errors tell of what the file holds.
   if (!EVERYTHING.every((kind) => context.acl.grantsAll(kind)))
     throw new BackupError("NOT_ALLOWED", "this console may not have the director read bootstrap files");
-  const blocks = parseBootstrap(await readBootstrap(file), file);
+  const blocks = parseBootstrap(await readBootstrap(context.state.sent?.path(file) ?? file, file), file);
   const meant = meantRuns(blocks, await knownRuns(context, blocks));
   const jobs = meant.map(({ run }) => run.stored);
   const storage = await storageOf(context, jobs);
@@ -46,9 +46,10 @@ export async function chooseByBootstrap(context: CommandContext, file: string): 
   return { choice, marks, files: meant.length === 1 ? entriesOf(meant[0]!) : 0 };
 }
 
-async function readBootstrap(file: string): Promise<string> {
+/** `file` is what it is called in messages. */
+async function readBootstrap(path: string, file: string): Promise<string> {
   try {
-    return (await readGivenFile(file, MAX_BOOTSTRAP_BYTES)).toString("utf8");
+    return (await readGivenFile(path, MAX_BOOTSTRAP_BYTES)).toString("utf8");
   } catch (cause) {
     const why = `Cannot open bootstrap file ${file}: ${describeError(cause)}`;
     throw new BackupError("BOOTSTRAP_INVALID", why, { cause });

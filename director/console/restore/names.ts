@@ -11,7 +11,8 @@ import { readGivenFile } from "./given-file.js";
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /**
- * Adds what was typed: a path, or `<FILE` for a list of paths, one a line, read on the director's machine.
+ * Adds what was typed: a path, or `<FILE` for a list of paths, one a line, that the console has sent under this key, or that
+ * lies on the director's machine.
  * @throws BackupError NOT_ALLOWED, LIST_UNREADABLE
  */
 export async function addNames(context: CommandContext, into: string[], typed: string): Promise<void> {
@@ -19,14 +20,15 @@ export async function addNames(context: CommandContext, into: string[], typed: s
     into.push(typed);
     return;
   }
-  if (!context.acl.unrestricted) {
+  const file = typed.slice(1).trim();
+  const sent = context.state.sent?.path(file);
+  if (sent === undefined && !context.acl.unrestricted) {
     throw new BackupError("NOT_ALLOWED", "this console may not have the director read list files");
   }
-  const file = typed.slice(1).trim();
   let lines: string[];
   try {
     // latin1 keeps every byte; octal escapes keep them through typedName.
-    lines = (await readGivenFile(file, MAX_LIST_BYTES)).toString("latin1").split(/\r?\n/);
+    lines = (await readGivenFile(sent ?? file, MAX_LIST_BYTES)).toString("latin1").split(/\r?\n/);
   } catch (cause) {
     throw new BackupError("LIST_UNREADABLE", `Cannot open file ${file}: ${describeError(cause)}`, { cause });
   }

@@ -39,6 +39,11 @@ export function restrictDaemons(
       needClient(client);
       return seenFiled(await daemons.filedStatus(client), sees);
     },
+    testNetwork: async (client, storage, load) => {
+      needClient(client);
+      needStorage(storage);
+      return await daemons.testNetwork(client, storage, load);
+    },
     storagedStatus: async (storage) => {
       needStorage(storage);
       return seenStoraged(await daemons.storagedStatus(storage), acl, sees);

@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { createLog } from "../../../common/log.js";
 import type { DirectorConfig } from "../../config/types.js";
+import type { NetworkLoad } from "../../daemons/network-test.js";
 import { makePlan } from "../../job/plan.js";
 import type { ConsoleDirector, JobFilter, JobRecord, LiveView, RunRequest, SwitchKind } from "../port.js";
 import { runSession } from "../session.js";
@@ -104,6 +105,10 @@ export class FakeDirector implements ConsoleDirector {
       rssBytes: 1000,
       running: [],
     }),
+    testNetwork: async (client: string, storage: string, { bytes, packets }: NetworkLoad) => {
+      this.tested.push({ client, storage, bytes, packets });
+      return { writeMs: 125, readMs: 40.4, packetsMs: 3, shortestMs: 0.5, longestMs: 1.25 };
+    },
     storagedStatus: async () => ({
       ...{ name: "File1", version: "0.1.0", startedMs: NOON, rssBytes: 1000, running: [] },
       devices: [
@@ -168,6 +173,8 @@ export class FakeDirector implements ConsoleDirector {
   isEnabled(kind: SwitchKind, name: string): boolean {
     return !this.#off.has(`${kind} ${name}`);
   }
+
+  readonly tested: object[] = [];
 
   readonly addresses = new Map<string, string>();
 

@@ -1,7 +1,9 @@
 /** A client that hangs, one that is away, a storage daemon that restarts: their jobs are dealt with, others go on. */
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { ConsoleSession } from "../../helpers/console-session.js";
 import { MoreClients } from "../../helpers/more-clients.js";
 import {
   endReport,
@@ -14,9 +16,10 @@ import {
 } from "../../helpers/running.js";
 import { Scenario } from "../../helpers/scenario.js";
 import { SecondStorage } from "../../helpers/second-storage.js";
-import { randomFiles, runTreeOps } from "../../helpers/tree-ops.js";
+import { randomFiles, runProgram, runTreeOps } from "../../helpers/tree-ops.js";
 
 const [HUNG, AWAY, LATE] = [0, 1, 2];
+const WHOLE = { AllowIncompleteJobs: "no" };
 const TRY_AGAIN = { RescheduleOnError: "yes", RescheduleInterval: "2 seconds", RescheduleTimes: 1000 };
 
 describe("fleet", () => {
@@ -35,20 +38,21 @@ describe("fleet", () => {
     const root = scenario.path("tree");
     await mkdir(root);
     await runTreeOps(root, randomFiles(20, 300_000, "fleet"));
+    const stuck = scenario.path("stuck");
+    await mkdir(stuck);
+    await runTreeOps(stuck, randomFiles(20, 300_000, "fleet"));
     const client = (number: number) => ({ Client: clients.name(number) });
-    const slow = {
-      ...{ ...client(HUNG), Storage: "Second", ReadLimit: "1 mb/s", AllowIncompleteJobs: "no" },
-      ...TRY_AGAIN,
-    };
+    const slow = { ...client(HUNG), Storage: "Second", ReadLimit: "1 mb/s", ...WHOLE, ...TRY_AGAIN };
     await scenario.define(
       [
         { name: "good", root },
         { name: "hung", root, job: client(HUNG) },
+        { name: "stuck", options: { ReadFifo: "yes" }, pool: "Stuck", job: { ...client(HUNG), ...WHOLE } },
         { name: "away", root, job: client(AWAY) },
         { name: "late", root, job: { ...client(LATE), ...TRY_AGAIN } },
         { name: "cut", root, pool: "Far", job: slow },
       ],
-      [{ name: "Far", Storage: "Second" }],
+      [{ name: "Far", Storage: "Second" }, { name: "Stuck" }],
     );
     await second.start();
     await clients.start(HUNG);
@@ -60,6 +64,9 @@ describe("fleet", () => {
     await second?.stop();
     await scenario?.close();
   });
+
+  // A test that fails must not take the others with it.
+  afterEach(() => clients.signal(HUNG, "SIGCONT"));
 
   const start = (job: string): Promise<number> => startJob(scenario.installation, job, "level=Full");
   const errors = (jobId: number): string[] =>
@@ -87,6 +94,71 @@ describe("fleet", () => {
     clients.signal(HUNG, "SIGCONT");
     await scenario.untilAnswering(clients.name(HUNG));
     assert.equal((await installation.runJob("hung", { level: "Full" })).termination, "Backup OK");
+  });
+
+  /** A job that has sent most of its files, and waits for a pipe that nobody writes to. */
+  const startStuck = (): Promise<number> =>
+    startWriting(scenario.installation, "stuck", {
+      ...{ volume: scenario.path("installation", "storage", "Stuck-0001"), bytes: 300_000 },
+      words: "level=Full",
+    });
+  const ended = (jobId: number): Promise<string> =>
+    until(
+      `JobId ${jobId} has ended`,
+      () => {
+        const status = jobStatus(scenario.installation, jobId) ?? "C";
+        return "CR".includes(status) ? undefined : status;
+      },
+      // A connection on which nothing is heard is given up after half a minute.
+      180_000,
+    );
+
+  test("a client that hangs in the middle of a job fails that job in words, or is canceled; others go on", async () => {
+    const { installation } = scenario;
+    await runProgram("mkfifo", [scenario.path("stuck", "zz-pipe")]);
+    const silent = await startStuck();
+    clients.signal(HUNG, "SIGSTOP");
+    const good = await scenario.backup("good", "Full");
+    assert.equal(good.termination, "Backup OK");
+    assert.match(await ended(silent), /[Ef]/);
+    assert.equal((await endReport(installation, silent)).termination, "*** Backup Error ***");
+    assert.ok(errors(silent).length >= 1, jobLog(installation, silent));
+    clients.signal(HUNG, "SIGCONT");
+    await scenario.untilAnswering(clients.name(HUNG));
+
+    const canceled = await startStuck();
+    // Open already: it would be given up while a console starts on a busy machine.
+    const console = new ConsoleSession(join(installation.dir, "console.yaml"));
+    console.send("version");
+    await console.waitFor(/^t-dir Version: /m);
+    clients.signal(HUNG, "SIGSTOP");
+    console.send(`cancel jobid=${canceled} yes`);
+    await console.waitFor(/marked to be canceled/);
+    await console.close();
+    assert.equal(await ended(canceled), "A");
+    assert.match(await installation.console(["status dir"]), /^No Jobs running\.$/m);
+    clients.signal(HUNG, "SIGCONT");
+    await scenario.untilAnswering(clients.name(HUNG));
+
+    await rm(scenario.path("stuck", "zz-pipe"));
+    await scenario.backup("stuck", "Full");
+    await scenario.restoresAs("stuck", scenario.path("stuck"), { client: clients.name(HUNG) });
+  });
+
+  test("status network has the storage daemon and a client measure the line between them", async () => {
+    const client = clients.name(HUNG);
+    const ask = (words: string) =>
+      scenario.installation.console([`status network client=${client} storage=File ${words}`]);
+    const text = await ask("bytes=3MB rtt=5");
+    const line = (about: string) => new RegExp(`^2000 OK ${about} duration=\\d+ms \\w+=[\\d.]+ ?\\w`, "m");
+    assert.match(text, line("FD wrote bytes=3000000 to SD"));
+    assert.match(text, line("FD read bytes=3000000 from SD"));
+    assert.match(text, line("packets=5"));
+    clients.signal(HUNG, "SIGSTOP");
+    const silent = await ask("");
+    clients.signal(HUNG, "SIGCONT");
+    assert.doesNotMatch(silent, /2000 OK/);
+    assert.match(silent, new RegExp(`Client: ${client} `));
   });
 
   test("a client that comes back is tried again until its job is done", async () => {
