@@ -91,7 +91,8 @@ describe("kill -9 of the director", () => {
       assert.equal(traced("director-before", jobId), 1);
       assert.equal(traced("behind", behind), 1);
       // What the console says is what there is: only a good run can be restored.
-      const listed = await installation.console([`list jobid=${jobId}`, "status dir", "status storage=File"]);
+      const commands = ["wait", `list jobid=${jobId}`, "status dir", "status storage=File"];
+      const listed = await installation.console(commands);
       assert.match(listed, new RegExp(`\\| staged .*\\| ${jobStatus(installation, jobId)} +\\|`));
       assert.equal([...listed.matchAll(/^No Jobs running\.$/gm)].length, 2, listed);
     });
