@@ -31,6 +31,8 @@ export function virtualTests(get: () => Scenario): void {
         "label storage=Virtual volume=By-Hand-2 pool=Default drive=0 slot=0",
         "status storage=Virtual",
         "update slots storage=Virtual drive=0",
+        // The console is used again.
+        "automount on",
       ]);
       assert.match(text, /^Enter autochanger drive\[0\]: 1\nEnter slot \(0 or Enter for none\): \n/m);
       assert.match(
