@@ -16,6 +16,7 @@ import { openIdentity } from "../proto/enrol/identity.js";
 import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
 import { NamesInbox } from "./lists/inbox.js";
+import { endRestedThreads } from "./pack/rested-threads.js";
 import { FiledService } from "./service.js";
 
 export interface FiledProcessOptions extends DaemonOptions {
@@ -25,7 +26,8 @@ export interface FiledProcessOptions extends DaemonOptions {
   protocol?: ProtocolVersion;
 }
 
-const GRACE_MS = 1000;
+/** For what is on its way to others: how a job ended. Nobody waits that long where nothing is. */
+const GRACE_MS = 5000;
 
 /** What the running parts ask for each time, so that a reload reaches them. */
 interface Live {
@@ -72,6 +74,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
   const server = new RpcServer({ ...identity.server, isRevoked });
   service.register(server);
   const bound = await server.listen(address, port);
+  closers.push(endRestedThreads);
   closers.push(() => server.close(GRACE_MS));
   closers.push(() => service.close("the file daemon was stopped"));
   if (enrolment === undefined) closers.push(watchCertificate(identity.tls(), log));

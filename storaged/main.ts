@@ -40,7 +40,8 @@ export interface StoragedProcessOptions extends DaemonOptions {
   onReady?: (port: number) => void;
 }
 
-const GRACE_MS = 1000;
+/** For what is on its way to others: how a job ended. Nobody waits that long where nothing is. */
+const GRACE_MS = 5000;
 
 /** What the running parts ask for each time, so that a reload reaches them. */
 interface Live {

@@ -10,7 +10,10 @@ import { endRestedThreads, restThreads, takeThreads } from "./rested-threads.js"
 import { FakeStore } from "./test-store.js";
 
 const top = mkdtempSync(join(tmpdir(), "basalt-rested-"));
-after(() => rmSync(top, { recursive: true }));
+after(async () => {
+  await endRestedThreads();
+  rmSync(top, { recursive: true });
+});
 
 /** Runs a pool over files of this content, closes it, and says which names its frames had. */
 async function backUp(content: string, options: Partial<PackPoolOptions>): Promise<string[]> {
@@ -64,7 +67,7 @@ test("threads of a job that failed, was slowed down, or whose frames are still u
 
 test("a restore has the memory of threads that wait", async () => {
   const ids = waiting();
-  endRestedThreads();
-  endRestedThreads();
+  await endRestedThreads();
+  await endRestedThreads();
   assert.notDeepEqual(waiting(), ids);
 });

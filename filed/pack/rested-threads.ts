@@ -15,6 +15,14 @@ interface Rested {
 /** At most one set: jobs that run at once start further threads, and end them. */
 let rested: Rested | undefined;
 
+/** Threads that are told to end and have not yet. */
+const ending = new Set<Promise<void>>();
+
+function end(threads: Threads): void {
+  const ended = threads.end().finally(() => ending.delete(ended));
+  ending.add(ended);
+}
+
 /** Threads to work for a job; `begin` is to be called. */
 export function takeThreads(count: number): Threads {
   const found = rested;
@@ -23,29 +31,34 @@ export function takeThreads(count: number): Threads {
   clearTimeout(found.timer);
   const { threads } = found;
   if (threads.all.length === count && threads.isReusable) return threads;
-  void threads.end();
+  end(threads);
   return new Threads(count);
 }
 
-/** Ends what waits: a restore has threads of its own, and needs the memory. */
-export function endRestedThreads(): void {
-  if (rested === undefined) return;
-  clearTimeout(rested.timer);
-  const { threads } = rested;
-  rested = undefined;
-  void threads.end();
+/**
+ * Ends what waits: a restore has threads of its own, and needs the memory. Resolves when no thread of former jobs is left:
+ * a process that ends while one still loads a native module aborts.
+ */
+export async function endRestedThreads(): Promise<void> {
+  if (rested !== undefined) {
+    clearTimeout(rested.timer);
+    const { threads } = rested;
+    rested = undefined;
+    end(threads);
+  }
+  await Promise.all(ending);
 }
 
 /** They have nothing left to do, see `isReusable`. */
 export function restThreads(threads: Threads): void {
   threads.rest();
   if (rested !== undefined) {
-    void threads.end();
+    end(threads);
     return;
   }
   const timer = setTimeout(() => {
     rested = undefined;
-    void threads.end();
+    end(threads);
   }, REST_MS);
   rested = { threads, timer: timer.unref() };
 }

@@ -61,7 +61,7 @@ export class RestoreSession extends JobSession {
       const protocol = { ...(this.deps.protocol ?? PROTOCOL) };
       const request: RestoreRequest = { protocol, client: name, jobUuid, ticket };
       await stream.send(encodeJson(RestoreKind.request, request));
-      endRestedThreads();
+      void endRestedThreads();
       this.events.setState("running");
       const totals = await runRestore({
         stream,

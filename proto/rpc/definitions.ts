@@ -21,9 +21,15 @@ export type DataServiceName = "FiledData" | "StoragedData";
 /** Largest message either side accepts; bulk messages are about 1 MiB. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 /**
- * Receive window of both sides: what keeps a fast or a long line full. A receiver gives room back when half of it was read.
+ * Receive window of a calling client: what keeps a fast or a long line full. A receiver gives room back when half of it
+ * was read.
  */
-export const WINDOW_BYTES = 8 * 1024 * 1024;
+const WINDOW_BYTES = 8 * 1024 * 1024;
+/**
+ * That of a server. No more than the kernel takes for both sockets in any case: an end that is writing does not read in
+ * Node's HTTP/2, so when both windows were larger than that, both ends could wait for each other for ever.
+ */
+export const SERVER_WINDOW_BYTES = 128 * 1024;
 
 /** Options of both sides: limits, and keepalives so that a vanished peer is noticed within half a minute. */
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {

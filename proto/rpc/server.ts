@@ -11,10 +11,10 @@ import {
   type DataServiceName,
   dataMethod,
   type RpcTls,
+  SERVER_WINDOW_BYTES,
   type ServiceName,
   serverCredentials,
   serviceDefinition,
-  WINDOW_BYTES,
 } from "./definitions.js";
 import { type FrontDoor, openFrontDoor } from "./front-door.js";
 import { identityFromCertificate, type Peer } from "./identity.js";
@@ -57,15 +57,15 @@ interface AnyCall extends NodeJS.EventEmitter {
 
 /**
  * grpc-js has an option for the receive windows of callers only: those of its servers stay at HTTP/2's 64 KiB, so a list on
- * its way to a file daemon would wait a round trip for each three blocks. Where a later grpc-js keeps its HTTP/2 servers
- * elsewhere this does nothing, and the test of it fails.
+ * its way to a file daemon waits a round trip for each two blocks. Where a later grpc-js keeps its HTTP/2 servers elsewhere
+ * this does nothing, and the test of it fails.
  */
 function raiseWindows(server: grpc.Server): void {
   const { http2Servers } = server as unknown as { http2Servers?: ReadonlyMap<EventEmitter, unknown> };
   for (const listening of http2Servers?.keys() ?? []) {
     listening.on("session", (session: ServerHttp2Session) => {
-      session.settings({ initialWindowSize: WINDOW_BYTES });
-      session.setLocalWindowSize(WINDOW_BYTES);
+      session.settings({ initialWindowSize: SERVER_WINDOW_BYTES });
+      session.setLocalWindowSize(SERVER_WINDOW_BYTES);
     });
   }
 }
