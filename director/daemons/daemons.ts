@@ -268,8 +268,12 @@ function wrongFingerprint(daemon: Target, peer: Peer): boolean {
 
 const PASSING = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
 
+/** A daemon that is about to end, or has just begun, takes connections and breaks them before anything was said. */
 function canRetry(error: unknown, words: string): boolean {
-  return PASSING.has(codeOf(error) ?? "") && !/certificate|TLS|SSL/i.test(words);
+  return (
+    PASSING.has(codeOf(error) ?? "") &&
+    (/disconnected before/i.test(words) || !/certificate|TLS|SSL/i.test(words))
+  );
 }
 
 /** True for what a peer says that wants to know more, and for a connection that breaks before anything was said. */

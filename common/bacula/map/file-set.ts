@@ -39,7 +39,7 @@ const signature: Rule = (directive, block) => {
   const value = textValue(directive, block);
   if (value === undefined) return;
   if (SIGNATURES.has(value.toLowerCase())) block.set("Signature", value, directive);
-  else block.say("replaced", directive, "content is always known by its SHA-256");
+  else block.say("replaced", directive, "content is always known by its BLAKE3 digest");
 };
 
 const LETTERS = "ipnugsamcdA5123";
