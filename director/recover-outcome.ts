@@ -40,7 +40,10 @@ export async function learnOutcome(
       const status = kept.status as StatusLetter;
       const ended = done === undefined ? {} : { endMs, errors, reason: "" };
       db.jobs.update(jobId, { status, files, bytes, volumes: [...volumes], ...ended });
-      if (done !== undefined) {
+      if (done === undefined) {
+        const text = `Storage ${storage} has kept ${files} files of JobId ${jobId}: "restart jobid=${jobId}" goes on from there.`;
+        messages.emit({ jobId, name }, "info", text);
+      } else {
         const text = `Storage ${storage} had finished JobId ${jobId} before: the ${record.type === "C" ? "copy" : "backup"} is good.`;
         messages.emit({ jobId, name }, "info", text);
         if (record.type === "B") markMigrated(db, done);

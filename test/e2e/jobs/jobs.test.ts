@@ -180,6 +180,10 @@ describe("jobs", () => {
       await installation.start(daemon);
       await installation.waitReady();
       await untilStatus(installation, jobId, "I");
+      if (daemon !== "filed" && signal === "SIGKILL")
+        await until("what was kept is told", () =>
+          /has kept \d+ files of JobId/.test(jobLog(installation, jobId)),
+        );
       await goesOn(jobId, "slow");
     });
   }
