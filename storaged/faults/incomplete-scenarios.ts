@@ -13,6 +13,10 @@ const machine = () =>
     .symlink(at("link"), "etc/a")
     .file(at("usr/e"), noise(3, 700));
 
+/** The machine a day later, for its Incremental. */
+const changedMachine = () =>
+  machine().file(at("big"), largeContent(1)).file(at("etc/d"), "changed", 2000).remove(at("link"));
+
 const kept: Scenario = {
   name: "a Full that is stopped",
   prepare: async (play) =>
@@ -40,10 +44,7 @@ const incremental: Scenario = {
   name: "an Incremental with a large file that goes on",
   prepare: async (play) => void (await play.mustBackUp(machine())),
   run: async (play) => {
-    const tree = machine()
-      .file(at("big"), largeContent(1))
-      .file(at("etc/d"), "changed", 2000)
-      .remove(at("link"));
+    const tree = changedMachine();
     await play.backup(tree, { level: "Incremental", leaves: { entries: 4, how: "stop" } });
     await play.resume(2, tree, { level: "Incremental" });
   },
@@ -62,11 +63,7 @@ const killedOver: Scenario = {
   pools: [{ ...POOL, maximumVolumeBytes: 200_000 }],
   prepare: async (play) => void (await play.mustBackUp(machine())),
   run: async (play) => {
-    const tree = machine()
-      .file(at("big"), largeContent(1))
-      .file(at("etc/d"), "changed", 2000)
-      .remove(at("link"));
-    await play.backup(tree, { level: "Incremental", marks: 3 });
+    await play.backup(changedMachine(), { level: "Incremental", marks: 3 });
   },
 };
 
