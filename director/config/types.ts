@@ -228,6 +228,8 @@ export interface ClientResource {
   readonly autoPrune: boolean;
   /** (Default: 1) */
   readonly maximumConcurrentJobs: number;
+  /** How many of these may read disk images, in backups and Verify jobs. (Default: 0, as many as there may be jobs) */
+  readonly maximumConcurrentImageJobs: number;
   readonly enabled: boolean;
   /** Who opens the data connection of a backup: the storage daemon, or the client (behind NAT). */
   readonly dial: "storage" | "client";

@@ -60,6 +60,34 @@ test("limits of client, storage and job; a job that is held back lets others pas
   });
 });
 
+test("a client takes fewer jobs that read images than others, and both at the same time", () => {
+  const host = { client: "hv1", clientLimit: 5 };
+  const image = { ...host, readsImages: true, clientImageLimit: 2 };
+  const items = [
+    item(1, { ...image, running: true }),
+    item(2, image),
+    item(3, image),
+    item(4, host),
+    item(5, host),
+    item(6, host),
+    item(7, host),
+    item(8, { ...image, client: "hv2" }),
+    item(9, { ...image, client: "hv3", clientImageLimit: 0 }),
+    item(10, { ...image, client: "hv3", clientImageLimit: 0 }),
+  ];
+  assert.deepEqual(outcome(items), {
+    2: "start",
+    3: "is waiting on max Client image jobs",
+    4: "start",
+    5: "start",
+    6: "start",
+    7: "is waiting on max Client jobs",
+    8: "start",
+    9: "start",
+    10: "start",
+  });
+});
+
 test("a lower number goes first; other priorities wait until it is done", () => {
   assert.deepEqual(outcome([item(1, { priority: 20 }), item(2, { priority: 10 })]), {
     2: "start",

@@ -24,6 +24,10 @@ export interface QueueItem {
   /** "" and limit 0: the job needs none. */
   client: string;
   clientLimit: number;
+  /** It reads disk images: of such jobs a client may have fewer at a time. (Default: no) */
+  readsImages?: boolean;
+  /** 0: no limit but that of all its jobs. (Default: 0) */
+  clientImageLimit?: number;
   storage: string;
   storageLimit: number;
 }
@@ -42,12 +46,14 @@ class Usage {
   #total = 0;
   readonly #jobs = new Map<string, number>();
   readonly #clients = new Map<string, number>();
+  readonly #imageClients = new Map<string, number>();
   readonly #storages = new Map<string, number>();
 
   add(item: QueueItem): void {
     this.#total += 1;
     count(this.#jobs, item.job);
     if (item.client !== "") count(this.#clients, item.client);
+    if (item.readsImages === true) count(this.#imageClients, item.client);
     if (item.storage !== "") count(this.#storages, item.storage);
   }
 
@@ -58,6 +64,8 @@ class Usage {
       return "is waiting on max Storage jobs";
     if (item.client !== "" && full(item.clientLimit, this.#clients.get(item.client)))
       return "is waiting on max Client jobs";
+    if (item.readsImages === true && full(item.clientImageLimit ?? 0, this.#imageClients.get(item.client)))
+      return "is waiting on max Client image jobs";
     if (full(item.jobLimit, this.#jobs.get(item.job))) return "is waiting on max Job jobs";
     return undefined;
   }

@@ -165,7 +165,8 @@ export class JobQueue {
 }
 
 function toItem(live: LiveJob): QueueItem {
-  const { job, client, storage, priority, whenMs, maxRunSchedTimeSec } = live.plan;
+  const { job, client, fileSet, storage, priority, whenMs, maxRunSchedTimeSec } = live.plan;
+  const hasImages = fileSet?.include.some(({ images }) => images !== undefined) === true;
   return {
     jobId: live.jobId,
     running: live.state === "running",
@@ -178,6 +179,8 @@ function toItem(live: LiveJob): QueueItem {
     jobLimit: job.maximumConcurrentJobs,
     client: client?.name ?? "",
     clientLimit: client?.maximumConcurrentJobs ?? 0,
+    readsImages: hasImages && (job.type === "Backup" || job.type === "Verify"),
+    clientImageLimit: client?.maximumConcurrentImageJobs ?? 0,
     storage: storage?.name ?? "",
     storageLimit: storage?.maximumConcurrentJobs ?? 0,
   };

@@ -88,6 +88,9 @@ const KINDS: readonly Kind[] = [
             Address: client.address,
             FDport: client.port,
             MaxJobs: client.maximumConcurrentJobs,
+            ...(client.maximumConcurrentImageJobs > 0
+              ? { MaxImageJobs: client.maximumConcurrentImageJobs }
+              : {}),
             JobRetention: client.jobRetentionSec,
             FileRetention: client.fileRetentionSec,
             AutoPrune: yes(client.autoPrune),
