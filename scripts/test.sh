@@ -11,6 +11,7 @@ fi
 sh scripts/apt.sh g++:g++ make:make python3:python3 b3sum:b3sum rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
   zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap \
   mke2fs:e2fsprogs mkfs.xfs:xfsprogs sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux \
+  nbdinfo:libnbd-bin fusermount3:fuse3 \
   /etc/bacula/bacula-dir.conf:bacula-director-sqlite3 /etc/bacula/bacula-sd.conf:bacula-sd \
   /etc/bacula/bacula-fd.conf:bacula-fd /etc/bacula/bconsole.conf:bacula-console
 sh scripts/setup.sh
