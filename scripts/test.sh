@@ -1,17 +1,21 @@
 #!/bin/sh
-# Installs what is missing, builds, and runs all tests; with "long" only those that take many minutes.
-# With BASALT_NO_SKIP=1 a skipped test is a failure. More arguments are names of tests to run: test.sh [long] PATTERN
+# Installs what is missing, builds, and runs all tests; with "long" only those that take many minutes, with "lvm" those
+# with real LVM, of both kinds.
+# With BASALT_NO_SKIP=1 a skipped test is a failure. More arguments are names of tests to run: test.sh [long|lvm] PATTERN
 set -eu
 cd "$(dirname "$0")/.."
-long=""
-if [ "${1:-}" = long ]; then
-  long=1
-  shift
-fi
+kind=""
+case "${1:-}" in
+  long | lvm)
+    kind="$1"
+    shift
+    ;;
+esac
 sh scripts/apt.sh g++:g++ make:make python3:python3 b3sum:b3sum rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
   zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap \
   mke2fs:e2fsprogs mkfs.xfs:xfsprogs sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux \
   nbdinfo:libnbd-bin fusermount3:fuse3 \
+  linux.uml:user-mode-linux modprobe:kmod lvm:lvm2 thin_check:thin-provisioning-tools ip:iproute2 mkfs.btrfs:btrfs-progs \
   /etc/bacula/bacula-dir.conf:bacula-director-sqlite3 /etc/bacula/bacula-sd.conf:bacula-sd \
   /etc/bacula/bacula-fd.conf:bacula-fd /etc/bacula/bconsole.conf:bacula-console
 sh scripts/setup.sh
@@ -22,9 +26,12 @@ files=""
 for file in $(find build -name '*.test.js' | sort); do
   source="${file#build/}"
   [ -f "${source%.js}.ts" ] || continue
-  case "$file" in
-    *.long.test.js) [ -n "$long" ] || continue ;;
-    *) [ -z "$long" ] || continue ;;
+  case "$kind:$file" in
+    lvm:build/test/lvm/*) ;;
+    lvm:*) continue ;;
+    long:*.long.test.js) ;;
+    long:*) continue ;;
+    *.long.test.js) continue ;;
   esac
   case "$file" in
     *"${1:-}"*) files="$files $file" ;;
@@ -39,7 +46,7 @@ BASALT_DIRECTORS="$PWD/build/directors"
 export BASALT_DIRECTORS
 rm -rf "$BASALT_DIRECTORS"
 timeout=2400000
-[ -z "$long" ] || timeout=7200000
+[ -z "$kind" ] || timeout=7200000
 # Tests wait for daemons a third of their time.
 concurrency=$(($(nproc) + 1))
 status=0
