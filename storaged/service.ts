@@ -42,6 +42,8 @@ import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { CopyOffer } from "./session/copy-offer.js";
+import { FetchedSession } from "./session/fetched-session.js";
+import { ImageSession } from "./session/image-session.js";
 import { RestoreSession } from "./session/restore-session.js";
 import type { SessionDeps } from "./session/session-deps.js";
 import type { VerifySession } from "./session/verify-session.js";
@@ -73,7 +75,7 @@ export interface StoragedOptions {
   onRevoked: (fingerprints: readonly string[]) => void;
 }
 
-type Session = BackupSession | CopyOffer | RestoreSession | VerifySession;
+type Session = BackupSession | CopyOffer | FetchedSession | VerifySession;
 
 export class StoragedService {
   readonly #options: StoragedOptions;
@@ -134,7 +136,8 @@ export class StoragedService {
         const { workingDirectory } = config();
         const deps = { catalog, store, log, workingDirectory, devices: () => config().devices };
         const rules = toRules(request.selection?.rules ?? []);
-        await this.#run(new RestoreSession(deps, request, rules, send), context);
+        const Kind = request.images ? ImageSession : RestoreSession;
+        await this.#run(new Kind(deps, request, rules, send), context);
       },
       Cancel: async ({ jobUuid, reason, keep }: Cancel__Output) => {
         const session = this.#sessions.get(jobUuid)?.session;
@@ -251,12 +254,12 @@ export class StoragedService {
   }
 
   /** Reads filed's request and checks that the restore is its own. @throws BackupError */
-  async #admitRestore(stream: DataStream, peer: Peer): Promise<RestoreSession> {
+  async #admitRestore(stream: DataStream, peer: Peer): Promise<FetchedSession> {
     const request = await firstRequest(stream);
     checkProtocol("filed", peer.name, request.protocol);
     const ticket = readTicket(request.ticket, this.#options.ticketKey());
     const running = this.#sessions.get(request.jobUuid)?.session;
-    const own = running instanceof RestoreSession && running.client === peer.name;
+    const own = running instanceof FetchedSession && running.client === peer.name;
     if (
       !own ||
       ticket.kind !== "restore" ||

@@ -42,7 +42,15 @@ async function restore(jobIds: number[], rules = ALL): Promise<Restored> {
   const { catalog, store, devices, directory } = storage;
   const log = createLog("test", { level: "silent" });
   const deps = { catalog, store, log, workingDirectory: directory, devices: () => devices };
-  const facts = { jobId: 99, jobUuid: "u", job: "restore", ticket: "", client: "vm-fd", filedTimeoutSec: 5 };
+  const facts = {
+    jobId: 99,
+    jobUuid: "u",
+    job: "restore",
+    ticket: "",
+    client: "vm-fd",
+    filedTimeoutSec: 5,
+    images: false,
+  };
   const session = new RestoreSession(
     deps,
     { ...facts, selection: { jobIds, rules: [] } },
@@ -261,7 +269,15 @@ test("nothing is handed out before the plan is whole and its volumes are held", 
   Object.defineProperty(catalog, "writer", { value: held, configurable: true, writable: true });
   const log = createLog("test", { level: "silent" });
   const deps = { catalog, store, log, workingDirectory: directory, devices: () => devices };
-  const facts = { jobId: 98, jobUuid: "e", job: "restore", ticket: "", client: "vm-fd", filedTimeoutSec: 5 };
+  const facts = {
+    jobId: 98,
+    jobUuid: "e",
+    job: "restore",
+    ticket: "",
+    client: "vm-fd",
+    filedTimeoutSec: 5,
+    images: false,
+  };
   const session = new RestoreSession(
     deps,
     { ...facts, selection: { jobIds: [jobId], rules: [] } },

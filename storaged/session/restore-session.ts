@@ -5,36 +5,22 @@
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { BackupError } from "../../common/errors.js";
 import { displayPath } from "../../common/format/path.js";
-import type { Log } from "../../common/log.js";
-import { nowMs } from "../../common/time.js";
 import { encodeJson } from "../../proto/data/backup.js";
 import { RestoreKind } from "../../proto/data/restore.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
-import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJobStatus.js";
+import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
-import type { Catalog } from "../catalog/catalog.js";
 import type { SelectionRule } from "../catalog/listing-types.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
-import type { DeviceResource } from "../config.js";
-import type { Store } from "../store/store.js";
+import { FetchedSession, type RestoreDeps } from "./fetched-session.js";
 import { FrameSource } from "./frame-source.js";
-import { Reporter } from "./reporter.js";
 import { sendFrames } from "./restore-frames.js";
 import type { PlanSummary } from "./restore-plan.js";
 import type { PlanMethods } from "./restore-plan-worker.js";
 import type { BlockKind } from "./restore-reading.js";
-
-export interface RestoreDeps {
-  catalog: Catalog;
-  store: Store;
-  log: Log;
-  /** Scratch files are made here. */
-  workingDirectory: string;
-  devices: () => ReadonlyMap<string, DeviceResource>;
-}
 
 interface Plan {
   worker: WorkerClient;
@@ -52,25 +38,10 @@ const NO_SUMMARY: PlanSummary = {
   volumeUuids: [],
 };
 
-export class RestoreSession {
-  readonly #deps: RestoreDeps;
-  readonly #request: StorageRestore__Output;
+export class RestoreSession extends FetchedSession {
   readonly #rules: SelectionRule[];
-  readonly #abort = new AbortController();
-  readonly #reporter: Reporter;
-  readonly #startMs = nowMs();
-  #canceled = false;
   #plan: Plan | undefined;
-  /** The plan is whole and its volumes are held. */
-  #ready = false;
   #failed = 0;
-  #sentBytes = 0;
-  #serving: DataStream | undefined;
-  #served: () => void = () => undefined;
-  readonly #done = new Promise<void>((resolve) => {
-    this.#served = resolve;
-  });
-  #serveError: unknown;
 
   constructor(
     deps: RestoreDeps,
@@ -78,56 +49,21 @@ export class RestoreSession {
     rules: SelectionRule[],
     send: (event: JobEvent) => Promise<void>,
   ) {
-    this.#deps = deps;
-    this.#request = request;
+    super(deps, request, send);
     this.#rules = rules;
-    this.#reporter = new Reporter(send);
   }
 
-  get jobUuid(): string {
-    return this.#request.jobUuid;
+  protected counts(): JobResult {
+    const { files, bytes, volumes } = this.#plan?.summary ?? NO_SUMMARY;
+    return { files: files - this.#failed, filesExpected: files, bytes, errors: this.#failed, volumes };
   }
 
-  get client(): string {
-    return this.#request.client;
+  protected expected(): number {
+    return this.#plan?.summary.files ?? 0;
   }
 
-  cancel(reason: string, orderly = true): void {
-    this.#canceled ||= orderly;
-    this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
-  }
-
-  status(): StorageJobStatus {
-    const { jobId, job } = this.#request;
-    const { progress, state } = this.#reporter;
-    return { jobId, job, kind: "Restore", state, progress, startedMs: this.#startMs };
-  }
-
-  /** Runs the restore to its end and reports the result; never rejects. */
-  async run(): Promise<void> {
-    try {
-      this.#plan = await this.#build();
-      this.#ready = true;
-      await this.#reporter.setState("ready");
-      await this.#waitForClient();
-      const { files, bytes } = this.#plan.summary;
-      const { volumes } = this.#plan.summary;
-      const counts = { files: files - this.#failed, filesExpected: files, bytes, bytesSent: this.#sentBytes };
-      await this.#reporter.result({ ok: true, ...counts, errors: this.#failed, volumes });
-    } catch (cause) {
-      const error = this.#abort.signal.aborted ? this.#abort.signal.reason : cause;
-      if (!(error instanceof BackupError)) this.#deps.log.error("restore failed", { err: error });
-      const filesExpected = this.#plan?.summary.files ?? 0;
-      const canceled = this.#canceled || codeOf(error) === "JOB_CANCELED";
-      await this.#reporter.result({ ok: false, canceled, reason: describeError(error), filesExpected });
-    } finally {
-      if (this.#abort.signal.aborted) this.#serving?.destroy(this.#abort.signal.reason as Error);
-      await this.#dropPlan();
-    }
-  }
-
-  async #build(): Promise<Plan> {
-    const { catalog, workingDirectory } = this.#deps;
+  protected async prepare(): Promise<void> {
+    const { catalog, workingDirectory } = this.deps;
     const directory = await mkdtemp(join(workingDirectory, "restore-"));
     const data = { readCatalogFile: catalog.file, scratch: join(directory, "plan.db") };
     const worker = new WorkerClient(new URL("./restore-plan-worker.js", import.meta.url), data);
@@ -136,11 +72,11 @@ export class RestoreSession {
     this.#plan = plan;
     // Planning does not stop by itself: a cancel ends its thread.
     const abort = () => void worker.close();
-    this.#abort.signal.addEventListener("abort", abort, { once: true });
-    this.#abort.signal.throwIfAborted();
-    const jobIds = this.#request.selection?.jobIds ?? [];
+    this.signal.addEventListener("abort", abort, { once: true });
+    this.signal.throwIfAborted();
+    const jobIds = this.request.selection?.jobIds ?? [];
     const build = () => remote.build(jobIds, this.#rules);
-    plan.summary = await catalog.withListsOf(jobIds, build, this.#abort.signal);
+    plan.summary = await catalog.withListsOf(jobIds, build, this.signal);
     this.#failed = plan.summary.failed;
     const { volumeIds, volumeUuids } = plan.summary;
     if (!(await catalog.writer.hold(this.jobUuid, volumeIds, volumeUuids))) {
@@ -149,62 +85,28 @@ export class RestoreSession {
         "a volume was purged while the restore was planned; run it again",
       );
     }
-    return plan;
   }
 
-  async #dropPlan(): Promise<void> {
+  protected async release(): Promise<void> {
     const plan = this.#plan;
     if (plan === undefined) return;
-    await this.#deps.catalog.writer.letGo(this.jobUuid);
+    await this.deps.catalog.writer.letGo(this.jobUuid);
     await plan.worker.close();
     await rm(plan.directory, { recursive: true, force: true }).catch(() => undefined);
   }
 
-  async #waitForClient(): Promise<void> {
-    const limitMs = (this.#request.filedTimeoutSec || 1800) * 1000;
-    const late = new BackupError("PEER_TIMEOUT", `client "${this.client}" did not fetch the restore in time`);
-    const timer = setTimeout(() => {
-      if (this.#serving === undefined) this.#abort.abort(late);
-    }, limitMs);
-    const aborted = new Promise<never>((_resolve, reject) => {
-      const signal = this.#abort.signal;
-      if (signal.aborted) reject(signal.reason);
-      else signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    });
-    try {
-      await Promise.race([this.#done, aborted]);
-    } finally {
-      clearTimeout(timer);
-    }
-    if (this.#serveError !== undefined) throw this.#serveError;
-  }
-
-  /** Streams the plan to filed. Called once. @throws BackupError */
-  async serve(stream: DataStream): Promise<void> {
-    if (this.#serving !== undefined)
-      throw new BackupError("RESTORE_TAKEN", "this restore is being fetched already");
-    const plan = this.#plan;
-    if (plan === undefined || !this.#ready)
-      throw new BackupError("RESTORE_NOT_READY", "this restore is not planned yet");
-    this.#serving = stream;
-    try {
-      await this.#reporter.setState("running");
-      await this.#tellUnplaced(plan, stream);
-      await this.#blocks(plan, stream, "make", RestoreKind.make);
-      await this.#frames(plan, stream);
-      await this.#blocks(plan, stream, "finish", RestoreKind.finish);
-      await this.#tellLostLinks(plan, stream);
-      await this.#blocks(plan, stream, "links", RestoreKind.links);
-      await this.#blocks(plan, stream, "folders", RestoreKind.folders);
-      const { files, bytes } = plan.summary;
-      await stream.send(encodeJson(RestoreKind.end, { files, bytes, failed: this.#failed }));
-      await stream.end();
-    } catch (error) {
-      this.#serveError = error;
-      throw error;
-    } finally {
-      this.#served();
-    }
+  protected async deliver(stream: DataStream): Promise<void> {
+    const plan = this.#plan!;
+    await this.#tellUnplaced(plan, stream);
+    await this.#blocks(plan, stream, "make", RestoreKind.make);
+    await this.#frames(plan, stream);
+    await this.#blocks(plan, stream, "finish", RestoreKind.finish);
+    await this.#tellLostLinks(plan, stream);
+    await this.#blocks(plan, stream, "links", RestoreKind.links);
+    await this.#blocks(plan, stream, "folders", RestoreKind.folders);
+    const { files, bytes } = plan.summary;
+    await stream.send(encodeJson(RestoreKind.end, { files, bytes, failed: this.#failed }));
+    await stream.end();
   }
 
   async #blocks(plan: Plan, stream: DataStream, kind: BlockKind, wire: number): Promise<void> {
@@ -217,12 +119,12 @@ export class RestoreSession {
   }
 
   async #frames(plan: Plan, stream: DataStream): Promise<void> {
-    const source = new FrameSource(this.#deps, (text) => this.#reporter.message("info", text));
+    const source = new FrameSource(this.deps, (text) => this.reporter.message("info", text));
     await sendFrames(plan.remote, source, {
       stream,
       onSent: (bytes) => {
-        this.#sentBytes += bytes;
-        return this.#reporter.setProgress({ bytesSent: this.#sentBytes });
+        this.sentBytes += bytes;
+        return this.reporter.setProgress({ bytesSent: this.sentBytes });
       },
       onLost: (paths, why) => this.#lost(stream, paths, why),
     });
