@@ -67,9 +67,25 @@ function entriesOf(disk: Area, sector: number, header: Header): Partition[] | un
     if (entry.subarray(0, 16).every((byte) => byte === 0)) continue;
     const first = safeU64(entry, 32);
     const last = safeU64(entry, 40);
-    const one = { number: index + 1, start: first * sector, end: (last + 1) * sector };
+    const names = { uuid: guid(entry.subarray(16, 32)), label: nameIn(entry) };
+    const one = { number: index + 1, start: first * sector, end: (last + 1) * sector, ...names };
     const isUsable = first >= header.firstUsable && last <= header.lastUsable && last >= first;
     found.push(isUsable ? one : { ...one, doubt: "lies outside of what its table allows" });
   }
   return found;
+}
+
+/** The first three fields lie in the table as little-endian numbers. */
+function guid(bytes: Buffer): string {
+  const hex = (buffer: Buffer): string => buffer.toString("hex");
+  const numbers = [bytes.subarray(0, 4), bytes.subarray(4, 6), bytes.subarray(6, 8)];
+  const fields = numbers.map((number) => hex(Buffer.from(number).reverse()));
+  return [...fields, hex(bytes.subarray(8, 10)), hex(bytes.subarray(10, 16))].join("-");
+}
+
+/** 36 units of UTF-16 up to the first NUL. */
+function nameIn(entry: Buffer): string {
+  const text = entry.toString("utf16le", 56, 128);
+  const end = text.indexOf("\0");
+  return Buffer.from(end < 0 ? text : text.slice(0, end)).toString("latin1");
 }

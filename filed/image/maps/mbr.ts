@@ -14,6 +14,7 @@ interface Entry {
   readonly count: number;
 }
 
+const DISK_ID_AT = 440;
 const ENTRIES_AT = 446;
 const PROTECTIVE = 0xee;
 const EXTENDED: ReadonlySet<number> = new Set([0x05, 0x0f, 0x85]);
@@ -52,8 +53,16 @@ export function mbrKind(disk: Area): "none" | "protective" | "table" {
  * @throws NoMap when the first sector cannot be read
  */
 export function mbrPartitions(disk: Area, sector: number): Partition[] {
+  const first = disk.read(0, 512);
+  const diskId = first.readUInt32LE(DISK_ID_AT).toString(16).padStart(8, "0");
+  return tablePartitions(disk, entriesOf(first) ?? [], sector).map((one) => ({
+    ...one,
+    uuid: `${diskId}-${one.number.toString(16).padStart(2, "0")}`,
+  }));
+}
+
+function tablePartitions(disk: Area, entries: readonly Entry[], sector: number): Partition[] {
   const found: Partition[] = [];
-  const entries = entriesOf(disk.read(0, 512)) ?? [];
   const extended: Entry[] = [];
   for (const [index, entry] of entries.entries()) {
     if (!isUsed(entry)) continue;

@@ -27,8 +27,17 @@ function partitionsOf(file: string): Partition[] {
 }
 
 interface SfdiskTable {
+  readonly label: string;
+  readonly id: string;
   readonly sectorsize: number;
-  readonly partitions: readonly { node: string; start: number; size: number; type: string }[];
+  readonly partitions: readonly {
+    node: string;
+    start: number;
+    size: number;
+    type: string;
+    uuid?: string;
+    name?: string;
+  }[];
 }
 
 /** What sfdisk says; an extended partition is none. */
@@ -37,16 +46,22 @@ function bySfdisk(device: string): Partition[] {
   const table = (JSON.parse(text) as { partitiontable: SfdiskTable }).partitiontable;
   return table.partitions
     .filter(({ type }) => !["5", "f", "85"].includes(type))
-    .map(({ node, start, size }) => ({
-      number: Number(/(\d+)$/.exec(node)![1]),
-      start: start * table.sectorsize,
-      end: (start + size) * table.sectorsize,
-    }))
+    .map(({ node, start, size, uuid, name }) => {
+      const number = Number(/(\d+)$/.exec(node)![1]);
+      const inDos = `${table.id.slice(2)}-${number.toString(16).padStart(2, "0")}`;
+      return {
+        number,
+        start: start * table.sectorsize,
+        end: (start + size) * table.sectorsize,
+        ...(table.label === "dos" ? { uuid: inDos } : { uuid: uuid!.toLowerCase(), label: name ?? "" }),
+      };
+    })
     .sort((a, b) => a.start - b.start);
 }
 
 const LOGICAL = "label: dos\n2048,10M,83\n,20M,82\n,60M,f\n,5M,83\n,6M,83\n,7M,83\n,8M,83\n,,83\n";
-const GPT = "label: gpt\n,10M\n,20M\n,30M\n7: start=409600,size=4M\n";
+const GPT =
+  'label: gpt\nsize=10M,name="Größe ☃"\n,20M\nsize=30M,name="a thirty-six character long name 1234"\n7: start=409600,size=4M\n';
 
 for (const [name, script] of [
   ["MBR with logical partitions", LOGICAL],
@@ -71,7 +86,12 @@ test("sectors of 4096 bytes, by sfdisk and sgdisk", (t) => {
   assert.deepEqual(partitionsOf(file), bySfdisk(device));
   tool("sgdisk", "-Z", device);
   // Nothing in a table of MBR says what its sectors are; what lies in the partitions does.
-  toolWithInput("label: dos\n256,10M,83\n,100M,5\n,5M,83\n,5M,83\n", "sfdisk", "-q", device);
+  toolWithInput(
+    "label: dos\nlabel-id: 0xabc12\n256,10M,83\n,100M,5\n,5M,83\n,5M,83\n",
+    "sfdisk",
+    "-q",
+    device,
+  );
   const [first] = bySfdisk(device);
   tool("mke2fs", "-q", "-F", "-E", `offset=${first!.start}`, file, "10M");
   assert.deepEqual(partitionsOf(file), bySfdisk(device));
@@ -194,7 +214,10 @@ function gpt(
 
 test("hostile GPTs are doubted, not believed", () => {
   const good = [40n, 49n] as const;
-  assert.deepEqual(partitions(gpt(128, 128, [good])), [{ number: 1, start: 20480, end: 25600 }]);
+  const uuid = "00000000-0000-0000-0000-000000000000";
+  assert.deepEqual(partitions(gpt(128, 128, [good])), [
+    { number: 1, start: 20480, end: 25600, uuid, label: "" },
+  ]);
   const limits = "lies outside of what its table allows";
   const outside = gpt(128, 128, [good, [1900n, 1n << 40n], [60n, 55n], [2n, 3n], [100n, 200n], [200n, 300n]]);
   const overlaps = (number: number) => `overlaps partition ${number}`;

@@ -17,6 +17,10 @@ export interface Partition {
   readonly end: number;
   /** Why nothing in it may be left out. */
   readonly doubt?: string;
+  /** What Linux calls PARTUUID, in lower case. */
+  readonly uuid?: string;
+  /** What Linux calls PARTLABEL, in UTF-8 as latin1 carrier; tables of GPT alone have it. */
+  readonly label?: string;
 }
 
 /** Both sizes that disks have; a table counts in them, and says which only by where things are. */
@@ -29,8 +33,25 @@ const SECTOR_SIZES = [512, 4096] as const;
  */
 export function partitions(source: BlockSource): Partition[] {
   const disk = new Area(source, 0, source.size);
+  return orNone(source, () => {
+    const found = withDoubts(disk, tableOf(disk));
+    const whole = wholeDiskDoubt(disk, found);
+    return whole === undefined ? found : found.map((one) => ({ ...one, doubt: one.doubt ?? whole }));
+  });
+}
+
+/**
+ * The same for who wants to use the partitions: what the disk as a whole may look like (left over from before the table
+ * was made, or a boot image that is both) is no doubt.
+ */
+export function usablePartitions(source: BlockSource): Partition[] {
+  const disk = new Area(source, 0, source.size);
+  return orNone(source, () => withDoubts(disk, tableOf(disk)));
+}
+
+function orNone(source: BlockSource, find: () => Partition[]): Partition[] {
   try {
-    return withDoubts(disk, tableOf(disk));
+    return find();
   } catch (error) {
     if (!(error instanceof NoMap)) throw error;
     return [{ number: 0, start: 0, end: source.size, doubt: error.message }];
@@ -82,9 +103,8 @@ function withDoubts(disk: Area, table: readonly Partition[]): Partition[] {
     }
     if (widest === undefined || one.end > widest.end) widest = one;
   }
-  const whole = wholeDiskDoubt(disk, table);
   return sorted.map((one) => {
-    const doubt = one.doubt ?? doubts.get(one) ?? whole;
+    const doubt = one.doubt ?? doubts.get(one);
     return doubt === undefined ? one : { ...one, doubt };
   });
 }

@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { tool } from "../image/maps/testing.js";
+import { mountsWithin } from "./mount-table.js";
+import { disksOf, isAnythingLeft, makeDisk, makeFileSystem, mountPlace } from "./testing.js";
+
+const ROOT_ID = "11111111-2222-4333-8444-555555555555";
+const BOOT_ID = "11111111-2222-4333-8444-666666666666";
+
+test("a GPT disk and a second one without a table become one tree, and nothing of it stays", async (t) => {
+  const place = mountPlace(t);
+  if (place === undefined) return;
+  const fstab = [
+    "# made by the installer",
+    `UUID=${ROOT_ID.toUpperCase()} / ext4 defaults 0 1`,
+    `UUID="${BOOT_ID}"\t/boot ext3 ro 0 2`,
+    "/dev/vdb /srv/data\\040here auto defaults 0 2",
+    "/dev/vda3 none swap sw 0 0",
+    "tmpfs /tmp tmpfs defaults 0 0",
+    "nfs:/export /mnt nfs defaults 0 0",
+    "/srv /home none bind 0 0",
+    "",
+  ].join("\n");
+  const boot = { kind: "ext3", files: { vmlinuz: "kernel" }, options: ["-U", BOOT_ID] } as const;
+  const root = {
+    kind: "ext4",
+    files: { "etc/fstab": fstab, "boot/": "", "srv/data here/": "", "home/own": "x" },
+    options: ["-U", ROOT_ID],
+  } as const;
+  const disk1 = makeDisk("gpt", [boot, root, { kind: "swap" }]);
+  const disk2 = makeFileSystem({ kind: "ext2", files: { "a/b": "deep" } });
+  await place.mount(disksOf(disk1, disk2));
+  assert.equal(readFileSync(join(place.root, "boot/vmlinuz"), "utf8"), "kernel");
+  assert.equal(readFileSync(join(place.root, "srv/data here/a/b"), "utf8"), "deep");
+  assert.equal(readFileSync(join(place.root, "home/own"), "utf8"), "x");
+  const rows = mountsWithin(place.root);
+  assert.deepEqual(
+    rows.map(({ point }) => point.slice(place.root.length)),
+    ["", "", "/boot", "/srv/data here"],
+  );
+  for (const { options } of rows.slice(1))
+    for (const wanted of ["ro", "nodev", "nosuid", "noexec"]) assert.ok(options.includes(wanted), wanted);
+  assert.equal(statSync(join(place.root, "..")).mode & 0o777, 0o700);
+  assert.ok(place.lines.includes("web-1: disk 1 partition 3 (swap) is not mounted"), place.lines.join("\n"));
+  await assert.rejects(place.mount(disksOf(disk1)), /something is mounted on .*remove that first/);
+  await place.unmount();
+  assert.ok(!isAnythingLeft(place.root));
+  assert.ok(!existsSync(place.root));
+  assert.ok(!tool("losetup", "-a").includes(disk1));
+  await place.unmount();
+});

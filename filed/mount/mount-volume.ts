@@ -1,0 +1,110 @@
+/**
+ * Mounts one volume read-only. A journal that may not be empty is replayed into the device, which is a snapshot, or,
+ * after a freeze, left alone; then the loop device is read-only, too.
+ */
+import { createHash } from "node:crypto";
+import { BackupError, describeError } from "../../common/errors.js";
+import { closeFd } from "../../common/sys/files.js";
+import { attachLoop } from "../sys/loop.js";
+import { mountsWithin } from "./mount-table.js";
+import { openInside, pathOfOpen } from "./place.js";
+import { type ProgramLimits, runMountProgram } from "./programs.js";
+import type { FileSystem, FileSystemType } from "./superblock.js";
+import type { Volume } from "./volumes.js";
+
+/**
+ * What may be done about journals. "replay": into the device, where it is writable. "frozen": everything is in its place
+ * already. "skip": what is only in the journal is given up.
+ */
+export type JournalRule = "replay" | "frozen" | "skip";
+
+const SAFE = ["ro", "nodev", "nosuid", "noexec"];
+
+interface Way {
+  /** For mount -t. */
+  readonly driver: string;
+  readonly options: readonly string[];
+  /** Mount without a look at the journal. */
+  readonly withoutJournal: readonly string[];
+}
+
+const WAYS: Readonly<Record<FileSystemType, Way>> = {
+  // The superblock may ask for a panic of the kernel where something is damaged; what is given here outranks it.
+  ext: { driver: "ext4", options: ["errors=remount-ro"], withoutJournal: ["noload"] },
+  // Snapshots and clones share the UUID of what they were made of.
+  xfs: { driver: "xfs", options: ["nouuid"], withoutJournal: ["norecovery"] },
+  btrfs: { driver: "btrfs", options: [], withoutJournal: ["rescue=nologreplay"] },
+  fat: { driver: "vfat", options: ["errors=remount-ro", "utf8"], withoutJournal: [] },
+};
+
+/** By it the loop devices of a machine are found. */
+export function machineLabel(root: string): string {
+  return `basalt-${createHash("sha256").update(root).digest("hex").slice(0, 40)}`;
+}
+
+export interface MountStep extends ProgramLimits {
+  /** The machine's directory. */
+  root: string;
+  /** Components of the mount point in it. */
+  place: readonly string[];
+  journal: JournalRule;
+}
+
+/**
+ * Returns when the volume is mounted where it should be; its loop device goes with the mount.
+ * @throws BackupError MOUNT_FAILED, LOOP_FAILED, INTERRUPTED; SysError for a mount point that is none
+ */
+export async function mountVolume(volume: Volume, step: MountStep): Promise<void> {
+  const fileSystem = mountable(volume);
+  const isReplay = step.journal === "replay" && fileSystem.hasJournalToReplay !== false;
+  if (isReplay && fileSystem.hasJournalToReplay === true && !volume.disk.writable) throw notWritable(volume);
+  const target = openInside(step.root, step.place);
+  try {
+    const { disk, offset, size } = volume;
+    const writable = isReplay && disk.writable;
+    const loop = attachLoop({ file: disk.device, offset, size, writable, label: machineLabel(step.root) });
+    try {
+      const options = optionsOf(fileSystem, step.journal);
+      const words = ["mount", "-n", "-i", "-c", "-t", WAYS[fileSystem.type].driver, "-o", options.join(",")];
+      await runMountProgram([...words, loop.path, pathOfOpen(target)], step);
+      checkMounted(step.root, loop.path);
+    } finally {
+      loop.close();
+    }
+  } catch (cause) {
+    if (!(cause instanceof BackupError) || cause.code === "INTERRUPTED") throw cause;
+    const why = isReplay && !volume.disk.writable ? `; ${NOT_WRITABLE}` : "";
+    throw new BackupError("MOUNT_FAILED", `${volume.name}: ${describeError(cause)}${why}`, { cause });
+  } finally {
+    closeFd(target);
+  }
+}
+
+function optionsOf({ type }: FileSystem, journal: JournalRule): string[] {
+  const { options, withoutJournal } = WAYS[type];
+  return [...SAFE, ...options, ...(journal === "replay" ? [] : withoutJournal)];
+}
+
+function mountable(volume: Volume): FileSystem {
+  const { content } = volume;
+  if (typeof content === "string") throw new BackupError("MOUNT_FAILED", `${volume.name}: ${content}`);
+  if (content.refused !== undefined)
+    throw new BackupError("MOUNT_FAILED", `${volume.name}, ${content.type}: ${content.refused}`);
+  return content;
+}
+
+const NOT_WRITABLE =
+  "if its journal holds changes they can only be replayed into a writable snapshot; make one, or freeze the machine";
+
+function notWritable({ name }: Volume): BackupError {
+  const text = `${name}: its journal holds changes, and the snapshot cannot be written; make a writable one, or freeze the machine`;
+  return new BackupError("MOUNT_FAILED", text);
+}
+
+/** A file system may show another device with the same identity than the one that was asked for, as btrfs does. */
+function checkMounted(root: string, device: string): void {
+  const row = mountsWithin(root).find(({ source }) => source === device);
+  if (row !== undefined && SAFE.every((option) => row.options.includes(option))) return;
+  const text = "it was not mounted as asked for; is a copy of it mounted already?";
+  throw new BackupError("MOUNT_FAILED", text);
+}
