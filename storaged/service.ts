@@ -33,6 +33,7 @@ import { runNetworkTest } from "./network-test.js";
 import type { JobDeleter } from "./retention/delete.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { catalogHandlers } from "./service-catalog.js";
+import { compareHandlers } from "./service-compare.js";
 import { toRules } from "./service-convert.js";
 import { type CopyHost, copyHandlers, serveCopyCall } from "./service-copies.js";
 import { deviceHandlers, deviceStates } from "./service-devices.js";
@@ -115,6 +116,7 @@ export class StoragedService {
       ...catalogHandlers(this.#options, (list) => takeRules(retention, list)),
       ...volumeHandlers(this.#options),
       ...deviceHandlers(this.#options),
+      ...compareHandlers(this.#options),
       ...retentionHandlers(retention),
       ...copyHandlers(this.#copyHost(), (work) => retention.retention.exclusively(work)),
       ...verifyHandlers({
