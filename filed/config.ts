@@ -32,6 +32,7 @@ import {
   yesNo,
 } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
+import { REFERENCE_SPEC, type ReferenceSettings, toReferences } from "./reference/config.js";
 
 export interface FiledConfig extends Loaded {
   readonly name: string;
@@ -61,6 +62,8 @@ export interface FiledConfig extends Loaded {
   readonly workerThreads: number;
   /** Network limit of each backup, bytes per second. (Default: 0, none) */
   readonly maximumBandwidthPerJob: number;
+  /** Reference machines that jobs may have built here. */
+  readonly references: readonly ReferenceSettings[];
 }
 
 const daemonDirectives = {
@@ -96,7 +99,12 @@ const DIRECTOR_SPEC: BlockSpec<typeof directorDirectives> = {
   noEffect: { ...DAEMON_NO_EFFECT, Address: "the director calls", Port: "the director calls" },
 };
 
-const KINDS = { FileDaemon: DAEMON_SPEC, Client: DAEMON_SPEC, Director: DIRECTOR_SPEC };
+const KINDS = {
+  FileDaemon: DAEMON_SPEC,
+  Client: DAEMON_SPEC,
+  Director: DIRECTOR_SPEC,
+  Reference: REFERENCE_SPEC,
+};
 const IGNORED = { Messages: "messages of jobs go to the director, all else to the log" };
 
 /** Loads filed.yaml. Throws ConfigError (`CONFIG_INVALID`) with every finding, or `CONFIG_NOT_FOUND`. */
@@ -114,18 +122,16 @@ export function buildFiledConfig(
   const daemon = single("FileDaemon", daemons, { file: source.file, diagnostics });
   if (daemon === undefined) return undefined;
   const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
-  return toConfig(
-    daemon,
-    named.map((director) => director.name),
-    diagnostics,
-  );
+  const names = named.map((director) => director.name);
+  const references = toReferences([...raw.Reference.values()], diagnostics);
+  return { ...toConfig(daemon, names, diagnostics), references };
 }
 
 function toConfig(
   raw: ResourceOf<typeof DAEMON_SPEC>,
   directors: readonly string[],
   diagnostics: Diagnostics,
-): Omit<FiledConfig, keyof Loaded> {
+): Omit<FiledConfig, keyof Loaded | "references"> {
   const { values } = raw;
   requireDirectives(raw, ["workingDirectory"], diagnostics);
   const allowed = [...new Set([...directors, ...(values.directors ?? [])])];

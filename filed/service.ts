@@ -252,7 +252,7 @@ function checkStart(start: BackupStart): BackupStart {
     throw new GarbledInput("fields are missing");
   if (start.lists.length > MAX_LISTS) throw new GarbledInput("too many lists");
   for (const list of start.lists) {
-    if (!["own", "parent", "base", "verified"].includes(list?.role))
+    if (!["own", "parent", "base", "verified", "compared"].includes(list?.role))
       throw new GarbledInput("a list of unknown role");
   }
   const count = (role: string): number => start.lists.filter((list) => list.role === role).length;

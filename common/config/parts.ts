@@ -24,6 +24,18 @@ export function absolutePath(): Directive<string> {
   });
 }
 
+/** A number from 0 to 100, with or without the sign. */
+export function percent(): Directive<number> {
+  return scalar(parsePercent);
+}
+
+/** Throws with what is wrong. */
+export function parsePercent(value: string): number {
+  const number = /^\s*\d+(\.\d+)?\s*%?\s*$/.test(value) ? Number.parseFloat(value) : Number.NaN;
+  if (number >= 0 && number <= 100) return number;
+  throw new Error(`${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
+}
+
 /** A host name or IP address to connect to or listen on. */
 export function address(): Directive<string> {
   return scalar((value) => {

@@ -1,7 +1,6 @@
 /** The directives of Job and JobDefs. */
 
-import { quoted } from "../../common/config/diagnostics.js";
-import { absolutePath } from "../../common/config/parts.js";
+import { absolutePath, percent } from "../../common/config/parts.js";
 import { type ResourceOf, resourceName } from "../../common/config/resources.js";
 import {
   type BlockSpec,
@@ -11,12 +10,12 @@ import {
   oneOf,
   reference,
   references,
-  scalar,
   speed,
   text,
   words,
   yesNo,
 } from "../../common/config/spec.js";
+import { referenceDirective } from "./reference.js";
 import { alwaysIncrementalDirectives, retentionDirectives } from "./retention.js";
 import { runScriptDirectives } from "./run-script.js";
 import type { JobLevel, JobType, VerifyLevel } from "./types.js";
@@ -40,12 +39,6 @@ export const VERIFY_LEVELS = [
 
 /** A backup level as it is written, in any case; `Virtual Full` too. */
 export const jobLevel = () => words(...LEVELS);
-
-const percent = scalar((value) => {
-  const number = /^\s*\d+(\.\d+)?\s*%?\s*$/.test(value) ? Number.parseFloat(value) : Number.NaN;
-  if (number >= 0 && number <= 100) return number;
-  throw new Error(`${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
-});
 
 const directives = {
   name: resourceName(),
@@ -73,6 +66,7 @@ const directives = {
   schedule: reference(),
   messages: reference(),
   base: references(),
+  reference: referenceDirective(),
   verifyJob: reference(),
   accurate: yesNo(),
   priority: integer(1, 1000),
@@ -114,7 +108,7 @@ const directives = {
   readLimit: speed(),
   nice: integer(0, 19),
   ioNice: oneOf({ idle: "idle", "best-effort": "best-effort", none: "none" } as const),
-  sampleVerify: percent,
+  sampleVerify: percent(),
   rerunMissed: yesNo(),
   selectionType: words(
     "SmallestVolume",

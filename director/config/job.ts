@@ -4,6 +4,7 @@ import { type Diagnostics, quoted } from "../../common/config/diagnostics.js";
 import { checkReference } from "../../common/config/resources.js";
 import { shownName } from "../../common/config/spec.js";
 import { LEVELS, type RawJob, VERIFY_LEVELS } from "./job-spec.js";
+import { toReference } from "./reference.js";
 import { inheritPolicy, toJobPolicy } from "./retention.js";
 import { runScriptsOf } from "./run-script.js";
 import type { JobLevel, JobResource, JobType, RunScript, VerifyLevel } from "./types.js";
@@ -82,6 +83,7 @@ export function toJob(
   }
   if (type === "Backup") checkStorage(raw, names, { known, diagnostics });
   const level = checkLevel(raw, values.level, { type, diagnostics });
+  const reference = toReference(raw, values.reference, { type, level: level.level, diagnostics });
   // Spreading so many properties into one literal takes 15 times as long, for each of thousands of jobs.
   return Object.assign(
     limits(values),
@@ -91,7 +93,7 @@ export function toJob(
     level,
     { name: raw.name, type },
     { client: names.client ?? "", fileSet: names.fileSet ?? "", pool: names.pool ?? "" },
-    { runScripts: effective.runScripts, clones: values.run ?? [] },
+    { reference, runScripts: effective.runScripts, clones: values.run ?? [] },
   );
 }
 

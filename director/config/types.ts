@@ -10,6 +10,7 @@ import type { TlsFiles } from "../../common/tls/load.js";
 import type { ConsoleResource } from "./types-console.js";
 import type { FileSetResource } from "./types-file-set.js";
 import type { MessagesResource } from "./types-messages.js";
+import type { ReferenceBuild } from "./types-reference.js";
 import type { ScheduleResource } from "./types-schedule.js";
 
 export type { TlsFiles };
@@ -143,6 +144,8 @@ export interface JobResource extends RetentionPolicy {
   readonly messages?: string | undefined;
   /** Jobs whose newest Base run lies under this job's Full, in order of precedence. */
   readonly base: readonly string[];
+  /** A Base job: the reference machine that its client builds first. */
+  readonly reference?: ReferenceBuild | undefined;
   /** Compare with the previous file list, so that deletions and restored old files are noticed. (Default: yes) */
   readonly accurate: boolean;
   /** Smaller runs first. (Default: 10) */

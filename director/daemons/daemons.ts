@@ -239,7 +239,8 @@ export class Daemons {
       const message = `${daemon.label} refuses this director: ${describeError(cause)}`;
       throw new BackupError("PROTOCOL_MISMATCH", message, { cause: cause.cause });
     });
-    checkProtocol(daemon.role, daemon.name, { major: reply.protocolMajor, minor: reply.protocolMinor });
+    channel.protocol = { major: reply.protocolMajor, minor: reply.protocolMinor };
+    checkProtocol(daemon.role, daemon.name, channel.protocol);
     const { peer } = connection;
     if (peer !== undefined && wrongFingerprint(daemon, peer)) {
       const message = `${daemon.label} shows another certificate than the one in its Fingerprint directive`;

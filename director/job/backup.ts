@@ -14,6 +14,7 @@ import { runBeforeHooks } from "./hooks.js";
 import type { JobRun } from "./job-run.js";
 import { Pair } from "./pair.js";
 import { makePlan } from "./plan.js";
+import { checkReferenceLevel, referenceRequest } from "./reference.js";
 import { LEVEL_LETTERS } from "./register.js";
 import { backupReport, levelText } from "./report.js";
 import { connectFiled, connectStoraged, daemonName, need } from "./resources.js";
@@ -28,7 +29,9 @@ export const TICKET_LIFE_MS = 24 * 3_600_000;
 /** Carries a backup up to its end at both daemons. @throws BackupError for what fails before they work. */
 export async function runBackup(run: JobRun): Promise<void> {
   const { live, plan } = run;
-  if (raiseLevel(run) === "VirtualFull") {
+  const level = raiseLevel(run);
+  checkReferenceLevel(run);
+  if (level === "VirtualFull") {
     if (plan.level !== "VirtualFull") usePoolOfLevel(run);
     run.services.db.jobs.update(live.jobId, { level: LEVEL_LETTERS.VirtualFull });
     return runVirtualFull(run);
@@ -128,6 +131,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
   );
   const parts = { level: run.live.level, ticket, storage: daemonName(storaged) };
   const request = await filedRequest(run, filed, parts);
+  const reference = referenceRequest(run, filed);
   const pair = new Pair(run);
   const onState = pair.onState.bind(pair);
   const client = pair.add(
@@ -137,7 +141,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
       name: need(run.plan.client, "Client").name,
       channel: filed,
       method: "StartBackup",
-      request: { ...request, sampleVerify: run.plan.job.verifySamplePercent },
+      request: { ...request, sampleVerify: run.plan.job.verifySamplePercent, reference },
     }),
   );
   if ((await client.ready) && pair.failure === undefined) {
@@ -190,7 +194,9 @@ function storageRequest(run: JobRun, ticket: string): StorageBackup {
     device: need(plan.storage, "Storage").device,
     comment: plan.comment,
     spread: plan.job.preferMountedVolumes === false,
-    allowIncomplete: plan.job.allowIncompleteJobs,
+    // A reference machine that is built anew each time is saved whole or not at all.
+    allowIncomplete: plan.job.allowIncompleteJobs && plan.job.reference === undefined,
+    compared: plan.job.reference !== undefined,
     resume: plan.request.resume === true && run.parents!.incompleteFiles > 0,
   };
 }

@@ -69,6 +69,8 @@ export interface RunRequest {
   /** Copy, Migrate: all jobs of the run that chose this one among them. */
   copySet?: number[];
   nextPool?: string;
+  /** Base jobs with a Reference: how much of the Base in force must be the same. (Default: the job's) */
+  expectedMatchPercent?: number;
   /** Values set by the line of a schedule that starts the run. */
   overrides?: RunOverrides;
   /**

@@ -73,7 +73,7 @@ async function runHook(
     if (words[0] === undefined) throw new BackupError("COMMAND_INVALID", "the command is empty");
     const program = resolveProgram(words[0], options.directories);
     const onLine = (line: string): void => report("info", `${name}: ${line}`);
-    const env = environment(options.job, outcome);
+    const env = jobEnvironment(options.job, outcome);
     const result = await runCommand({
       words,
       program,
@@ -103,7 +103,8 @@ export function programEnvironment(): Record<string, string> {
   return env;
 }
 
-function environment(job: HookJob, outcome: string): Record<string, string> {
+/** The environment of a program that belongs to a job. `outcome`: how that ended, "" while it runs. */
+export function jobEnvironment(job: HookJob, outcome = ""): Record<string, string> {
   const env: Record<string, string> = {
     ...programEnvironment(),
     BASALT_JOB_ID: String(job.jobId),

@@ -57,7 +57,8 @@ function realPath(file: string): string | undefined {
   }
 }
 
-function whoElseMayWrite(place: string): string | undefined {
+/** Why it is not only root and this daemon who decide what is there; undefined when it is. */
+export function whoElseMayWrite(place: string): string | undefined {
   let stats: Stats;
   try {
     stats = statSync(place);

@@ -19,6 +19,7 @@ import type { EntryOptions } from "../walk/file-set.js";
 import type { ClaimBatch } from "./claims.js";
 import type { Emitter, Slot } from "./emitter.js";
 import type { HeldDirectories } from "./held-directories.js";
+import type { Likeness } from "./likeness.js";
 import type { LinkContent, LinkGroup } from "./link-table.js";
 import type { Tally } from "./tally.js";
 
@@ -37,6 +38,7 @@ export interface Work {
   effective: Row | undefined;
   own: Row | undefined;
   bases: readonly Row[];
+  compared: Row | undefined;
   dir: DirectoryHandle;
   name: string;
   blocks: number;
@@ -57,6 +59,8 @@ export interface ContentFlowOptions {
   tally: Tally;
   /** Effective parent is the overlay of Bases: count what it saves. */
   overBases: boolean;
+  /** Hears of every entry, when a Base is compared with the one before. */
+  likeness: Likeness | undefined;
   onFailure: (error: unknown) => void;
 }
 
@@ -77,9 +81,10 @@ export class ContentFlow {
 
   #write(work: Work): void {
     const { row, effective } = work;
-    const { emitter, tally, overBases } = this.#options;
+    const { emitter, tally, overBases, likeness } = this.#options;
     const { totals } = tally;
     if (work.group !== undefined) row.group = work.group.first;
+    likeness?.met(row, work.compared);
     const same = effective !== undefined && sameRow(effective, row);
     if (!same) {
       totals.files++;

@@ -39,6 +39,8 @@ export interface Before {
   /** What the new job's effective list holds if it writes no row. */
   effective: Row | undefined;
   bases: readonly Row[];
+  /** What a new Base is compared with. */
+  compared: Row | undefined;
   /** ctime and inode are those of the own row's state. */
   unchanged: boolean;
   /** To be written for the next run. */
@@ -110,7 +112,7 @@ export class Decider {
     return vouching.every((base) => sameContent(base, first!)) ? first : undefined;
   }
 
-  #work(entry: WalkEntry, { own, effective, bases, unchanged, state }: Before): Work | undefined {
+  #work(entry: WalkEntry, { own, effective, bases, compared, unchanged, state }: Before): Work | undefined {
     const { stat, options, key } = entry;
     const known = unchanged && !this.#options.listAllXattrs ? own : undefined;
     let row: Row;
@@ -131,6 +133,7 @@ export class Decider {
       effective,
       own,
       bases,
+      compared,
       dir: entry.dir,
       name: entry.name,
       blocks: stat.blocks,

@@ -18,6 +18,7 @@ import { EmptyRoots } from "./empty-roots.js";
 import { stateOf } from "./entry-row.js";
 import { HeldDirectories } from "./held-directories.js";
 import { LEAVE_MS, Leaving } from "./leaving.js";
+import type { Likeness } from "./likeness.js";
 import { LinkTable } from "./link-table.js";
 import type { Parents } from "./parents.js";
 import { tellSkipped } from "./skipped.js";
@@ -96,10 +97,10 @@ export class Matcher {
     this.#tally = tally;
     this.#emitter = new Emitter({ sendRows, sendState, sendMark });
     this.#claims = new ClaimBatch({ claim, onFailure });
-    const { overBases } = parents;
+    const { overBases, likeness } = parents;
     const shared = { claims: this.#claims, emitter: this.#emitter, tally };
     this.#leaving = new Leaving({ ...shared, packer, check: () => this.#check() });
-    const content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, onFailure });
+    const content = new ContentFlow({ ...shared, packer, held: this.#held, overBases, likeness, onFailure });
     this.#decider = new Decider({
       ...options,
       ...shared,
@@ -110,6 +111,11 @@ export class Matcher {
     const ownOutranks = parents.own !== undefined && !options.ownIsParent;
     this.#emptyRoots = new EmptyRoots(options.walker, parents);
     this.#keeper = new Keeper({ ...shared, ownOutranks });
+  }
+
+  /** How much of a new Base is as in the one before, once `run` has ended; undefined without a list of that. */
+  get likeness(): Likeness | undefined {
+    return this.#parents.likeness;
   }
 
   /** `run` ends early, with a mark behind what it sent; what was walked is still read, for so long. */
@@ -253,9 +259,10 @@ export class Matcher {
     }
     const effective = parents.effectiveAt(key);
     const bases = parents.basesAt(key);
+    const compared = parents.comparedAt(key);
     parents.pass(key);
     if (stat.type !== EntryType.directory) this.#hidden = key;
-    const reading = this.#decider.decide(entry, { own, effective, bases, unchanged, state });
+    const reading = this.#decider.decide(entry, { own, effective, bases, compared, unchanged, state });
     return reading === undefined ? this.#room() : reading.then(() => this.#room());
   }
 

@@ -5,6 +5,7 @@
  */
 import { isBelow } from "../../common/format/path.js";
 import { EntryType, type Row } from "../../common/format/row.js";
+import { Likeness } from "./likeness.js";
 import type { ListReader } from "./list-reader.js";
 
 export interface ParentLists {
@@ -12,6 +13,8 @@ export interface ParentLists {
   parent?: ListReader | undefined;
   /** In the order of the job's Base list. */
   bases: readonly ListReader[];
+  /** What a new Base is compared with; it says nothing about what is read or written. */
+  compared?: ListReader | undefined;
   /** The own list is the effective parent. */
   ownIsParent: boolean;
 }
@@ -26,6 +29,9 @@ export class Parents {
   readonly bases: readonly ListReader[];
   /** The effective parent is the overlay of the Bases. */
   readonly overBases: boolean;
+  /** How much of `compared` is the same; undefined without that. */
+  readonly likeness: Likeness | undefined;
+  readonly #compared: ListReader | undefined;
   readonly #parent: ListReader | undefined;
   readonly #readers: readonly ListReader[];
   /** Per Base: key of the row passed last if it was no directory. It hides what lies below it in later Bases. */
@@ -37,7 +43,11 @@ export class Parents {
     this.#parent = lists.ownIsParent ? lists.own : lists.parent;
     this.overBases = this.#parent === undefined && lists.bases.length > 0;
     this.#masks = lists.bases.map(() => undefined);
-    const readers = [lists.own, lists.parent, ...lists.bases].filter((reader) => reader !== undefined);
+    this.#compared = lists.compared;
+    this.likeness = lists.compared === undefined ? undefined : new Likeness();
+    const readers = [lists.own, lists.parent, ...lists.bases, lists.compared].filter(
+      (reader) => reader !== undefined,
+    );
     this.#readers = [...new Set(readers)];
   }
 
@@ -73,11 +83,18 @@ export class Parents {
       if (row?.key !== key) continue;
       this.#masks[i] = row.type === EntryType.directory ? undefined : key;
     }
+    const compared = this.comparedAt(key);
+    if (compared !== undefined) this.likeness!.old(compared);
     for (const reader of this.#readers) if (reader.row?.key === key) reader.next();
   }
 
   ownAt(key: string): Row | undefined {
     const row = this.own?.row;
+    return row?.key === key ? row : undefined;
+  }
+
+  comparedAt(key: string): Row | undefined {
+    const row = this.#compared?.row;
     return row?.key === key ? row : undefined;
   }
 

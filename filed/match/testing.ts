@@ -19,6 +19,7 @@ import type { PackTask } from "../pack/task.js";
 import { compileFileSet, DEFAULT_OPTIONS } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import type { Packer } from "./content-flow.js";
+import type { Likeness } from "./likeness.js";
 import { ListReader } from "./list-reader.js";
 import { Matcher } from "./matcher.js";
 import { Parents } from "./parents.js";
@@ -66,6 +67,8 @@ export interface Run {
   claimed: number;
   totals: BackupTotals;
   messages: { type: JobMessage["type"]; text: string }[];
+  /** Of the run that it was compared with. */
+  likeness?: Likeness | undefined;
 }
 
 export interface RunOptions {
@@ -74,6 +77,7 @@ export interface RunOptions {
   own?: Run;
   parent?: Run;
   bases?: Run[];
+  compared?: Run;
   samplePercent?: number;
   selfContained?: boolean;
   /** What the pool answers; by default that it knows what was stored here. */
@@ -104,6 +108,7 @@ export class FakeStorage {
       own: own && reader(withState(own)),
       parent: parent && reader(parent.list),
       bases: bases.map((base) => reader(base.list)),
+      compared: options.compared && reader(options.compared.list),
       ownIsParent,
     });
     const walker = new Walker({ fileSet: compileFileSet(options.fileSet), report: tally.report });
@@ -123,6 +128,7 @@ export class FakeStorage {
     });
     await matcher.run();
     result.totals = tally.totals;
+    result.likeness = lists.likeness;
     const below = ownIsParent
       ? [own.list]
       : parent !== undefined

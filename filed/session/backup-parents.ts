@@ -13,6 +13,7 @@ export function parentsOf({ lists }: Lists, start: BackupStart): Parents {
     own: withRole("own")[0],
     parent: withRole("parent")[0],
     bases: withRole("base"),
+    compared: withRole("compared")[0],
     ownIsParent: start.ownIsParent,
   });
 }

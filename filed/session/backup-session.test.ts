@@ -77,7 +77,13 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
     failJobOnError: false,
     timeoutSec: 0,
   };
-  const config = { name: "c-fd", hookDirectories: [hooks], hookTimeoutSec: 60, workerThreads: 1 };
+  const config = {
+    name: "c-fd",
+    hookDirectories: [hooks],
+    hookTimeoutSec: 60,
+    workerThreads: 1,
+    references: [],
+  };
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,
     log: createLog("test", { level: "silent" }),
@@ -106,6 +112,7 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
     sampleVerify: 0,
     waitForStorageSec: 0,
     bandwidth: 0,
+    reference: null,
     ...request,
   };
   const session = new BackupSession(deps, { request: job, director: "dir" }, async (event) => {

@@ -11,11 +11,16 @@ import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledB
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
+import type { Peer } from "../../proto/rpc.js";
+import { jobEnvironment } from "../hooks/hooks.js";
 import { type OpenLists, openLists, withExcludeLists } from "../lists/open-lists.js";
+import type { Likeness } from "../match/likeness.js";
 import { Matcher } from "../match/matcher.js";
 import { Tally } from "../match/tally.js";
 import { PackPool } from "../pack/pool.js";
+import { checkRequest } from "../reference/allowed.js";
+import { withReference } from "../reference/build.js";
+import { expectLikeness } from "../reference/expected-match.js";
 import { Comparer } from "../verify/comparer.js";
 import { type CompiledFileSet, compileFileSet } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
@@ -23,18 +28,12 @@ import { BackupLink } from "./backup-link.js";
 import { parentsOf, verifiedList } from "./backup-parents.js";
 import { Bandwidth } from "./bandwidth.js";
 import { CallWaiter } from "./call-waiter.js";
+import { type BackupCall, checkCall } from "./check-call.js";
 import type { SessionDeps } from "./deps.js";
 import { hangupFiles, takeHangup, walkToEnd } from "./hangup.js";
 import { JobSession } from "./job-session.js";
 import { ReadLimit } from "./read-limit.js";
 import { within } from "./within.js";
-
-/** storaged's data stream: what it sent first has been read. */
-export interface BackupCall {
-  stream: DataStream;
-  incoming: AsyncIterator<Buffer>;
-  start: BackupStart;
-}
 
 const NO_FILES: FileSet__Output = { name: "", include: [], exclude: [], excludeLists: [] };
 const PROGRESS_MS = 1000;
@@ -80,23 +79,8 @@ export class BackupSession extends JobSession {
    * @throws BackupError when this caller or its `start` is not what the director announced, or it comes out of turn.
    */
   async serve(call: BackupCall, peer: Peer): Promise<void> {
-    const { storage, ticket, jobId, level } = this.#request;
-    const { start } = call;
-    if (peer.role !== "storaged" || peer.name !== storage) {
-      throw new BackupError(
-        "PERMISSION_DENIED",
-        `JobId ${jobId} belongs to storage "${storage}", not to "${peer.name}"`,
-      );
-    }
-    if (start.ticket !== ticket)
-      throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
-    checkProtocol("storaged", peer.name, start.protocol, this.deps.protocol);
-    if (start.level !== level) {
-      throw new BackupError(
-        "REQUEST_INVALID",
-        `JobId ${jobId} is a ${level} to the director, a ${start.level} to the storage`,
-      );
-    }
+    const { jobId } = this.#request;
+    checkCall(this.#request, call.start, peer, this.deps.protocol);
     if (!this.#caller.waits)
       throw new BackupError("NOT_READY", `JobId ${jobId} does not wait for a storage daemon`);
     const released = new Promise<void>((resolve) => {
@@ -130,11 +114,23 @@ export class BackupSession extends JobSession {
   }
 
   protected prepare(): void {
+    checkRequest(this.#request, this.deps.config().references);
     this.deps.inbox.hold(this.#request.jobUuid);
     this.#fileSet = compileFileSet(this.#request.fileSet ?? NO_FILES);
   }
 
-  protected async work(): Promise<JobResult> {
+  protected work(): Promise<JobResult> {
+    const { reference } = this.#request;
+    if (reference === null) return this.#backup();
+    const { references, hookDirectories } = this.deps.config();
+    const { signal, hookJob, events } = this;
+    const { report } = this.tally;
+    const state = (text: string): void => events.setState(text);
+    const tools = { report, state, signal, hookDirectories, env: jobEnvironment(hookJob) };
+    return withReference(reference, references, tools, () => this.#backup());
+  }
+
+  async #backup(): Promise<JobResult> {
     try {
       await this.#readLists();
       const { storage, waitForStorageSec } = this.#request;
@@ -175,6 +171,7 @@ export class BackupSession extends JobSession {
       this.#tally.finish();
       signal.throwIfAborted();
       if (!whole) return await this.#leave(link);
+      expectLikeness(this.#request.reference, start.lists, this.#likeness, this.#tally.report);
       this.events.setState("committing");
       await link.commit(this.#totals());
       this.events.setState("committed");
@@ -268,6 +265,10 @@ export class BackupSession extends JobSession {
     const { totals } = this.#tally;
     totals.bytesSent = this.#link?.bytesSent ?? 0;
     return totals;
+  }
+
+  get #likeness(): Likeness | undefined {
+    return this.#matcher instanceof Matcher ? this.#matcher.likeness : undefined;
   }
 
   #setProgress(): string {

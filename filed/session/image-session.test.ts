@@ -30,7 +30,7 @@ interface Outcome {
 
 /** A whole Full of one image; the storage daemon knows nothing. */
 async function backup(image: string): Promise<Outcome> {
-  const config = { name: "c-fd", hookDirectories: [], hookTimeoutSec: 60, workerThreads: 2 };
+  const config = { name: "c-fd", hookDirectories: [], hookTimeoutSec: 60, workerThreads: 2, references: [] };
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,
     log: createLog("test", { level: "silent" }),
@@ -53,7 +53,15 @@ async function backup(image: string): Promise<Outcome> {
       fileSet: { name: "images", include: [include], exclude: [], excludeLists: [] },
       hooks: [],
     },
-    ...{ readLimit: 0, nice: 0, ioNice: "", sampleVerify: 0, waitForStorageSec: 0, bandwidth: 0 },
+    ...{
+      readLimit: 0,
+      nice: 0,
+      ioNice: "",
+      sampleVerify: 0,
+      waitForStorageSec: 0,
+      bandwidth: 0,
+      reference: null,
+    },
   };
   const stream = new FakeStream();
   let result: JobResult | undefined;

@@ -8,7 +8,13 @@ import type { FiledJobStatus } from "../../proto/generated/basalt/v1/FiledJobSta
 import type { Hook__Output } from "../../proto/generated/basalt/v1/Hook.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import { type HookOptions, type Outcome, runAfterHooks, runBeforeHooks } from "../hooks/hooks.js";
+import {
+  type HookJob,
+  type HookOptions,
+  type Outcome,
+  runAfterHooks,
+  runBeforeHooks,
+} from "../hooks/hooks.js";
 import type { SessionDeps } from "./deps.js";
 import { JobEvents } from "./job-events.js";
 import { JobTally } from "./job-tally.js";
@@ -129,22 +135,21 @@ export abstract class JobSession {
     if (!TOLD_BY_OTHERS.has(code)) this.events.message("fatal", describeError(failure));
   }
 
+  /** What programs may know of the job. */
+  protected get hookJob(): HookJob {
+    const { jobId, jobName, job } = this.request;
+    const { name } = this.deps.config();
+    const facts = { type: this.#kind, level: this.#level, client: name, director: this.director };
+    return { jobId, jobName, job, ...facts };
+  }
+
   #hookOptions(): HookOptions {
-    const { jobId, jobName, job, hooks } = this.request;
-    const { name, hookDirectories, hookTimeoutSec } = this.deps.config();
+    const { hookDirectories, hookTimeoutSec } = this.deps.config();
     return {
-      hooks,
+      hooks: this.request.hooks,
       directories: hookDirectories,
       timeoutSec: hookTimeoutSec,
-      job: {
-        jobId,
-        jobName,
-        job,
-        type: this.#kind,
-        level: this.#level,
-        client: name,
-        director: this.director,
-      },
+      job: this.hookJob,
       report: this.tally.report,
     };
   }

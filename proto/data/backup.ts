@@ -47,9 +47,10 @@ export function isDiskVerifyLevel(level: string): level is DiskVerifyLevel {
 export interface ListInfo {
   /**
    * own: the machine's own newest effective list, rows with state; parent: the effective list that the new rows
-   * are written against, when that is neither `own` nor the Bases; base: a Base's list.
+   * are written against, when that is neither `own` nor the Bases; base: a Base's list; verified: the list that a
+   * Verify job compares with; compared: that of the Base in force, for counting what a new one has in common with it.
    */
-  role: "own" | "parent" | "base" | "verified";
+  role: "own" | "parent" | "base" | "verified" | "compared";
   jobId: number;
 }
 

@@ -13,6 +13,7 @@ import {
 } from "./definitions.js";
 import { identityFromCertificate, type Peer, type PeerRole } from "./identity.js";
 import { rpcError } from "./status.js";
+import type { ProtocolVersion } from "./version.js";
 
 export interface ChannelOptions {
   address: string;
@@ -33,6 +34,8 @@ export interface CallOptions {
 }
 
 export class RpcChannel {
+  /** What the daemon said that it speaks, when it was last greeted. */
+  protocol: ProtocolVersion | undefined;
   readonly #client: grpc.Client;
   readonly #options: ChannelOptions;
   #peer: Peer | undefined;

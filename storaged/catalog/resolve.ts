@@ -53,6 +53,7 @@ export class Resolver {
       bases: [],
       unresolvedBases: [],
       ownNewest,
+      baseInForce: input.level === "Base" ? (this.#newestBase.get({ name: jobName })?.job_id ?? 0) : 0,
       sinceMs: 0,
       incompleteFiles: this.#incompleteFiles(input.resumeJobId ?? 0),
       committed: isCommitted(this.#db, { jobId: input.jobId ?? 0, job: input.job ?? "" }),

@@ -165,6 +165,8 @@ export interface NewJob extends JobNames {
   bases: number[];
   /** Director's JobId of the run whose list vouches; 0: none. */
   ownNewest: number;
+  /** Director's JobId of the Base whose list is compared with the new one's. (Default: 0, none) */
+  compared?: number;
   /** (Default: B) */
   type?: JobKind;
   /** UUID of the job that it is a copy of. (Default: "") */
@@ -199,6 +201,8 @@ export interface BegunJob {
   chain: ListSource | undefined;
   bases: ListSource[];
   own: ListSource | undefined;
+  /** The Base in force, which a new one is compared with. (Default: none) */
+  compared?: ListSource | undefined;
   /** UUIDs for the volume's own records. */
   chainUuids: string[];
   baseUuids: string[];
@@ -277,6 +281,8 @@ export interface ResolvedParents {
   bases: number[];
   unresolvedBases: string[];
   ownNewest: number;
+  /** A Base: the newest one of the same job; 0: none. */
+  baseInForce: number;
   sinceMs: number;
   /** Entries of the incomplete run; 0: there is none. */
   incompleteFiles: number;

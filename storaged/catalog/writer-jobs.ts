@@ -85,6 +85,7 @@ export class JobStore {
       selfContained,
       chain: chain.length === 0 ? undefined : source(job.chain.at(-1)!, chain.at(-1)!),
       bases: whole ? bases.map((base, i) => source(job.bases[i]!, base)) : [],
+      compared: job.compared ? source(job.compared, this.#layers.local(job.compared)) : undefined,
       own: resumed === undefined ? ownSource : this.#resumedList(job.jobId, resumed, ownSource),
       chainUuids: chain.map((parent) => this.#uuidOf(parent)),
       baseUuids: bases.map((base) => this.#uuidOf(base)),

@@ -163,7 +163,11 @@ export class NearDaemon {
       ...{ ...facts, pool, jobId, jobUuid: randomUUID(), job: `${jobName}.${jobId}`, ticket: "t", parents },
       ...{ filedAddress: "", filedPort: 0, filedTimeoutSec: 5, scheduledMs: 0, device: "", comment: "" },
       spread: false,
-      ...{ allowIncomplete: resume || (wanted.leaves ?? wanted.marks) !== undefined, resume },
+      ...{
+        allowIncomplete: resume || (wanted.leaves ?? wanted.marks) !== undefined,
+        resume,
+        compared: false,
+      },
     };
     const events: JobEvent[] = [];
     let refusal = "";

@@ -21,7 +21,8 @@ export interface ListPlan {
 }
 
 /**
- * Which lists a job needs. Full and Base: the own list vouches, the Bases are compared with. Differential and
+ * Which lists a job needs. Full and Base: the own list vouches, the Bases are compared with; a reference machine's also
+ * gets the Base in force. Differential and
  * Incremental: rows are written against their chain; when its newest run is also the one that vouches, one list does
  * both.
  */
@@ -39,6 +40,7 @@ export function planLists(job: BegunJob, level: StoredLevel): ListPlan {
   } else {
     for (const base of job.bases) add("base", base);
   }
+  if (job.compared !== undefined) add("compared", job.compared);
   return plan;
 }
 

@@ -32,6 +32,7 @@ export function newJobOf(
 ): NewJob {
   const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = request;
   const { chain = [], bases = [], ownNewest = 0 } = request.parents ?? {};
+  const compared = comparedOf(request);
   return {
     ...{
       uuid: request.jobUuid,
@@ -45,8 +46,14 @@ export function newJobOf(
       scheduledMs,
       comment,
     },
-    ...{ ...facts, chain, bases, ownNewest, type, copyOf, draws, holds, resume: request.resume },
+    ...{ ...facts, chain, bases, ownNewest, compared, type, copyOf, draws, resume: request.resume },
+    holds: compared > 0 ? [...holds, compared] : holds,
   };
+}
+
+/** JobId of the Base that a new one is compared with; 0: none. */
+export function comparedOf({ compared, parents }: StorageBackup__Output): number {
+  return compared ? (parents?.baseInForce ?? 0) : 0;
 }
 
 /** The record that stands before a job's frames on every volume. A copy names its original. */

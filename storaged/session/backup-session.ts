@@ -19,7 +19,15 @@ import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
 import { ListSender, planLists } from "./backup-lists.js";
-import { acquireOf, beginRecordOf, firstRevision, newJobOf, resultOf, startOf } from "./backup-records.js";
+import {
+  acquireOf,
+  beginRecordOf,
+  comparedOf,
+  firstRevision,
+  newJobOf,
+  resultOf,
+  startOf,
+} from "./backup-records.js";
 import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
 import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
@@ -139,7 +147,7 @@ export class BackupSession {
     const begin = () => catalog.writer.begin(newJobOf(this.#request, facts, this.#origin));
     // From the begin on none of these lists can be dropped.
     return catalog.withListsOf(
-      [...chain, ...bases, ownNewest, ...draws, ...holds],
+      [...chain, ...bases, ownNewest, comparedOf(this.#request), ...draws, ...holds],
       begin,
       this.#abort.signal,
     );

@@ -53,11 +53,12 @@ export function originRequest(
       ownNewest: 0,
       sinceMs: 0,
       incompleteFiles: 0,
+      baseInForce: 0,
       committed: false,
     },
     ...parents,
   };
   const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0, spread: false };
-  const whole = { allowIncomplete: false, resume: false };
+  const whole = { allowIncomplete: false, resume: false, compared: false };
   return { ...facts, ...wire, ...whole, parents: resolved };
 }

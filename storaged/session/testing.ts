@@ -121,6 +121,7 @@ export class TestStorage {
         spread,
         allowIncomplete: wanted.allowIncomplete ?? false,
         resume: wanted.resume !== undefined,
+        compared: wanted.compared === true,
       },
       ...(wanted.resume === undefined ? {} : { jobId: wanted.resume }),
     };
@@ -142,6 +143,8 @@ interface Wanted {
   pool: string;
   spread: boolean;
   allowIncomplete: boolean;
+  /** A Base is compared with the one in force. */
+  compared: boolean;
   /** A checkpoint follows each mark. */
   checkpoints: boolean;
   /** JobId of the incomplete run to go on with. */

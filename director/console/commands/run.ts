@@ -1,4 +1,5 @@
 /** `run`: start a job, with a summary and questions unless `yes` is given. */
+import { parsePercent } from "../../../common/config/parts.js";
 import { BackupError } from "../../../common/errors.js";
 import { nowMs, parseBaculaTime } from "../../../common/time.js";
 import { parseYesNo } from "../../../common/units.js";
@@ -15,11 +16,12 @@ export const run: Command = {
   summary: "Run a job",
   usage: [
     "run job=NAME [level=LEVEL] [client=NAME] [fileset=NAME] [pool=NAME] [storage=NAME] [priority=N]",
-    '    [when="YYYY-MM-DD HH:MM:SS"] [accurate=yes|no] [comment=TEXT] [yes]',
+    '    [when="YYYY-MM-DD HH:MM:SS"] [accurate=yes|no] [comment=TEXT] [expectedmatch=N%] [yes]',
   ],
   keywords: [
     ...["job=", "level=", "client=", "fileset=", "pool=", "storage=", "nextpool=", "priority="],
-    ...["when=", "accurate=", "comment=", "spooldata=", "where=", "jobid=", "alljobid=", "yes"],
+    ...["when=", "accurate=", "comment=", "spooldata=", "where=", "jobid=", "alljobid="],
+    ...["expectedmatch=", "yes"],
   ],
   async run(context) {
     await context.useCatalog();
@@ -64,6 +66,8 @@ async function given(context: CommandContext, type: JobType | undefined): Promis
   if (when !== undefined) values.whenMs = startTime(when);
   if (accurate !== undefined) values.accurate = parseYesNo(accurate);
   if (args.value("cloned") !== undefined && parseYesNo(args.value("cloned")!)) values.cloned = true;
+  const match = args.value("expectedmatch");
+  if (match !== undefined) values.expectedMatchPercent = parsePercent(match);
   if (comment !== undefined) values.comment = comment;
   if (priority !== undefined) values.priority = await positive(context, priority);
   const named = async (kind: ResourceKind, names: Iterable<string>): Promise<string | undefined> => {

@@ -59,6 +59,7 @@ function runningText(job: FiledJobStatus__Output): string {
     `    ${level}${kind} Job started: ${statusTime(job.startedMs)}\n` +
     `    Files=${withCommas(job.progress?.files ?? 0)} Bytes=${withCommas(bytes)} ` +
     `AveBytes/sec=${withCommas(bytes / seconds)} Errors=${withCommas(job.progress?.errors ?? 0)}\n` +
+    (/reference machine/.test(job.state) ? `    State: ${job.state}\n` : "") +
     (path === "" ? "" : `    Processing file: ${path}\n`)
   );
 }

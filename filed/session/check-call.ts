@@ -1,0 +1,37 @@
+/** Whether storaged's call is the one that the director announced. */
+import { BackupError } from "../../common/errors.js";
+import type { BackupStart } from "../../proto/data/backup.js";
+import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
+import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
+import type { SessionDeps } from "./deps.js";
+
+/** storaged's data stream: what it sent first has been read. */
+export interface BackupCall {
+  stream: DataStream;
+  incoming: AsyncIterator<Buffer>;
+  start: BackupStart;
+}
+
+/** @throws BackupError PERMISSION_DENIED, TICKET_INVALID, PROTOCOL_MISMATCH, REQUEST_INVALID */
+export function checkCall(
+  { storage, ticket, jobId, level }: FiledBackup__Output,
+  start: BackupStart,
+  peer: Peer,
+  own: SessionDeps["protocol"],
+): void {
+  if (peer.role !== "storaged" || peer.name !== storage) {
+    throw new BackupError(
+      "PERMISSION_DENIED",
+      `JobId ${jobId} belongs to storage "${storage}", not to "${peer.name}"`,
+    );
+  }
+  if (start.ticket !== ticket)
+    throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
+  checkProtocol("storaged", peer.name, start.protocol, own);
+  if (start.level !== level) {
+    throw new BackupError(
+      "REQUEST_INVALID",
+      `JobId ${jobId} is a ${level} to the director, a ${start.level} to the storage`,
+    );
+  }
+}
