@@ -66,6 +66,14 @@ export class BlockWriter {
     this.#rows++;
   }
 
+  /** As `add`, for a row that `writeRow` wrote for itself: without a row before it, and with or without state as here. */
+  addWritten(row: Buffer): void {
+    this.#out.raw(row);
+    // What the next row says of it is that nothing is shared.
+    this.#previous = "";
+    this.#rows++;
+  }
+
   finish(): Buffer {
     const raw = this.#out.bytes();
     const block = Buffer.allocUnsafe(HEADER_BYTES + compressBound(raw.length));

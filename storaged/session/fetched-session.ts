@@ -61,6 +61,11 @@ export abstract class FetchedSession {
     this.#abort.abort(new BackupError(orderly ? "JOB_CANCELED" : "JOB_FAILED", reason));
   }
 
+  /** Ends the restore for what goes wrong beside the serving. */
+  protected fail(error: unknown): void {
+    this.#abort.abort(error);
+  }
+
   status(): StorageJobStatus {
     const { jobId, job } = this.request;
     const { progress, state } = this.reporter;

@@ -5,7 +5,7 @@ import { serveMade } from "../catalog/worker-rpc.js";
 import { RestorePlan } from "./restore-plan.js";
 import type { BlockKind, PlanReading } from "./restore-reading.js";
 
-/** Methods of the restore's thread: `build` first, then the rest. */
+/** Methods of the restore's thread: `build`, or `begin` and `step` to the end with `madeBlock` between; then the rest. */
 export function planMethods(plan: RestorePlan) {
   let reading: PlanReading | undefined;
   const built = (): PlanReading => {
@@ -14,6 +14,9 @@ export function planMethods(plan: RestorePlan) {
   };
   return {
     build: plan.build.bind(plan),
+    begin: plan.begin.bind(plan),
+    step: () => plan.step(),
+    madeBlock: (seq: number) => plan.madeBlock(seq),
     unplaced: (after: number) => built().unplaced(after),
     blockCount: (kind: BlockKind) => built().blockCount(kind),
     block: (kind: BlockKind, seq: number) => built().block(kind, seq),

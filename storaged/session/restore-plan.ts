@@ -13,10 +13,11 @@ import { CopyQueries } from "../catalog/copy-queries.js";
 import { LayerQueries } from "../catalog/layers.js";
 import type { SelectionRule } from "../catalog/listing-types.js";
 import { Lists } from "../catalog/lists.js";
+import type { OverlayCursor } from "../catalog/overlay.js";
 import { RuleMatcher } from "../catalog/rules.js";
 import { type Db, openForReading } from "../catalog/schema.js";
 import { type ChunkPlace, ContentPlaces } from "./content-places.js";
-import { type BlockKind, bytesOf, KINDS, PlanReading } from "./restore-reading.js";
+import { type BlockKind, bytesOf, findBlock, KINDS, PlanReading } from "./restore-reading.js";
 
 export interface PlanSummary {
   /** Entries that will be restored, failed ones included. */
@@ -30,12 +31,24 @@ export interface PlanSummary {
   volumeUuids: string[];
 }
 
+/** What a step has come to. */
+export interface PlanStep {
+  /** Blocks of kind "make" so far. */
+  makeBlocks: number;
+  /** Set by the last step. */
+  summary: PlanSummary | undefined;
+}
+
+/** Entries of a step: some 20 ms, after which blocks can be asked for. */
+const STEP_ROWS = 1024;
+
 const SCRATCH = `
   CREATE TABLE block (kind INTEGER NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL);
   CREATE UNIQUE INDEX block_order ON block(kind, seq);
+  -- Files in parts; the row of a file in one piece is in that piece.
   CREATE TABLE row (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE piece (volume INTEGER NOT NULL, pos INTEGER NOT NULL, row INTEGER NOT NULL, file_offset INTEGER NOT NULL,
-    frame_offset INTEGER NOT NULL, length INTEGER NOT NULL, digest BLOB NOT NULL);
+    frame_offset INTEGER NOT NULL, length INTEGER NOT NULL, digest BLOB NOT NULL, data BLOB);
   CREATE TABLE frame (volume INTEGER NOT NULL, pos INTEGER NOT NULL, bytes INTEGER NOT NULL, raw_bytes INTEGER NOT NULL,
     PRIMARY KEY (volume, pos)) WITHOUT ROWID;
   CREATE TABLE leader (grp BLOB PRIMARY KEY, key BLOB NOT NULL, size INTEGER NOT NULL, content BLOB) WITHOUT ROWID;
@@ -54,6 +67,8 @@ export class RestorePlan {
   readonly #insertFrame;
   readonly #insertLeader;
   readonly #leader;
+  readonly #findBlock;
+  #going: { cursor: OverlayCursor; matcher: RuleMatcher } | undefined;
   readonly #rowBytes = new ByteWriter(4096);
   #rows = 0;
   #summary: PlanSummary = { files: 0, bytes: 0, failed: 0, volumes: [], volumeIds: [], volumeUuids: [] };
@@ -72,33 +87,56 @@ export class RestorePlan {
     const db = this.#scratch;
     this.#insertBlock = db.prepare("INSERT INTO block VALUES (?, ?, ?)");
     this.#insertRow = db.prepare("INSERT INTO row VALUES (?, ?)");
-    this.#insertPiece = db.prepare("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#insertPiece = db.prepare("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     this.#insertFrame = db.prepare("INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?)");
     this.#insertLeader = db.prepare("INSERT INTO leader VALUES (?, ?, ?, ?)");
     this.#leader = db.prepare<[Buffer], { key: Buffer; size: number; content: Buffer | null }>(
       "SELECT key, size, content FROM leader WHERE grp = ?",
     );
+    this.#findBlock = findBlock(db);
   }
 
-  /** Goes through the whole list; rules decide what is taken. @throws BackupError NOT_FOUND */
+  /** The whole plan in one go: `begin`, and `step` to the end. @throws BackupError NOT_FOUND */
   build(jobIds: readonly number[], rules: readonly SelectionRule[]): PlanSummary {
-    // One snapshot: lists may be rewritten and frames moved meanwhile.
-    return this.#catalog.transaction(() => this.#build(jobIds, rules))();
+    this.begin(jobIds, rules);
+    for (;;) {
+      const { summary } = this.step();
+      if (summary !== undefined) return summary;
+    }
   }
 
-  #build(jobIds: readonly number[], rules: readonly SelectionRule[]): PlanSummary {
-    const matcher = new RuleMatcher(rules);
+  /** Opens the lists; rules decide what is taken. @throws BackupError NOT_FOUND */
+  begin(jobIds: readonly number[], rules: readonly SelectionRule[]): void {
+    if (this.#catalog.inTransaction) this.#catalog.exec("ROLLBACK");
+    // One snapshot: lists may be rewritten and frames moved meanwhile.
+    this.#catalog.exec("BEGIN");
     const layers = new LayerQueries(this.#catalog).selection(jobIds);
     // A copy is read from its own volumes, whatever else holds the same content.
     this.#places.prefer(new CopyQueries(this.#catalog).volumesOf(layers.jobs));
     const cursor = new Lists(this.#catalog).overlay(layers.jobs);
-    this.#scratch.transaction(() => {
-      for (; cursor.row !== undefined; cursor.advance()) {
-        if (matcher.selects(cursor.row.key)) this.#add({ ...cursor.row });
-      }
-      for (const kind of KINDS) this.#flush(kind);
-      this.#scratch.exec("CREATE INDEX piece_order ON piece(volume, pos, row, file_offset)");
-    })();
+    this.#going = { cursor, matcher: new RuleMatcher(rules) };
+    this.#scratch.exec("BEGIN");
+  }
+
+  /** Goes on through the lists for a moment. */
+  step(): PlanStep {
+    const { cursor, matcher } = this.#going!;
+    for (let left = STEP_ROWS; cursor.row !== undefined && left > 0; cursor.advance(), left--) {
+      if (matcher.selects(cursor.row.key)) this.#add({ ...cursor.row });
+    }
+    const summary = cursor.row === undefined ? this.#end() : undefined;
+    return { makeBlocks: this.#blockCounts.make, summary };
+  }
+
+  /** A block of what is made first, before the plan is whole. */
+  madeBlock(seq: number): Buffer | undefined {
+    return this.#findBlock.get(KINDS.indexOf("make"), seq);
+  }
+
+  #end(): PlanSummary {
+    for (const kind of KINDS) this.#flush(kind);
+    this.#scratch.exec("CREATE INDEX piece_order ON piece(volume, pos, row, file_offset)");
+    this.#scratch.exec("COMMIT");
     const ids = this.#scratch
       .prepare<[], number>("SELECT DISTINCT volume FROM frame ORDER BY volume")
       .pluck()
@@ -107,6 +145,7 @@ export class RestorePlan {
     const uuid = this.#catalog.prepare<[number], string>("SELECT uuid FROM volume WHERE id = ?").pluck();
     this.#summary.volumeIds = ids;
     this.#summary.volumeUuids = ids.map((id) => uuid.get(id) ?? "");
+    this.#catalog.exec("COMMIT");
     return this.#summary;
   }
 
@@ -159,17 +198,23 @@ export class RestorePlan {
       this.#scratch.prepare("INSERT INTO unplaced(path) VALUES (?)").run(path);
       return false;
     }
+    if (!parts) return true;
+    this.#insertRow.run(id, this.#written(row));
+    return this.#put("finish", row);
+  }
+
+  /** The row's bytes, valid until the next call. */
+  #written(row: Row): Buffer {
     this.#rowBytes.clear();
     writeRow(this.#rowBytes, row, "", false);
-    this.#insertRow.run(id, this.#rowBytes.bytes());
-    if (parts) this.#put("finish", row);
-    return true;
+    return this.#rowBytes.bytes();
   }
 
   #addWhole(id: number, row: Row): boolean {
     const place = this.#places.chunk(row.content!, row.size);
-    if (place !== undefined) this.#addPiece(id, 0, row.content!, row.size, place);
-    return place !== undefined;
+    if (place === undefined) return false;
+    this.#addPiece(id, place, { fileOffset: 0, digest: row.content!, length: row.size }, this.#written(row));
+    return true;
   }
 
   /** When one part is nowhere, the pieces before it stay in the plan without a row: they are passed over. */
@@ -184,7 +229,7 @@ export class RestorePlan {
         if (!digest.equals(ZERO_DIGEST)) {
           const place = this.#places.chunk(digest, length);
           if (place === undefined) return false;
-          this.#addPiece(id, offset, digest, length, place);
+          this.#addPiece(id, place, { fileOffset: offset, digest, length }, null);
         }
         offset += length;
       }
@@ -192,9 +237,14 @@ export class RestorePlan {
     return true;
   }
 
-  #addPiece(row: number, fileOffset: number, digest: Buffer, length: number, place: ChunkPlace): void {
+  #addPiece(
+    row: number,
+    place: ChunkPlace,
+    { fileOffset, digest, length }: { fileOffset: number; digest: Buffer; length: number },
+    data: Buffer | null,
+  ): void {
     const { volume, pos } = place;
-    this.#insertPiece.run(volume, pos, row, fileOffset, place.offset, length, digest);
+    this.#insertPiece.run(volume, pos, row, fileOffset, place.offset, length, digest, data);
     if (this.#lastFrame.volume === volume && this.#lastFrame.pos === pos) return;
     this.#lastFrame = { volume, pos };
     this.#insertFrame.run(volume, pos, place.bytes, place.rawBytes);

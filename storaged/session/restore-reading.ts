@@ -25,6 +25,13 @@ const MESSAGE_PIECES = 4096;
 const BATCH_FRAMES = 16;
 const BATCH_BYTES = 512 * 1024;
 
+/** The query for the data of a block, by the number of its kind and its own. */
+export function findBlock(scratch: Db) {
+  return scratch
+    .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
+    .pluck();
+}
+
 export function bytesOf(key: string): Buffer {
   return Buffer.from(key, "latin1");
 }
@@ -64,13 +71,13 @@ export class PlanReading {
       "SELECT * FROM frame WHERE (volume, pos) > (?, ?) ORDER BY volume, pos LIMIT 1",
     );
     this.#findPieces = scratch.prepare<[number, number, number, number], PieceRow>(
-      `SELECT p.row, p.file_offset, p.frame_offset, p.length, p.digest, r.data FROM piece p JOIN row r ON r.id = p.row
-       WHERE p.volume = ? AND p.pos = ? AND (p.row, p.file_offset) > (?, ?)
+      `SELECT p.row, p.file_offset, p.frame_offset, p.length, p.digest,
+         coalesce(p.data, r.data) AS data
+       FROM piece p LEFT JOIN row r ON p.data IS NULL AND r.id = p.row
+       WHERE p.volume = ? AND p.pos = ? AND (p.row, p.file_offset) > (?, ?) AND coalesce(p.data, r.data) IS NOT NULL
        ORDER BY p.row, p.file_offset LIMIT ${MESSAGE_PIECES}`,
     );
-    this.#findBlock = scratch
-      .prepare<[number, number], Buffer>("SELECT data FROM block WHERE kind = ? AND seq = ?")
-      .pluck();
+    this.#findBlock = findBlock(scratch);
     this.#isLost = scratch.prepare<[Buffer], number>("SELECT 1 FROM lost WHERE key = ?").pluck();
   }
 
@@ -134,7 +141,7 @@ export class PlanReading {
     const pieces: Piece[] = [];
     let row = -1;
     for (const piece of found) {
-      if (piece.row !== row) writer.add(readRow(new ByteReader(piece.data), "", false));
+      if (piece.row !== row) writer.addWritten(piece.data);
       row = piece.row;
       const { file_offset: fileOffset, frame_offset: frameOffset, length, digest } = piece;
       pieces.push({ row: writer.rows - 1, fileOffset, frameOffset, length, digest });

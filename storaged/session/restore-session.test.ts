@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { codeOf } from "../../common/errors.js";
 import { contentDigest, encodePart, PartsIdentity, ZERO_DIGEST } from "../../common/format/content.js";
 import { EntryType, emptyRow, type Row, RowFlag } from "../../common/format/row.js";
 import { decodeBlock } from "../../common/format/row-block.js";
@@ -252,44 +251,4 @@ test("a frame that cannot be read fails its own files only", async () => {
   assert.equal(got.end?.failed, 2);
   assert.match(got.messages[0] ?? "", /^Cannot restore \/bad: /);
   assert.match(got.messages[1] ?? "", /^Cannot restore \/bad2: /);
-});
-
-test("nothing is handed out before the plan is whole and its volumes are held", async () => {
-  const { jobId } = await storage.backup((fake) => fake.tree({ early: "bird" }), { jobName: "early" });
-  const { catalog, store, devices, directory } = storage;
-  const { writer } = catalog;
-  let early: unknown;
-  const hold: typeof writer.hold = async (...words) => {
-    early = await session.serve(streamPair()[0]).catch((error: unknown) => error);
-    return writer.hold(...words);
-  };
-  const held = new Proxy(writer, {
-    get: (target, name) => (name === "hold" ? hold : Reflect.get(target, name)),
-  });
-  Object.defineProperty(catalog, "writer", { value: held, configurable: true, writable: true });
-  const log = createLog("test", { level: "silent" });
-  const deps = { catalog, store, log, workingDirectory: directory, devices: () => devices };
-  const facts = {
-    jobId: 98,
-    jobUuid: "e",
-    job: "restore",
-    ticket: "",
-    client: "vm-fd",
-    filedTimeoutSec: 5,
-    images: false,
-  };
-  const session = new RestoreSession(
-    deps,
-    { ...facts, selection: { jobIds: [jobId], rules: [] } },
-    ALL,
-    async ({ state }) => {
-      if (state?.state === "ready") session.cancel("enough");
-    },
-  );
-  try {
-    await session.run();
-  } finally {
-    Object.defineProperty(catalog, "writer", { value: writer, configurable: true, writable: true });
-  }
-  assert.equal(codeOf(early), "RESTORE_NOT_READY");
 });

@@ -3,9 +3,6 @@
  * What cannot be read is told by name and counted; everything else goes on.
  */
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { BackupError } from "../../common/errors.js";
 import { displayPath } from "../../common/format/path.js";
 import { encodeJson } from "../../proto/data/backup.js";
 import { RestoreKind } from "../../proto/data/restore.js";
@@ -14,33 +11,16 @@ import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { SelectionRule } from "../catalog/listing-types.js";
-import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
+import { asBuffer } from "../catalog/worker-rpc.js";
 import { FetchedSession, type RestoreDeps } from "./fetched-session.js";
 import { FrameSource } from "./frame-source.js";
 import { sendFrames } from "./restore-frames.js";
-import type { PlanSummary } from "./restore-plan.js";
-import type { PlanMethods } from "./restore-plan-worker.js";
+import { NO_SUMMARY, RestorePlanning } from "./restore-planning.js";
 import type { BlockKind } from "./restore-reading.js";
-
-interface Plan {
-  worker: WorkerClient;
-  remote: Remote<PlanMethods>;
-  directory: string;
-  summary: PlanSummary;
-}
-
-const NO_SUMMARY: PlanSummary = {
-  files: 0,
-  bytes: 0,
-  failed: 0,
-  volumes: [],
-  volumeIds: [],
-  volumeUuids: [],
-};
 
 export class RestoreSession extends FetchedSession {
   readonly #rules: SelectionRule[];
-  #plan: Plan | undefined;
+  #plan: RestorePlanning | undefined;
   #failed = 0;
 
   constructor(
@@ -63,42 +43,23 @@ export class RestoreSession extends FetchedSession {
   }
 
   protected async prepare(): Promise<void> {
-    const { catalog, workingDirectory } = this.deps;
-    const directory = await mkdtemp(join(workingDirectory, "restore-"));
-    const data = { readCatalogFile: catalog.file, scratch: join(directory, "plan.db") };
-    const worker = new WorkerClient(new URL("./restore-plan-worker.js", import.meta.url), data);
-    const remote = worker.remote<PlanMethods>();
-    const plan: Plan = { worker, remote, directory, summary: NO_SUMMARY };
+    const plan = await RestorePlanning.make(this.deps);
     this.#plan = plan;
-    // Planning does not stop by itself: a cancel ends its thread.
-    const abort = () => void worker.close();
-    this.signal.addEventListener("abort", abort, { once: true });
-    this.signal.throwIfAborted();
     const jobIds = this.request.selection?.jobIds ?? [];
-    const build = () => remote.build(jobIds, this.#rules);
-    plan.summary = await catalog.withListsOf(jobIds, build, this.signal);
-    this.#failed = plan.summary.failed;
-    const { volumeIds, volumeUuids } = plan.summary;
-    if (!(await catalog.writer.hold(this.jobUuid, volumeIds, volumeUuids))) {
-      throw new BackupError(
-        "VOLUME_PURGED",
-        "a volume was purged while the restore was planned; run it again",
-      );
-    }
+    await plan.begin({ jobUuid: this.jobUuid, jobIds, rules: this.#rules, signal: this.signal });
+    plan.whole.catch((error: unknown) => this.fail(error));
   }
 
   protected async release(): Promise<void> {
-    const plan = this.#plan;
-    if (plan === undefined) return;
-    await this.deps.catalog.writer.letGo(this.jobUuid);
-    await plan.worker.close();
-    await rm(plan.directory, { recursive: true, force: true }).catch(() => undefined);
+    await this.#plan?.drop();
   }
 
   protected async deliver(stream: DataStream): Promise<void> {
     const plan = this.#plan!;
+    for await (const block of plan.makeBlocks())
+      await stream.send(Buffer.concat([Buffer.of(RestoreKind.make), block]));
+    this.#failed += plan.summary.failed;
     await this.#tellUnplaced(plan, stream);
-    await this.#blocks(plan, stream, "make", RestoreKind.make);
     await this.#frames(plan, stream);
     await this.#blocks(plan, stream, "finish", RestoreKind.finish);
     await this.#tellLostLinks(plan, stream);
@@ -109,7 +70,7 @@ export class RestoreSession extends FetchedSession {
     await stream.end();
   }
 
-  async #blocks(plan: Plan, stream: DataStream, kind: BlockKind, wire: number): Promise<void> {
+  async #blocks(plan: RestorePlanning, stream: DataStream, kind: BlockKind, wire: number): Promise<void> {
     const count = await plan.remote.blockCount(kind);
     for (let i = 0; i < count; i++) {
       const seq = kind === "folders" ? count - 1 - i : i;
@@ -118,7 +79,7 @@ export class RestoreSession extends FetchedSession {
     }
   }
 
-  async #frames(plan: Plan, stream: DataStream): Promise<void> {
+  async #frames(plan: RestorePlanning, stream: DataStream): Promise<void> {
     const source = new FrameSource(this.deps, (text) => this.reporter.message("info", text));
     await sendFrames(plan.remote, source, {
       stream,
@@ -139,7 +100,7 @@ export class RestoreSession extends FetchedSession {
     }
   }
 
-  async #tellUnplaced(plan: Plan, stream: DataStream): Promise<void> {
+  async #tellUnplaced(plan: RestorePlanning, stream: DataStream): Promise<void> {
     for (let after = 0; ; ) {
       const page = await plan.remote.unplaced(after);
       if (page.length === 0) return;
@@ -151,7 +112,7 @@ export class RestoreSession extends FetchedSession {
     }
   }
 
-  async #tellLostLinks(plan: Plan, stream: DataStream): Promise<void> {
+  async #tellLostLinks(plan: RestorePlanning, stream: DataStream): Promise<void> {
     const count = await plan.remote.blockCount("links");
     for (let seq = 0; seq < count; seq++) {
       await this.#lost(
