@@ -43,16 +43,19 @@ export interface RunResult {
 
 /**
  * Starts a module of this program as a process that talks by messages (structured clones); its errors go to stderr.
- * Nothing of the environment is inherited but what is given. Whoever starts it ends it.
+ * Nothing of the environment is inherited but what is given. Whoever starts it ends it. A detached one leads a session of
+ * its own: signals to this process' group and the end of its terminal do not reach it.
  */
 export function startModule(
   module: URL,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
+  { detached = false }: { detached?: boolean } = {},
 ): ChildProcess {
   return fork(module, args, {
     serialization: "advanced",
     env: { ...env },
+    detached,
     execArgv: ["--enable-source-maps"],
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
