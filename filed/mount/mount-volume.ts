@@ -2,11 +2,11 @@
  * Mounts one volume read-only. A journal that may not be empty is replayed into the device, which is a snapshot, or,
  * after a freeze, left alone; then the loop device is read-only, too.
  */
-import { createHash } from "node:crypto";
 import { BackupError, describeError } from "../../common/errors.js";
 import { closeFd } from "../../common/sys/files.js";
 import { attachLoop } from "../sys/loop.js";
 import { mountsWithin } from "./mount-table.js";
+import { machineLabel } from "./mounted-machine.js";
 import { openInside, pathOfOpen } from "./place.js";
 import { type ProgramLimits, runMountProgram } from "./programs.js";
 import type { FileSystem, FileSystemType } from "./superblock.js";
@@ -36,11 +36,6 @@ const WAYS: Readonly<Record<FileSystemType, Way>> = {
   btrfs: { driver: "btrfs", options: [], withoutJournal: ["rescue=nologreplay"] },
   fat: { driver: "vfat", options: ["errors=remount-ro", "utf8"], withoutJournal: [] },
 };
-
-/** By it the loop devices of a machine are found. */
-export function machineLabel(root: string): string {
-  return `basalt-${createHash("sha256").update(root).digest("hex").slice(0, 40)}`;
-}
 
 export interface MountStep extends ProgramLimits {
   /** The machine's directory. */

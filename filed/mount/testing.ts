@@ -8,7 +8,7 @@ import { loopsLabelled } from "../sys/loop.js";
 import { type MountSettings, toMountSettings } from "./config.js";
 import { mountsWithin } from "./mount-table.js";
 import { type MountTools, mountVm } from "./mount-vm.js";
-import { machineLabel } from "./mount-volume.js";
+import { machineLabel } from "./mounted-machine.js";
 import { machineDirectory } from "./place.js";
 import { unmountVm } from "./unmount-vm.js";
 import type { Disk } from "./volumes.js";

@@ -7,7 +7,7 @@ import { monotonicMs } from "../../common/time.js";
 import { detachLoop, loopLabel, loopsLabelled } from "../sys/loop.js";
 import type { MountSettings } from "./config.js";
 import { type MountRow, mountsWithin } from "./mount-table.js";
-import { machineLabel } from "./mount-volume.js";
+import { machineLabel } from "./mounted-machine.js";
 import { machineDirectory } from "./place.js";
 import { runMountProgram } from "./programs.js";
 

@@ -9,7 +9,8 @@ import { BlockWriter, decodeBlock } from "../../common/format/row-block.js";
 import { ListReader } from "../match/list-reader.js";
 import { Tally } from "../match/tally.js";
 import type { PackTask } from "../pack/task.js";
-import { compileFileSet, DEFAULT_OPTIONS } from "../walk/file-set.js";
+import { DEFAULT_OPTIONS } from "../walk/entry-options.js";
+import { compileFileSet } from "../walk/file-set.js";
 import { Walker } from "../walk/walker.js";
 import { Comparer } from "./comparer.js";
 

@@ -1,15 +1,16 @@
 /** A FileSet made ready for walking: patterns compiled, paths as keys, roots sorted. */
 import { BackupError } from "../../common/errors.js";
-import { isBlockSize } from "../../common/format/content.js";
 import { bytesOfText, compareKeys, displayPath, keyToPath, pathToKey } from "../../common/format/path.js";
-import { type VerifyLetters, verifyLetters } from "../../common/format/row-differences.js";
+import type { VerifyLetters } from "../../common/format/row-differences.js";
 import { textOfBytes } from "../../common/pattern/text.js";
 import type { FileList__Output } from "../../proto/generated/basalt/v1/FileList.js";
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { IncludeBlock__Output } from "../../proto/generated/basalt/v1/IncludeBlock.js";
 import type { OptionsBlock__Output } from "../../proto/generated/basalt/v1/OptionsBlock.js";
+import { isInMountedMachine } from "../mount/mounted-machine.js";
 import type { Compression } from "../pack/task.js";
-import { asksForDigest, baseComparison, type Comparison, ownComparison } from "./comparison.js";
+import type { Comparison } from "./comparison.js";
+import { DEFAULT_OPTIONS, entryOptions } from "./entry-options.js";
 import { compileRegex, compileWild, type TextMatcher } from "./patterns.js";
 import { isLeftWhole, nameProblem, placeRoot } from "./place-root.js";
 
@@ -101,8 +102,8 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
     const lists: CompiledList[] = [];
     const remarks: string[] = [];
     for (const include of fileSet.include) {
-      const rules = compileInclude(include, excludes);
       const base = rootDirectory(include.root);
+      const rules = compileInclude(acrossMounts(include, base), excludes);
       for (const file of include.files) {
         const root = placeRoot(fileKey(file), { base, rules });
         const other = roots.get(root.key);
@@ -121,6 +122,13 @@ export function compileFileSet(fileSet: FileSet__Output): CompiledFileSet {
     if (!(cause instanceof BackupError)) throw cause;
     throw new BackupError("FILESET_INVALID", `FileSet "${fileSet.name}": ${cause.message}`, { cause });
   }
+}
+
+/** The file systems of a machine that is mounted whole are one tree: OneFS is about those of the machine that filed is on. */
+function acrossMounts(include: IncludeBlock__Output, base: string): IncludeBlock__Output {
+  if (base === "/" || !isInMountedMachine(base)) return include;
+  const blocks = include.options.length === 0 ? [DEFAULT_OPTIONS] : include.options;
+  return { ...include, options: blocks.map((block) => ({ ...block, oneFs: false })) };
 }
 
 function rootDirectory(root: string): string {
@@ -227,73 +235,4 @@ function compileBlock(block: OptionsBlock__Output): CompiledBlock {
     matches: (text, isDirectory) =>
       (isDirectory ? forDirectories : forOthers).some((matches) => matches(text)),
   };
-}
-
-/** What an Include without Options means. */
-export const DEFAULT_OPTIONS: OptionsBlock__Output = {
-  compression: "auto",
-  oneFs: true,
-  sparse: false,
-  recurse: true,
-  hardLinks: true,
-  acl: true,
-  xattr: true,
-  exclude: false,
-  ignoreCase: false,
-  wild: [],
-  wildDir: [],
-  wildFile: [],
-  regex: [],
-  regexDir: [],
-  regexFile: [],
-  fsType: [],
-  noAtime: false,
-  checkFileChanges: false,
-  mtimeOnly: false,
-  baseLetters: "",
-  accurateLetters: "",
-  verifyLetters: "",
-  digestAlways: false,
-  blockSize: 0,
-  skipFree: false,
-  stripPath: 0,
-  readFifo: false,
-  honorNoDump: false,
-};
-
-const DEFAULT_BLOCK_BYTES = 64 * 1024;
-
-function blockSizeOf(bytes: number): number {
-  if (bytes === 0) return DEFAULT_BLOCK_BYTES;
-  if (isBlockSize(bytes)) return bytes;
-  throw new BackupError("FILESET_INVALID", `BlockSize ${bytes} is not a power of two from 4k to 1M`);
-}
-
-function entryOptions(block: OptionsBlock__Output): EntryOptions {
-  const letters = [block.baseLetters, block.accurateLetters, block.verifyLetters];
-  return {
-    compression: compressionOf(block.compression),
-    oneFs: block.oneFs,
-    recurse: block.recurse,
-    hardLinks: block.hardLinks,
-    acl: block.acl,
-    xattr: block.xattr,
-    fsTypes: block.fsType.map((type) => type.toLowerCase()),
-    own: ownComparison(block.accurateLetters, block.mtimeOnly),
-    base: baseComparison(block.baseLetters),
-    verify: verifyLetters(block.verifyLetters),
-    digestAlways: block.digestAlways || letters.some(asksForDigest),
-    blockSize: blockSizeOf(block.blockSize),
-    skipFree: block.skipFree,
-    readFifo: block.readFifo,
-    honorNoDump: block.honorNoDump,
-  };
-}
-
-function compressionOf(text: string): Compression {
-  if (text === "" || text === "auto") return "auto";
-  if (text === "none" || text === "fast") return text;
-  const level = Number(text);
-  if (Number.isInteger(level) && level >= 1 && level <= 19) return level;
-  throw new BackupError("FILESET_INVALID", `compression "${text}" is none of none, auto, fast, 1 to 19`);
 }
