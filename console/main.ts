@@ -76,7 +76,8 @@ function consoleOf(config: ConsoleConfig, wanted: string | undefined): ConsoleCo
   return withCredentials(config, bacula, wanted);
 }
 
-function pickDirector(config: ConsoleConfig, name: string | undefined): ConsoleDirector {
+/** The Director resource of a name, or the first. @throws BackupError USAGE */
+export function pickDirector(config: ConsoleConfig, name: string | undefined): ConsoleDirector {
   if (name === undefined) return config.directors[0]!;
   const found = config.directors.find((director) => director.name === name);
   if (found !== undefined) return found;

@@ -9,6 +9,7 @@ import type { TlsFiles } from "../common/tls/load.js";
 import { addCatalog } from "./cli-catalog.js";
 import { addCheck } from "./cli-check.js";
 import { addImport } from "./cli-import.js";
+import { addReference } from "./cli-reference.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -267,6 +268,7 @@ function buildProgram(): Command {
   addCheck(program, finish);
   addCatalog(program, finish);
   addImport(program, finish);
+  addReference(program, finish);
   program
     .command("bacula <program> [args...]")
     .description("bacula-dir, bconsole, bls and others with Bacula's options; see conf/bacula-names");

@@ -19,6 +19,7 @@ import { purge } from "./commands/purge.js";
 import { query } from "./commands/query.js";
 import { exit, quit } from "./commands/quit.js";
 import { rebase } from "./commands/rebase.js";
+import { reference } from "./commands/reference.js";
 import { relabel } from "./commands/relabel.js";
 import { reload } from "./commands/reload.js";
 import { restart, resume } from "./commands/restart.js";
@@ -92,6 +93,7 @@ export const COMMANDS: readonly Command[] = [
   version,
   wait,
   check,
+  reference,
 ];
 
 export const DOT_COMMANDS: readonly Command[] = DOTS;

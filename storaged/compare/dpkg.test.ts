@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { compareDebVersions } from "./deb-version.js";
-import { diversionReader, listNameOf, ownedReader, type Package, StatusReader } from "./dpkg.js";
+import {
+  diversionReader,
+  infoPackageOf,
+  listNameOf,
+  ownedReader,
+  type Package,
+  StatusReader,
+} from "./dpkg.js";
 import { Lines } from "./lines.js";
 
 const PATHS = `Package: bash
@@ -122,6 +129,13 @@ test("names of lists", () => {
   assert.deepEqual(listNameOf("g++.md5sums"), { name: "g++", architecture: "", kind: "md5sums" });
   for (const other of ["bash.postinst", ".list", "a:b:c.list", "format", "Upper.list", "x\n.list"])
     assert.equal(listNameOf(other), undefined, other);
+});
+
+test("files about packages", () => {
+  assert.equal(infoPackageOf("libc6:amd64.postinst"), "libc6");
+  assert.equal(infoPackageOf("python3.11-minimal.list"), "python3.11-minimal");
+  for (const other of ["format", ".x", "Upper.list", "a\0b.list", "a b.list", "bash.LIST"])
+    assert.equal(infoPackageOf(other), undefined, other);
 });
 
 test("versions are ordered as dpkg orders them", () => {

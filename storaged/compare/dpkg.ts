@@ -95,6 +95,12 @@ export interface ListName {
   kind: "list" | "md5sums";
 }
 
+/** Package that a file in `info` is about, if it is named as dpkg names them: lists, scripts, triggers and so on. */
+export function infoPackageOf(base: string): string | undefined {
+  const name = /^([^:]+)(?::[a-z0-9-]+)?\.[a-z0-9]+$/.exec(base)?.[1];
+  return name !== undefined && NAME.test(name) ? name : undefined;
+}
+
 /** Undefined for other files, such as scripts. `base` is the last component of the path. */
 export function listNameOf(base: string): ListName | undefined {
   const match = /^([^:]+)(?::([^:]+))?\.(list|md5sums)$/.exec(base);

@@ -3,8 +3,10 @@
  * contents. What grows with the lists lies in a scratch database.
  */
 
+import { isBelow, isWithin } from "../../common/format/path.js";
 import { EntryType, type Row, sameContent, sameRow } from "../../common/format/row.js";
 import type { Db } from "../catalog/schema.js";
+import { DPKG, infoPackageOf } from "./dpkg.js";
 import { Findings, type Found } from "./findings.js";
 import { OpenLists } from "./open-lists.js";
 import { readPackages } from "./package-database.js";
@@ -14,8 +16,9 @@ import { type DriftKind, type DriftRequest, type MachineDrift, noAmount, type Sc
 const STEP_ROWS = 20_000;
 const SET_ID = 0o6000;
 const EXECUTE = 0o111;
-/** Directories whose files are programs and libraries, whatever their mode. */
+/** Directories whose files are programs and libraries, whatever their mode; what lies in /var/lib are data. */
 const PROGRAMS = /(^|\0)(s?bin|lib(32|64|x32|exec)?)\0/;
+const DATA = /^var\0lib\0/;
 /** Below these, files of a Base without a readable package database count as those of packages. */
 const SYSTEM = /^(usr|bin|sbin|lib(32|64|x32)?|boot|opt)\0/;
 
@@ -68,7 +71,7 @@ export class DriftScript {
     for (let looked = 1; upper.row !== undefined || lower.row !== undefined; looked++) {
       const [above, below] = [upper.row, lower.row];
       if (above === undefined || (below !== undefined && below.key < above.key)) {
-        this.#findings.add(this.#missing(below!));
+        if (!this.#isRecord(below!)) this.#findings.add(this.#missing(below!));
         lower.advance();
       } else {
         const other = below !== undefined && below.key === above.key ? below : undefined;
@@ -98,6 +101,15 @@ export class DriftScript {
     }
   }
 
+  /** Part of dpkg's own records, as every change of packages changes them. Nobody runs what is there but dpkg. */
+  #isRecord(row: Row): boolean {
+    if (this.#packages !== "dpkg" || !isWithin(DPKG.directory, row.key)) return false;
+    if (!isBelow(DPKG.info, row.key)) return rankOf(row) === 0;
+    const name = infoPackageOf(row.key.slice(DPKG.info.length + 1));
+    if (name === undefined) return false;
+    return this.#findings.isInstalled("machine", name) || this.#findings.isInstalled("base", name);
+  }
+
   #missing({ key, size }: Row): Found {
     const owner = this.#findings.ownerOf(key);
     return { kind: owner === undefined ? "missing" : "missing-package", key, size, package: owner ?? "" };
@@ -106,7 +118,7 @@ export class DriftScript {
   #changed(row: Row, base: Row): Pick<Found, "kind" | "package" | "what" | "rank"> {
     const what = differencesOf(row, base);
     // Another time, and nothing else: a package that was installed anew, a directory that was written to.
-    if (what.length === 0) return { kind: undefined };
+    if (what.length === 0 || this.#isRecord(row)) return { kind: undefined };
     const owner = this.#findings.ownerOf(row.key);
     const rank = rankOf(row) - rankOf(base) > 0 ? 1 : 0;
     return { kind: this.#kindOf(row.key, owner), package: owner ?? "", what, rank };
@@ -123,16 +135,19 @@ export class DriftScript {
   }
 
   #added(row: Row): Pick<Found, "kind" | "package" | "what" | "rank"> {
+    if (this.#isRecord(row)) return { kind: undefined };
     const owner = this.#findings.ownerOf(row.key);
     if (owner !== undefined) {
       const kind = this.#findings.inBase(owner) === "other" ? "version" : "added";
       return { kind, package: owner };
     }
     const rank = rankOf(row);
-    if (row.type !== EntryType.file || (rank === 0 && !PROGRAMS.test(row.key))) return { kind: "extra" };
+    if (row.type !== EntryType.file || (rank === 0 && !isProgramPath(row.key))) return { kind: "extra" };
     return { kind: "unmanaged", what: [["library path", "executable", "set-id"][rank]!], rank };
   }
 }
+
+const isProgramPath = (key: string): boolean => PROGRAMS.test(key.replace(DATA, ""));
 
 /** 2: runs with another's rights; 1: may be run. */
 function rankOf({ type, mode }: Row): number {

@@ -56,6 +56,7 @@ export class Findings {
   readonly #owner;
   readonly #isConffile;
   readonly #versions;
+  readonly #isInstalled;
 
   constructor() {
     this.#db.pragma("journal_mode = OFF");
@@ -72,6 +73,9 @@ export class Findings {
     this.#hold = db.prepare("UPDATE held SET known = 1 WHERE digest = ?");
     this.#owner = db.prepare<[Buffer], string>("SELECT package FROM owned WHERE key = ?").pluck();
     this.#isConffile = db.prepare<[Buffer], number>("SELECT 1 FROM conffile WHERE key = ?").pluck();
+    this.#isInstalled = db
+      .prepare<[string, string], number>("SELECT 1 FROM package WHERE side = ? AND name = ? LIMIT 1")
+      .pluck();
     this.#versions = db.prepare<[string], { side: Side; versions: string }>(
       `SELECT side, group_concat(architecture || ' ' || version) AS versions FROM
          (SELECT * FROM package WHERE name = ? ORDER BY side, architecture) GROUP BY side`,
@@ -92,6 +96,11 @@ export class Findings {
 
   addConffile(key: string): void {
     this.#conffile.run(bytesOf(key));
+  }
+
+  /** Whether the status of a side says so. */
+  isInstalled(side: Side, name: string): boolean {
+    return this.#isInstalled.get(side, name) !== undefined;
   }
 
   /** Name of the machine's package that a path belongs to. */
@@ -162,9 +171,10 @@ export class Findings {
   /** Packages of either side whose versions differ; the first `top` of each kind by name. */
   packages(top: number): Pick<MachineDrift, "updates" | "newer" | "added" | "removed"> {
     const query = this.#db.prepare<[], PackageChange>(
-      `SELECT name, architecture, max(CASE side WHEN 'machine' THEN version ELSE '' END) AS version,
+      `SELECT * FROM (SELECT name, architecture, max(CASE side WHEN 'machine' THEN version ELSE '' END) AS version,
          max(CASE side WHEN 'base' THEN version ELSE '' END) AS baseVersion
-       FROM package GROUP BY name, architecture HAVING version <> baseVersion ORDER BY name, architecture`,
+         FROM package GROUP BY name, architecture)
+       WHERE version <> baseVersion ORDER BY name, architecture`,
     );
     const none = (): PackageList => ({ count: 0, packages: [] });
     const result = { updates: none(), newer: none(), added: none(), removed: none() };

@@ -95,6 +95,7 @@ function* readLists(tools: DatabaseTools, { name }: ComparedMachine): Script {
       const whole = `${owner?.name}:${owner?.architecture}`;
       // In path order a package's list comes just before its digests, which name no more files.
       if (owner === undefined || (owner.kind === "md5sums" && whole === listed)) continue;
+      if (!findings.isInstalled("machine", owner.name)) continue;
       if (owner.kind === "list") listed = whole;
       reader = ownedReader(owner.kind, (key) => findings.addOwned(place(key), owner.name));
     }

@@ -242,6 +242,18 @@ const STREAMS: Readonly<Record<string, Streaming>> = {
     await caller.needPlace(request);
     yield* caller.raw.stream("Storaged", "Vacuum", request, options);
   },
+  // Runs that lie below these are counted in, whoever they are.
+  async *Advise(caller, request, options) {
+    const lists = [...(request.machines ?? []), ...(request.others ?? []), ...(request.references ?? [])];
+    await caller.needJobs(lists.flatMap(comparedJobs));
+    yield* caller.raw.stream("Storaged", "Advise", request, options);
+  },
+  // What it names may be anywhere, and of anybody.
+  async *Drift(caller, request, options) {
+    caller.needAll("directory", "userId");
+    await caller.needJobs(comparedJobs(request.machine ?? {}));
+    yield* caller.raw.stream("Storaged", "Drift", request, options);
+  },
   // Findings name jobs, volumes and files of everything there is.
   async *Check(caller, request, options) {
     caller.needAll("job", "client", "fileSet", "pool", "directory", "userId");
@@ -255,6 +267,10 @@ const CLIENT_STREAMS: Readonly<Record<string, Streaming>> = {
     return gatedEstimate({ gate: rights.gate, isKnown, raw }, request, options);
   },
 };
+
+function comparedJobs({ jobId = 0, bases = [] }: { jobId?: number; bases?: number[] }): number[] {
+  return [jobId, ...bases];
+}
 
 function seenVolumes(
   caller: RestrictedCaller,
