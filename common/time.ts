@@ -6,6 +6,7 @@
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
 
 let source: () => number = Date.now;
+const waiting = new Set<() => void>();
 
 /** The current time, ms since the epoch. */
 export function nowMs(): number {
@@ -17,9 +18,16 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
-/** Replaces the clock in tests; without an argument the real one is back. */
+/** Replaces the clock in tests; without an argument the real one is back. Whoever waits for a moment looks again. */
 export function setClock(clock?: () => number): void {
   source = clock ?? Date.now;
+  for (const look of [...waiting]) look();
+}
+
+/** Calls `look` each time the clock has been replaced; the result ends that. */
+export function whenClockIsSet(look: () => void): () => void {
+  waiting.add(look);
+  return () => waiting.delete(look);
 }
 
 function pad(value: number): string {

@@ -1,6 +1,6 @@
 /** Timers beyond the 24 days of setTimeout, and ones that follow the clock when it is set. */
 
-import { nowMs } from "../common/time.js";
+import { nowMs, whenClockIsSet } from "../common/time.js";
 
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -22,12 +22,22 @@ const LOOK_MS = 30_000;
 
 /** Calls `work` once when the clock shows `atMs` or later, also when it was set; the result cancels it. */
 export function at(atMs: number, work: () => void): () => void {
-  let timer: NodeJS.Timeout;
+  let timer: NodeJS.Timeout | undefined;
   const arm = (): void => {
+    clearTimeout(timer);
     const left = atMs - nowMs();
-    if (left <= 0) timer = setTimeout(work, 0);
+    if (left <= 0) timer = setTimeout(due, 0);
     else timer = setTimeout(arm, Math.min(left, LOOK_MS));
   };
+  const stopLooking = whenClockIsSet(arm);
+  const stop = (): void => {
+    stopLooking();
+    clearTimeout(timer);
+  };
+  const due = (): void => {
+    stop();
+    work();
+  };
   arm();
-  return () => clearTimeout(timer);
+  return stop;
 }

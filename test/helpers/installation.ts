@@ -188,6 +188,7 @@ export class Installation {
 
   /** Ends all daemons in order. Idempotent. */
   async stop(): Promise<void> {
+    await this.#kept?.end();
     for (const daemon of DAEMONS.toReversed()) await this.kill(daemon, "SIGTERM");
   }
 
