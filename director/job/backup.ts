@@ -2,7 +2,7 @@
 
 import { BackupError } from "../../common/errors.js";
 import { signTicket } from "../../common/ticket.js";
-import { nowMs } from "../../common/time.js";
+import { monotonicMs, nowMs } from "../../common/time.js";
 import { withCommas } from "../../common/units.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
@@ -26,6 +26,9 @@ import { runVirtualFull } from "./virtual-full.js";
 /** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
 export const TICKET_LIFE_MS = 24 * 3_600_000;
 
+/** How long a client that has answered counts as reached. */
+const REACHED_MS = 5000;
+
 /** Carries a backup up to its end at both daemons. @throws BackupError for what fails before they work. */
 export async function runBackup(run: JobRun): Promise<void> {
   const { live, plan } = run;
@@ -42,6 +45,7 @@ export async function runBackup(run: JobRun): Promise<void> {
     throw new BackupError("NOT_SUPPORTED", '"Dial: client" is not supported yet in this version');
   }
   await runBeforeHooks(run);
+  const reached = reachEarly(run);
   let storaged = await connectStoraged(run);
   run.parents = await resolveParents(run, storaged);
   if (run.parents.committed) return takeOver(run, storaged);
@@ -53,8 +57,21 @@ export async function runBackup(run: JobRun): Promise<void> {
   run.services.db.jobs.update(live.jobId, parentColumns(run));
   tellParents(run, run.parents);
   await startClones(run);
-  const filed = await connectFiled(run);
+  const filed = (await reached)() ?? (await connectFiled(run));
   await work(run, filed, storaged);
+}
+
+/**
+ * Tries to reach the client while the storage daemon is asked: on a long line each answer takes its time. What it resolves
+ * to gives the channel, unless that did not work or was long ago.
+ */
+async function reachEarly(run: JobRun): Promise<() => RpcChannel | undefined> {
+  const client = need(run.plan.client, "Client");
+  const { daemons } = run.services;
+  const { signal } = run.live;
+  const channel = await daemons.connectFiled(client, { signal }).catch(() => undefined);
+  const untilMs = monotonicMs() + REACHED_MS;
+  return () => (monotonicMs() < untilMs ? channel : undefined);
 }
 
 /** An upgraded run goes to the pool of its new level; true when that lies in another storage daemon. */

@@ -7,6 +7,7 @@
 import { describeError } from "../../common/errors.js";
 import { formatDuration } from "../../common/units.js";
 import type { RetentionItem__Output } from "../../proto/generated/basalt/v1/RetentionItem.js";
+import type { RpcChannel } from "../../proto/rpc.js";
 import type { JobRun } from "../job/job-run.js";
 import { pruneAt } from "./prune.js";
 import { forgetExpired } from "./records.js";
@@ -23,7 +24,8 @@ export async function autoPrune(run: JobRun): Promise<void> {
   if (kinds.length === 0) return;
   try {
     const rules = pruneRules(run.plan.config);
-    for (const kind of kinds) await pruneKind(run, kind, rules);
+    const caller = await daemonOf(run);
+    for (const kind of kinds) await pruneKind(run, kind, { rules, caller });
     run.info("End auto prune.");
   } catch (error) {
     run.services.messages.emit(run.source, "warning", `Pruning failed: ${describeError(error)}`);
@@ -31,20 +33,30 @@ export async function autoPrune(run: JobRun): Promise<void> {
   run.services.messages.flush();
 }
 
-async function pruneKind(run: JobRun, kind: "jobs" | "files", rules: Rules): Promise<void> {
+/** Asked for once: on a long line each Hello is a round trip that the job would wait for. */
+function daemonOf(run: JobRun): Promise<RpcChannel> {
+  const { daemons, shutdown } = run.services;
+  return daemons.connectStoraged(run.plan.storage!, { signal: shutdown });
+}
+
+async function pruneKind(
+  run: JobRun,
+  kind: "jobs" | "files",
+  { rules, caller }: { rules: Rules; caller: RpcChannel },
+): Promise<void> {
   const client = run.plan.client!.name;
   const { db, daemons, shutdown } = run.services;
   const { config } = run.plan;
   run.info(beginText(run, kind, rules));
-  const storage = run.plan.storage!;
-  const caller = await daemons.connectStoraged(storage, { signal: shutdown });
   const reply = await pruneAt(caller, { kind, rules, client }, { records: db.jobs, signal: shutdown });
   for (const item of reply.items) if (item.action === "rebase") run.info(consolidatedText(item));
   for (const volume of reply.purgedVolumes) run.info(markingText(volume));
   const word = kind === "jobs" ? "delete" : "files";
   let count = reply.items.filter((item) => item.action === word).length;
   if (kind === "jobs") {
-    const storaged = (name: string) => daemons.storaged(name, { signal: shutdown });
+    const own = run.plan.storage!.name;
+    const storaged = async (name: string) =>
+      name === own ? caller : daemons.storaged(name, { signal: shutdown });
     const gone = await forgetExpired({ config, records: db.jobs, storaged, rules, filter: { client } });
     count += gone.length;
   }

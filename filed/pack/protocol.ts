@@ -19,8 +19,11 @@ export const SLOTS_PER_WORKER = 2;
 export const CLAIM_SLOTS = 4;
 export const FRAMES_PER_WORKER = 4;
 
-/** A batch of small files is closed at either of these. */
-export const BATCH_BYTES = 2 * 1024 * 1024;
+/**
+ * A batch of small files is closed at either of these; with its last file it fits into a slot. On a long line a slot's
+ * bytes are what a round trip brings.
+ */
+export const BATCH_BYTES = 3 * 1024 * 1024;
 export const BATCH_FILES = 512;
 
 export interface WorkerData {
