@@ -28,6 +28,13 @@ test("nothing of the environment is inherited, stdin is empty", async () => {
   assert.equal(describeFailure(run, 0), undefined);
 });
 
+test("what is to be read from stdin; a command that does not read it all is no error", async () => {
+  const run = await shell("cat; echo", { input: "line\nend" });
+  assert.deepEqual(run.lines, ["line", "end"]);
+  const head = await shell("head -c 1 >/dev/null", { input: "x".repeat(1_000_000) });
+  assert.equal(head.code, 0);
+});
+
 test("a time limit ends the whole group, also what ignores SIGTERM", async () => {
   const file = join(scratchDirectory("exec"), "pid");
   const script = `trap '' TERM; sh -c 'trap "" TERM; echo $$ > ${file}; while :; do sleep 0.01; done' & wait`;

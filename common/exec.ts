@@ -1,5 +1,5 @@
 /**
- * Runs external commands: the only place that starts processes. No shell, stdin is /dev/null, the command leads a
+ * Runs external commands: the only place that starts processes. No shell, stdin is /dev/null or a given text, the command leads a
  * process group of its own so that whatever it started can be ended with it.
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";
@@ -14,6 +14,8 @@ export interface RunOptions {
   program?: string;
   /** The whole environment: nothing is inherited. */
   env: Readonly<Record<string, string>>;
+  /** What it reads from stdin. (Default: nothing) */
+  input?: string;
   /** After this the group gets SIGTERM, and SIGKILL after `graceMs`. 0: no limit. */
   timeoutMs: number;
   /** A line of stdout or stderr, without its newline and cut at `maxLineBytes`. */
@@ -104,15 +106,20 @@ export async function runCommand(options: RunOptions): Promise<RunResult> {
 }
 
 function start(name: string, args: readonly string[], options: RunOptions): ChildProcess {
+  const { input } = options;
   try {
-    return spawn(options.program ?? name, args, {
+    const child = spawn(options.program ?? name, args, {
       argv0: name,
       env: { ...options.env },
       detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       windowsHide: true,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });
+    // Whoever does not read it all says so by its status.
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(input);
+    return child;
   } catch (cause) {
     throw cannotRun(options, cause);
   }

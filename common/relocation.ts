@@ -41,6 +41,11 @@ export function relocationOf({ strip = "", prefix = "", suffix = "" }: Affixes):
   return parts.join(",");
 }
 
+/** The expression that gives these names, and only these, new ones. No new name may be another one's old name. */
+export function renamingOf(renames: readonly { readonly from: string; readonly to: string }[]): string {
+  return renames.map(({ from, to }) => `!^${quotePattern(from)}$!${quoteText(to)}!`).join(",");
+}
+
 function quotePattern(text: string): string {
   return quotePart(text.replace(/[\^$*+?.()[\]{}|\\]/g, "\\$&"));
 }

@@ -10,6 +10,7 @@ import { addCatalog } from "./cli-catalog.js";
 import { addCheck } from "./cli-check.js";
 import { addImport } from "./cli-import.js";
 import { addReference } from "./cli-reference.js";
+import { addRestoreVm } from "./cli-restore-vm.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -265,10 +266,7 @@ function buildProgram(): Command {
   addInit(program);
   addClientCommands(program);
   addVolume(program);
-  addCheck(program, finish);
-  addCatalog(program, finish);
-  addImport(program, finish);
-  addReference(program, finish);
+  for (const add of [addCheck, addCatalog, addImport, addReference, addRestoreVm]) add(program, finish);
   program
     .command("bacula <program> [args...]")
     .description("bacula-dir, bconsole, bls and others with Bacula's options; see conf/bacula-names");

@@ -13,7 +13,7 @@ case "${1:-}" in
 esac
 sh scripts/apt.sh g++:g++ make:make python3:python3 b3sum:b3sum rsync:rsync setfacl:acl setfattr:attr setcap:libcap2-bin \
   zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap \
-  mke2fs:e2fsprogs mkfs.xfs:xfsprogs sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux \
+  mke2fs:e2fsprogs mkfs.xfs:xfsprogs mkfs.vfat:dosfstools sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux \
   nbdinfo:libnbd-bin fusermount3:fuse3 \
   linux.uml:user-mode-linux modprobe:kmod lvm:lvm2 thin_check:thin-provisioning-tools ip:iproute2 mkfs.btrfs:btrfs-progs \
   qemu-ga:qemu-guest-agent qemu-system-x86_64:qemu-system-x86 virsh:libvirt-clients libvirtd:libvirt-daemon \
