@@ -33,6 +33,8 @@ import {
 } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
 import { REFERENCE_SPEC, type ReferenceSettings, toReferences } from "./reference/config.js";
+import { SNAPSHOT_SPEC, toSnapshotSettings } from "./snapshot/config.js";
+import type { SnapshotSettings } from "./snapshot/settings.js";
 
 export interface FiledConfig extends Loaded {
   readonly name: string;
@@ -64,6 +66,8 @@ export interface FiledConfig extends Loaded {
   readonly maximumBandwidthPerJob: number;
   /** Reference machines that jobs may have built here. */
   readonly references: readonly ReferenceSettings[];
+  /** How snapshots of virtual machines are made; the first that fits a machine's name counts. */
+  readonly snapshots: readonly SnapshotSettings[];
 }
 
 const daemonDirectives = {
@@ -104,6 +108,7 @@ const KINDS = {
   Client: DAEMON_SPEC,
   Director: DIRECTOR_SPEC,
   Reference: REFERENCE_SPEC,
+  Snapshot: SNAPSHOT_SPEC,
 };
 const IGNORED = { Messages: "messages of jobs go to the director, all else to the log" };
 
@@ -124,14 +129,15 @@ export function buildFiledConfig(
   const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
   const names = named.map((director) => director.name);
   const references = toReferences([...raw.Reference.values()], diagnostics);
-  return { ...toConfig(daemon, names, diagnostics), references };
+  const snapshots = toSnapshotSettings(raw.Snapshot, diagnostics);
+  return { ...toConfig(daemon, names, diagnostics), references, snapshots };
 }
 
 function toConfig(
   raw: ResourceOf<typeof DAEMON_SPEC>,
   directors: readonly string[],
   diagnostics: Diagnostics,
-): Omit<FiledConfig, keyof Loaded | "references"> {
+): Omit<FiledConfig, keyof Loaded | "references" | "snapshots"> {
   const { values } = raw;
   requireDirectives(raw, ["workingDirectory"], diagnostics);
   const allowed = [...new Set([...directors, ...(values.directors ?? [])])];

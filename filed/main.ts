@@ -18,6 +18,7 @@ import { type FiledConfig, loadFiledConfig } from "./config.js";
 import { NamesInbox } from "./lists/inbox.js";
 import { endRestedThreads } from "./pack/rested-threads.js";
 import { FiledService } from "./service.js";
+import { cleanUpAtStart } from "./snapshot/daemon.js";
 
 export interface FiledProcessOptions extends DaemonOptions {
   /** Hears that the daemon serves, and on which port. */
@@ -52,6 +53,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
   const identity = await openIdentity("filed", () => live.config, { log, isRevoked });
   const { enrolment } = identity;
   makeWorkingDirectory(workingDirectory);
+  await cleanUpAtStart(live.config, log);
   const version = packageVersion();
   const service = new FiledService({
     // In Bacula a director may know the daemon by another name than it has itself.

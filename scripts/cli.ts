@@ -11,6 +11,7 @@ import { addCheck } from "./cli-check.js";
 import { addImport } from "./cli-import.js";
 import { addReference } from "./cli-reference.js";
 import { addRestoreVm } from "./cli-restore-vm.js";
+import { addSnapshot } from "./cli-snapshot.js";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const complain = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -267,6 +268,7 @@ function buildProgram(): Command {
   addClientCommands(program);
   addVolume(program);
   for (const add of [addCheck, addCatalog, addImport, addReference, addRestoreVm]) add(program, finish);
+  addSnapshot(program, finish, print);
   program
     .command("bacula <program> [args...]")
     .description("bacula-dir, bconsole, bls and others with Bacula's options; see conf/bacula-names");

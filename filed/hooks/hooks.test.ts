@@ -3,6 +3,7 @@ import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { packageRoot } from "../../common/package.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import type { Hook__Output } from "../../proto/generated/basalt/v1/Hook.js";
 import { type HookOptions, runAfterHooks, runBeforeHooks } from "./hooks.js";
@@ -30,12 +31,14 @@ function options(directory: string, hooks: Hook__Output[]): HookOptions & { said
   const said: string[] = [];
   const job = {
     jobId: 7,
+    jobUuid: "u-7",
     jobName: "vm",
     job: "vm.1",
     type: "Backup",
     level: "Full",
     client: "c-fd",
     director: "d-dir",
+    configFile: "/etc/basalt/filed.yaml",
   };
   const report = (type: string, text: string): void => void said.push(`${type}: ${text}`);
   return { hooks, directories: [directory], timeoutSec: 60, job, report, said };
@@ -52,11 +55,14 @@ test("output and command become messages, the environment is clean", async () =>
     "info: ClientRunBeforeJob: said: a  b c",
     "info: ClientRunBeforeJob: BASALT_CLIENT=c-fd",
     "info: ClientRunBeforeJob: BASALT_DIRECTOR=d-dir",
+    "info: ClientRunBeforeJob: BASALT_FILED_CONFIG=/etc/basalt/filed.yaml",
     "info: ClientRunBeforeJob: BASALT_JOB=vm.1",
     "info: ClientRunBeforeJob: BASALT_JOB_ID=7",
     "info: ClientRunBeforeJob: BASALT_JOB_LEVEL=Full",
     "info: ClientRunBeforeJob: BASALT_JOB_NAME=vm",
     "info: ClientRunBeforeJob: BASALT_JOB_TYPE=Backup",
+    "info: ClientRunBeforeJob: BASALT_JOB_UUID=u-7",
+    `info: ClientRunBeforeJob: BASALT_PROGRAM=${packageRoot()}/basalt`,
   ]);
 });
 

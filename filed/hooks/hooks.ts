@@ -1,6 +1,8 @@
 /** Commands before and after a job on the client. */
+import { join } from "node:path";
 import { BackupError, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
+import { packageRoot } from "../../common/package.js";
 import { splitWords } from "../../common/words.js";
 import type { JobMessage } from "../../proto/data/backup.js";
 import type { Hook__Output as Hook } from "../../proto/generated/basalt/v1/Hook.js";
@@ -9,6 +11,7 @@ import { resolveProgram } from "./program.js";
 /** What a hook may know of its job, as BASALT_* variables. */
 export interface HookJob {
   jobId: number;
+  jobUuid: string;
   jobName: string;
   /** Unique name of the run. */
   job: string;
@@ -17,6 +20,8 @@ export interface HookJob {
   level: string;
   client: string;
   director: string;
+  /** What the daemon was started with, for programs that read it too. */
+  configFile: string;
 }
 
 export interface HookOptions {
@@ -30,6 +35,9 @@ export interface HookOptions {
 
 /** How a job has ended, for After hooks. */
 export type Outcome = "ok" | "failed" | "canceled";
+
+/** For a command that undoes what it did when it is told to end. */
+const GRACE_MS = 30_000;
 
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -82,6 +90,7 @@ async function runHook(
       onLine,
       signal,
       cwd: "/",
+      graceMs: GRACE_MS,
       maxLines: 2000,
     });
     const failure = describeFailure(result, timeoutMs);
@@ -107,7 +116,10 @@ export function programEnvironment(): Record<string, string> {
 export function jobEnvironment(job: HookJob, outcome = ""): Record<string, string> {
   const env: Record<string, string> = {
     ...programEnvironment(),
+    BASALT_PROGRAM: join(packageRoot(), "basalt"),
+    BASALT_FILED_CONFIG: job.configFile,
     BASALT_JOB_ID: String(job.jobId),
+    BASALT_JOB_UUID: job.jobUuid,
     BASALT_JOB_NAME: job.jobName,
     BASALT_JOB: job.job,
     BASALT_JOB_TYPE: job.type,

@@ -78,11 +78,8 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
     timeoutSec: 0,
   };
   const config = {
-    name: "c-fd",
-    hookDirectories: [hooks],
-    hookTimeoutSec: 60,
-    workerThreads: 1,
-    references: [],
+    ...{ name: "c-fd", file: "filed.yaml", snapshots: [], references: [] },
+    ...{ hookDirectories: [hooks], hookTimeoutSec: 60, workerThreads: 1 },
   };
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,

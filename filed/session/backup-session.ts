@@ -170,6 +170,7 @@ export class BackupSession extends JobSession {
       const whole = await walkToEnd(this.#matcher, this.deps.settings, this.#tally);
       this.#tally.finish();
       signal.throwIfAborted();
+      await this.snapshots.check();
       if (!whole) return await this.#leave(link);
       expectLikeness(this.#request.reference, start.lists, this.#likeness, this.#tally.report);
       this.events.setState("committing");

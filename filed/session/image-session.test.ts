@@ -30,7 +30,15 @@ interface Outcome {
 
 /** A whole Full of one image; the storage daemon knows nothing. */
 async function backup(image: string): Promise<Outcome> {
-  const config = { name: "c-fd", hookDirectories: [], hookTimeoutSec: 60, workerThreads: 2, references: [] };
+  const config = {
+    name: "c-fd",
+    file: "filed.yaml",
+    snapshots: [],
+    hookDirectories: [],
+    hookTimeoutSec: 60,
+    workerThreads: 2,
+    references: [],
+  };
   const deps: SessionDeps = {
     config: () => config as unknown as FiledConfig,
     log: createLog("test", { level: "silent" }),

@@ -15,6 +15,7 @@ import {
   runAfterHooks,
   runBeforeHooks,
 } from "../hooks/hooks.js";
+import { JobSnapshots } from "../snapshot/daemon.js";
 import type { SessionDeps } from "./deps.js";
 import { JobEvents } from "./job-events.js";
 import { JobTally } from "./job-tally.js";
@@ -42,6 +43,8 @@ export abstract class JobSession {
   protected readonly deps: SessionDeps;
   protected readonly events: JobEvents;
   protected readonly tally: JobTally;
+  /** Those that the Before hooks make. */
+  protected readonly snapshots: JobSnapshots;
   readonly #abort = new AbortController();
   readonly #startedMs = nowMs();
   readonly #kind: JobKind;
@@ -59,6 +62,8 @@ export abstract class JobSession {
     this.#level = job.level;
     this.events = new JobEvents(send);
     this.tally = new JobTally(this.events.message);
+    const tell = (line: string): void => this.tally.report("info", line);
+    this.snapshots = new JobSnapshots(deps.config, job.request.jobUuid, tell);
   }
 
   /** Aborted when the job is to end at once; the reason is a BackupError. */
@@ -98,6 +103,7 @@ export abstract class JobSession {
     let result: JobResult = {};
     try {
       this.prepare();
+      this.snapshots.begin();
       this.events.setState("hooks");
       await runBeforeHooks(hooks, this.signal);
       result = await this.work();
@@ -109,6 +115,7 @@ export abstract class JobSession {
     if (failure !== undefined) this.#tellFailure(failure);
     if (hooks.hooks.some((hook) => !hook.before)) this.events.setState("hooks");
     await runAfterHooks(hooks, outcome);
+    this.snapshots.end();
     await this.events.finish({
       ...this.partialResult(),
       ...result,
@@ -137,10 +144,10 @@ export abstract class JobSession {
 
   /** What programs may know of the job. */
   protected get hookJob(): HookJob {
-    const { jobId, jobName, job } = this.request;
-    const { name } = this.deps.config();
+    const { jobId, jobUuid, jobName, job } = this.request;
+    const { name, file } = this.deps.config();
     const facts = { type: this.#kind, level: this.#level, client: name, director: this.director };
-    return { jobId, jobName, job, ...facts };
+    return { jobId, jobUuid, jobName, job, ...facts, configFile: file };
   }
 
   #hookOptions(): HookOptions {

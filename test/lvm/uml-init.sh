@@ -37,10 +37,11 @@ if [ -n "${address:-}" ]; then
   done
 fi
 
-# Without udev, and without a word written to the host's /etc.
-export LVM_SYSTEM_DIR=/run/lvm LVM_SUPPRESS_FD_WARNINGS=1
+# Without udev, and without a word written to the host's /etc. Programs with a clean environment find it too.
+export LVM_SUPPRESS_FD_WARNINGS=1
+mount --bind /run/lvm /etc/lvm
 cat >/run/lvm/lvm.conf <<'LVM'
-activation { udev_sync = 0 udev_rules = 0 }
+activation { udev_sync = 0 udev_rules = 0 monitoring = 0 }
 devices { use_devicesfile = 0 dir = "/dev" }
 backup { backup = 0 archive = 0 }
 global { locking_dir = "/run/lock/lvm" }

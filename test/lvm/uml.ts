@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fail, raw } from "../../common/sys/native.js";
-import { asRoot, type Skippable, skipWithout } from "../../common/test-needs.js";
+import { type Skippable, skipWithout } from "../../common/test-needs.js";
 import { REPOSITORY } from "../helpers/root.js";
 import { runProgram } from "../helpers/tree-ops.js";
 
@@ -62,14 +62,19 @@ const TAP = "tap0";
 const SYS_UNSHARE = 272;
 const CLONE_NEWNET = 0x40000000;
 
-/** True when machines can run here; else as `skipWithout`. @throws Error */
-export function hasUml(test: Skippable): boolean {
-  if (!asRoot(test)) return false;
+/** What machines lack here; empty: nothing. */
+export function missingForUml(): string {
+  if (process.geteuid?.() !== 0) return "root";
   const path = (process.env.PATH ?? "").split(":").concat("/usr/sbin", "/sbin");
   const missing = PROGRAMS.filter((name) => !path.some((directory) => existsSync(join(directory, name))));
-  if (missing.length === 0) return true;
-  skipWithout(missing.join(", "), test);
-  return false;
+  return missing.join(", ");
+}
+
+/** True when machines can run here; else as `skipWithout`. @throws Error */
+export function hasUml(test: Skippable): boolean {
+  const missing = missingForUml();
+  if (missing !== "") skipWithout(missing, test);
+  return missing === "";
 }
 
 function childrenOf(pid: number): number[] {
