@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { BackupError, codeOf, describeError } from "./errors.js";
 
 export interface RunOptions {
@@ -22,6 +22,8 @@ export interface RunOptions {
   onLine?: (line: string) => void;
   /** Gets the bytes of stdout as they are, the next when it is done with these; lines are those of stderr then. */
   onOutput?: (bytes: Buffer) => Promise<void>;
+  /** Gets a socket to the command, which has its other end as file descriptor 3. */
+  onChannel?: (channel: Duplex) => void;
   /** Ends the command as a timeout does. */
   signal?: AbortSignal | undefined;
   cwd?: string;
@@ -76,6 +78,11 @@ export async function runCommand(options: RunOptions): Promise<RunResult> {
   if (name === undefined || name === "") throw new BackupError("EXEC_FAILED", "the command is empty");
   if (options.signal?.aborted) return { code: undefined, signal: undefined, timedOut: false, aborted: true };
   const child = start(name, args, options);
+  // Where too many files are open there is none.
+  const channel = child.stdio?.[3] as Duplex | undefined;
+  // Whoever talks through it finds out at the next word that the command is gone.
+  channel?.on("error", () => undefined);
+  if (channel !== undefined) options.onChannel?.(channel);
   const limit = endOnLimit(child, options);
   const lines = lineLimit(options);
   const streams = [child.stdout!, child.stderr!];
@@ -102,6 +109,7 @@ export async function runCommand(options: RunOptions): Promise<RunResult> {
   } finally {
     limit.done();
     for (const stream of streams) stream.destroy();
+    channel?.destroy();
   }
 }
 
@@ -112,7 +120,10 @@ function start(name: string, args: readonly string[], options: RunOptions): Chil
       argv0: name,
       env: { ...options.env },
       detached: true,
-      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: [
+        ...[input === undefined ? ("ignore" as const) : ("pipe" as const), "pipe" as const, "pipe" as const],
+        ...(options.onChannel === undefined ? [] : ["pipe" as const]),
+      ],
       windowsHide: true,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     });

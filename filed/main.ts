@@ -15,6 +15,7 @@ import { packageVersion } from "../common/package.js";
 import { openIdentity } from "../proto/enrol/identity.js";
 import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
+import { clearLeftovers } from "./from-image/room.js";
 import { NamesInbox } from "./lists/inbox.js";
 import { endRestedThreads } from "./pack/rested-threads.js";
 import { FiledService } from "./service.js";
@@ -54,6 +55,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
   const { enrolment } = identity;
   makeWorkingDirectory(workingDirectory);
   await cleanUpAtStart(live.config, log);
+  await clearLeftovers(workingDirectory, log);
   const version = packageVersion();
   const service = new FiledService({
     // In Bacula a director may know the daemon by another name than it has itself.

@@ -83,6 +83,7 @@ export function catalogHandlers(
           numbered: request.numbered,
           fromRow: request.fromRow,
           withDeleted: request.withDeleted,
+          images: request.images,
         });
         await sendPages(catalog.pages(handle, reader.nextEntries, signal), send);
       };

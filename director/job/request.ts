@@ -18,6 +18,14 @@ import type { RunOverrides } from "../config/types-schedule.js";
 /** Number of a run; handed out by the director, never twice. */
 export type JobId = number;
 
+/** Entries in the file systems of disk images. */
+export interface InImages {
+  /** Absolute, as the machine itself calls them; latin1 carriers. */
+  paths: { path: string; recursive: boolean }[];
+  /** The paths lie in this partition of the only image; 0: where the machine's own fstab says. */
+  partition: number;
+}
+
 /** What a restore job brings back, and where to. */
 export interface RestoreRequest {
   /** Layers, oldest first, and what of them: as storaged's Selection. */
@@ -32,6 +40,8 @@ export interface RestoreRequest {
   regexWhere?: string;
   /** (Default: the job's Replace) */
   replace?: ReplacePolicy;
+  /** What to bring back of the file systems in the selected files, which are disk images. (Default: the files themselves) */
+  inImages?: InImages;
   /** Bootstrap file that it was chosen by. (Default: none) */
   bootstrap?: string;
   /** The file goes when the job has ended. */

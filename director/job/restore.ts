@@ -90,12 +90,14 @@ function storageRequest(run: JobRun, restore: RestoreRequest, ticket: string): S
     client: need(run.plan.client, "Client").name,
     selection: { jobIds: [...restore.selection.jobIds], rules: [...restore.selection.rules] },
     filedTimeoutSec: run.plan.config.director.fdConnectTimeoutSec,
+    images: restore.inImages !== undefined,
   };
 }
 
 function filedRequest(run: JobRun, ticket: string, daemon: string): FiledRestore {
   const { live, plan } = run;
   const storage = need(plan.storage, "Storage");
+  const { paths = [], partition = 0 } = plan.request.restore?.inImages ?? {};
   return {
     jobId: live.jobId,
     jobUuid: live.uuid,
@@ -109,6 +111,8 @@ function filedRequest(run: JobRun, ticket: string, daemon: string): FiledRestore
     replace: plan.request.restore?.replace ?? plan.job.replace,
     hooks: clientHooks(run),
     reportFiles: run.services.messages.wants(plan.messages, "restored"),
+    inImages: paths.map(({ path, recursive }) => ({ path: Buffer.from(path, "latin1"), recursive })),
+    partition,
   };
 }
 

@@ -7,9 +7,10 @@ import { RestoreKind, type RestoreRequest } from "../../proto/data/restore.js";
 import type { FiledRestore__Output } from "../../proto/generated/basalt/v1/FiledRestore.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import { PROTOCOL, RpcChannel } from "../../proto/rpc.js";
+import { type DataStream, PROTOCOL, RpcChannel } from "../../proto/rpc.js";
+import { checkPaths, restoreFromImages } from "../from-image/restore-from-images.js";
 import { endRestedThreads } from "../pack/rested-threads.js";
-import { type Replace, runRestore } from "../restore/restore.js";
+import { type Replace, type RestoreTotals, runRestore } from "../restore/restore.js";
 import type { SessionDeps } from "./deps.js";
 import { JobSession } from "./job-session.js";
 
@@ -36,6 +37,7 @@ export class RestoreSession extends JobSession {
       throw new BackupError("REQUEST_INVALID", `Where "${where}" is not an absolute path`);
     }
     if (this.#request.regexWhere !== "") new Relocation(this.#request.regexWhere);
+    checkPaths(this.#request.inImages);
   }
 
   protected async work(): Promise<JobResult> {
@@ -54,8 +56,8 @@ export class RestoreSession extends JobSession {
   }
 
   async #fetch(channel: RpcChannel): Promise<JobResult> {
-    const { jobUuid, ticket, where, regexWhere, replace, reportFiles } = this.#request;
-    const { name, restoreRoots, workerThreads } = this.deps.config();
+    const { jobUuid, ticket } = this.#request;
+    const { name } = this.deps.config();
     const stream = channel.data("StoragedData", "Restore", { signal: this.signal });
     try {
       const protocol = { ...(this.deps.protocol ?? PROTOCOL) };
@@ -63,30 +65,47 @@ export class RestoreSession extends JobSession {
       await stream.send(encodeJson(RestoreKind.request, request));
       void endRestedThreads();
       this.events.setState("running");
-      const totals = await runRestore({
-        stream,
-        where: bytesOfText(where),
-        regexWhere,
-        replace: replace as Replace,
-        restoreRoots,
-        reportFiles,
-        signal: this.signal,
-        onMessage: ({ type, text }) => this.#onMessage(type, text),
-        onProgress: (done) => {
-          this.#done = done;
-        },
-        workers: workerThreads,
-      });
+      const totals = await this.#restore(stream);
       await stream.end();
       this.#done = { ...this.#done, files: totals.files, bytes: totals.bytes };
       // Failed entries and warnings were counted by their messages; some come without one.
       this.tally.errors = Math.max(this.tally.errors, totals.failed);
       this.tally.warnings = Math.max(this.tally.warnings, totals.warnings);
-      return this.partialResult();
+      return { ...this.partialResult(), filesExpected: totals.files + totals.failed };
     } catch (error) {
       stream.destroy(error instanceof Error ? error : undefined);
       throw error;
     }
+  }
+
+  #restore(stream: DataStream): Promise<RestoreTotals> {
+    const { jobId, inImages, partition } = this.#request;
+    if (inImages.length === 0) return this.#write(stream, this.signal);
+    const paths = inImages.map(({ path, recursive }) => ({ path: path.latin1Slice(), recursive }));
+    const { workingDirectory } = this.deps.config();
+    const report = this.#onMessage.bind(this);
+    const from = { stream, workingDirectory, jobId, paths, partition, report, signal: this.signal };
+    return restoreFromImages(from, (tree, signal) => this.#write(tree, signal));
+  }
+
+  /** Writes what comes. */
+  #write(stream: Pick<DataStream, "incoming">, signal: AbortSignal): Promise<RestoreTotals> {
+    const { where, regexWhere, replace, reportFiles } = this.#request;
+    const { restoreRoots, workerThreads } = this.deps.config();
+    return runRestore({
+      stream,
+      where: bytesOfText(where),
+      regexWhere,
+      replace: replace as Replace,
+      restoreRoots,
+      reportFiles,
+      signal,
+      onMessage: ({ type, text }) => this.#onMessage(type, text),
+      onProgress: (done) => {
+        this.#done = done;
+      },
+      workers: workerThreads,
+    });
   }
 
   #onMessage(type: Parameters<typeof this.tally.report>[0], text: string): void {

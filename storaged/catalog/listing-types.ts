@@ -56,6 +56,8 @@ export interface EntryQuery {
   fromRow?: number;
   /** With `ownRows`: entries and deletions. (Default: false) */
   withDeleted?: boolean;
+  /** Only disk images. (Default: false) */
+  images?: boolean;
 }
 
 export interface FindQuery {

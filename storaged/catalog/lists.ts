@@ -8,6 +8,7 @@ import { isWithin } from "../../common/format/path.js";
 import { EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BLOCK_TARGET_ROWS, BlockWriter } from "../../common/format/row-block.js";
 import { BlockCursor, BlockQueries, type BlockRow } from "./block-cursor.js";
+import { ImageRows } from "./image-rows.js";
 import { listedEntry } from "./listed-entry.js";
 import type { EntryQuery, ListedEntry } from "./listing-types.js";
 import { BEHIND_ALL, behindSubtree, OverlayCursor, type RowCursor } from "./overlay.js";
@@ -124,6 +125,7 @@ export class EntryPages {
   readonly #jobIds: readonly number[];
   readonly #firstBase: number;
   readonly #rules: RuleMatcher | undefined;
+  readonly #images: ImageRows | undefined;
   #left: number;
 
   /** `layers` top first, `jobIds` the director's number of each; layers from `firstBase` on are Bases. */
@@ -138,6 +140,7 @@ export class EntryPages {
     this.#jobIds = jobIds;
     this.#firstBase = firstBase;
     this.#rules = query.rules.length > 0 ? new RuleMatcher(query.rules) : undefined;
+    this.#images = query.images === true ? new ImageRows() : undefined;
     this.#left = query.limit > 0 ? query.limit : Number.POSITIVE_INFINITY;
     this.#places = query.ownRows
       ? [ownCursor(lists, layers[0]!, query.fromRow ?? 0)]
@@ -189,6 +192,7 @@ export class EntryPages {
 
   #wanted(row: Row): boolean {
     const { ownRows, deleted, baseOnly, withDeleted } = this.#query;
+    if (this.#images !== undefined && !this.#images.isImage(row)) return false;
     if (ownRows && withDeleted !== true && (row.type === EntryType.deleted) !== deleted) return false;
     return !baseOnly || (this.#overlay !== undefined && this.#overlay.layer >= this.#firstBase);
   }

@@ -1,9 +1,11 @@
 /** `restore`: choose runs and files, then run the restore job. */
 import { rm } from "node:fs/promises";
 import { BackupError } from "../../../common/errors.js";
+import { displayPath } from "../../../common/format/path.js";
 import { relocationOf } from "../../../common/relocation.js";
 import { withCommas } from "../../../common/units.js";
 import type { ReplacePolicy } from "../../config/types.js";
+import type { InImages } from "../../job/request.js";
 import { idsOf } from "../chain.js";
 import type { Command, CommandContext } from "../context.js";
 import type { RunRequest } from "../port.js";
@@ -11,6 +13,7 @@ import { pickResource, RESOURCE, selectResource } from "../prompts.js";
 import { chooseByBootstrap, leaveBootstrap } from "../restore/bootstrap.js";
 import { type Choice, viewOf } from "../restore/choice.js";
 import { chooseRuns } from "../restore/choose.js";
+import { chooseInImages, type ImageChoice } from "../restore/images.js";
 import { rulesForNames } from "../restore/names.js";
 import { printBases, printVolumes } from "../restore/print.js";
 import { confirmRun } from "../run-dialog.js";
@@ -27,6 +30,7 @@ export const restore: Command = {
     "restore client=NAME file=PATH [file=PATH …] | file=<LISTFILE | directory=PATH …",
     "    [pool=NAME] [when=TIME] [restoreclient=NAME] [restorejob=NAME] [storage=NAME] [replace=always|ifnewer|ifolder|never]",
     '    [regexwhere="!FROM!TO!FLAGS,…" | strip_prefix=PATH add_prefix=PATH add_suffix=TEXT]',
+    "restore jobid=N file=PATH … [image=PATH …] [partition=N] …      (out of the disk images of the run)",
     "restore bootstrap=FILE [where=DIR] [yes]",
     "restore      (a menu)",
   ],
@@ -56,6 +60,7 @@ export const restore: Command = {
       "yes",
       "comment=",
     ],
+    ...["image=", "partition="],
     ...["regexwhere=", "strip_prefix=", "add_prefix=", "add_suffix="],
   ],
   async run(context) {
@@ -75,6 +80,8 @@ export const restore: Command = {
     }
     const choice = await chooseRuns(context);
     if (choice === undefined) return;
+    const inside = await chooseInImages(context, choice);
+    if (inside !== undefined) return await finishInImages(context, choice, inside, names);
     const marks = await chooseFiles(context, choice);
     if (marks === undefined) return;
     await finish(context, choice, marks, names);
@@ -132,18 +139,32 @@ async function finish(
   }
 }
 
+/** How many files there are in the images is known when the job has mounted them. */
+async function finishInImages(
+  context: CommandContext,
+  choice: Choice,
+  { marks, inImages }: ImageChoice,
+  restoreJobs: readonly string[],
+): Promise<void> {
+  context.data.jobIds = idsOf(choice.jobs);
+  context.data.images = marks.rules.map(({ path }) => displayPath(path));
+  await printVolumes(context, choice);
+  await askAndRun(context, { choice, marks, inImages, files: 0, restoreJobs });
+}
+
 interface Chosen {
   choice: Choice;
   marks: TreeMarks;
+  inImages?: InImages;
   /** Entries; 0: as many as the storage daemon plans. */
   files: number;
   restoreJobs: readonly string[];
-  bootstrap: string;
+  bootstrap?: string;
   dropBootstrap?: boolean;
 }
 
 async function askAndRun(context: CommandContext, chosen: Chosen): Promise<void> {
-  const { choice, marks, files, restoreJobs, bootstrap, dropBootstrap = false } = chosen;
+  const { choice, marks, inImages, files, restoreJobs, bootstrap, dropBootstrap = false } = chosen;
   const job = await restoreJob(context, restoreJobs);
   const restoreClient = await restoreClientOf(context, choice.client);
   const where = context.args.value("where");
@@ -164,8 +185,8 @@ async function askAndRun(context: CommandContext, chosen: Chosen): Promise<void>
       ...(regexWhere === undefined ? {} : { regexWhere }),
       ...(replace === undefined ? {} : { replace }),
       filesExpected: files,
-      bootstrap,
-      dropBootstrap,
+      ...(inImages === undefined ? {} : { inImages }),
+      ...(bootstrap === undefined ? {} : { bootstrap, dropBootstrap }),
     },
   };
   await confirmRun(context, request, context.args.has("yes"));

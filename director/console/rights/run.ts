@@ -25,6 +25,8 @@ const KNOWN_RESTORE: ReadonlySet<string> = new Set([
   ...["selection", "client", "restoreClient", "where", "regexWhere", "replace", "filesExpected"],
   // Only the file that the restore command has written itself.
   ...["bootstrap", "dropBootstrap"],
+  // What lies in a disk image has no record that could be looked at: only for consoles that may see all of a tree.
+  "inImages",
 ]);
 
 /**
@@ -54,6 +56,8 @@ function checkParts(request: RunRequest, acl: Acl): void {
     Object.entries(value).find(([key, each]) => each !== undefined && !known.has(key))?.[0];
   const key = given(request, KNOWN) ?? (request.restore && given(request.restore, KNOWN_RESTORE));
   if (key !== undefined) throw notAllowed(`"${key}" of a run`);
+  if (request.restore?.inImages !== undefined && !(acl.grantsAll("directory") && acl.grantsAll("userId")))
+    throw notAllowed("restoring files out of disk images");
 }
 
 /** Every resource that a run would use. @throws BackupError NOT_ALLOWED */
