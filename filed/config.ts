@@ -129,8 +129,10 @@ export function buildFiledConfig(
   const named = [...raw.Director.values()].filter((director) => director.values.enabled !== false);
   const names = named.map((director) => director.name);
   const references = toReferences([...raw.Reference.values()], diagnostics);
-  const snapshots = toSnapshotSettings(raw.Snapshot, diagnostics);
-  return { ...toConfig(daemon, names, diagnostics), references, snapshots };
+  const config = toConfig(daemon, names, diagnostics);
+  const { hookDirectories } = config;
+  const snapshots = toSnapshotSettings(raw.Snapshot, { hookDirectories, diagnostics });
+  return { ...config, references, snapshots };
 }
 
 function toConfig(

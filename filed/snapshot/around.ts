@@ -1,33 +1,26 @@
-/** What is done around snapshots: the machine is held still while they are made, and their file systems are mounted. */
+/** What is done around snapshots: the file systems on them are mounted, and unmounted before they go. */
+import { mountVm } from "../mount/mount-vm.js";
+import { unmountVm } from "../mount/unmount-vm.js";
 import type { SnapshotSettings } from "./settings.js";
 import type { SnapshotSet } from "./types.js";
-
-export interface Frozen<T> {
-  value: T;
-  /** The guest's file systems were certainly frozen all the time. */
-  confirmed: boolean;
-  how: "guest" | "paused" | "services" | "no";
-}
 
 interface Tools {
   readonly report: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-export async function whileHeld<T>(
-  _vm: string,
-  _settings: SnapshotSettings,
-  _tools: Tools,
-  during: () => Promise<T>,
-): Promise<Frozen<T>> {
-  return { value: await during(), confirmed: false, how: "no" };
+/** Where the resource says how. @throws BackupError of mountVm */
+export async function mountSet(
+  { owner, disks }: SnapshotSet,
+  { mount }: SnapshotSettings,
+  { confirmed, report, signal }: Tools & { readonly confirmed: boolean },
+): Promise<void> {
+  if (mount === undefined) return;
+  const found = disks.map(({ number, device, writable }) => ({ number, device, writable }));
+  await mountVm(owner.vm, found, mount, { confirmedFreeze: confirmed, report, signal });
 }
 
-export async function mountSet(
-  _set: SnapshotSet,
-  _settings: SnapshotSettings,
-  _tools: Tools & { confirmed: boolean },
-): Promise<void> {}
-
-/** Also when nothing is mounted. */
-export async function unmountSet(_vm: string, _settings: SnapshotSettings, _tools: Tools): Promise<void> {}
+/** Also what a dead process has mounted; nothing mounted is no error. */
+export async function unmountSet(vm: string, { mount }: SnapshotSettings, { report }: Tools): Promise<void> {
+  if (mount !== undefined) await unmountVm(vm, mount, { report });
+}

@@ -2,8 +2,10 @@
 import { hostname } from "node:os";
 import type { Diagnostics } from "../../common/config/diagnostics.js";
 import { type ResourceOf, requireDirectives, resourceName } from "../../common/config/resources.js";
-import { type BlockSpec, type Directive, listOf, scalar, words } from "../../common/config/spec.js";
+import { type BlockSpec, block, type Directive, listOf, scalar, words } from "../../common/config/spec.js";
 import { parseSize } from "../../common/units.js";
+import { FREEZE_SPEC, toFreezeSettings } from "../freeze/config.js";
+import { MOUNT_SPEC, toMountSettings } from "../mount/config.js";
 import { checkPattern } from "./names.js";
 import type { Room, SnapshotSettings } from "./settings.js";
 
@@ -39,6 +41,8 @@ const snapshotDirectives = {
   volumeGroup: volumeGroup(),
   pattern: scalar(checkPattern),
   size: room(),
+  freeze: block(FREEZE_SPEC),
+  mount: block(MOUNT_SPEC),
 };
 
 export const SNAPSHOT_SPEC: BlockSpec<typeof snapshotDirectives> = {
@@ -49,7 +53,7 @@ export const SNAPSHOT_SPEC: BlockSpec<typeof snapshotDirectives> = {
 /** What the resources say, in file order; what is missing is reported. */
 export function toSnapshotSettings(
   resources: ReadonlyMap<string, ResourceOf<typeof SNAPSHOT_SPEC>>,
-  diagnostics: Diagnostics,
+  { hookDirectories, diagnostics }: { hookDirectories: readonly string[]; diagnostics: Diagnostics },
 ): SnapshotSettings[] {
   return [...resources.values()].map((raw) => {
     const { values, name } = raw;
@@ -64,6 +68,8 @@ export function toSnapshotSettings(
         volumeGroup: values.volumeGroup ?? hostname(),
         thinOnly: values.provider === "lvm-thin",
       },
+      freeze: toFreezeSettings(values.freeze, { hookDirectories, diagnostics }),
+      mount: values.mount === undefined ? undefined : toMountSettings(values.mount),
     };
   });
 }

@@ -4,7 +4,8 @@ import { hostname } from "node:os";
 import { BackupError, describeError } from "../../common/errors.js";
 import { nowMs } from "../../common/time.js";
 import { formatBytes } from "../../common/units.js";
-import { type Frozen, mountSet, whileHeld } from "./around.js";
+import { type Frozen, whileFrozen } from "../freeze/freeze.js";
+import { mountSet } from "./around.js";
 import { type FoundSet, lifeOf, ownSets, type SnapshotContext, settingsFor } from "./context.js";
 import { checkVmName } from "./names.js";
 import { ownProcess } from "./process-identity.js";
@@ -109,7 +110,7 @@ async function take(
     return making;
   };
   try {
-    return await whileHeld(vm, settings, { report: context.report, signal }, during);
+    return await whileFrozen(vm, settings.freeze, { report: context.report, signal }, during);
   } finally {
     // A guest that is let go too early does not end what makes the snapshots.
     await making?.catch(() => undefined);

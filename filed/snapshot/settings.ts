@@ -1,5 +1,7 @@
 /** What a Snapshot resource of filed.yaml says. Plain data. */
 import { formatBytes } from "../../common/units.js";
+import type { FreezeSettings } from "../freeze/settings.js";
+import type { MountSettings } from "../mount/config.js";
 
 /** Room for changes of the original: bytes, or a share of its size. */
 export type Room = { readonly bytes: number } | { readonly percent: number };
@@ -35,6 +37,9 @@ export interface SnapshotSettings {
   readonly pattern: string;
   readonly room: Room;
   readonly provider: LvmSettings | FileSettings | CommandSettings;
+  readonly freeze: FreezeSettings;
+  /** Undefined: nothing is mounted. */
+  readonly mount: MountSettings | undefined;
 }
 
 export function roomBytes(room: Room, sizeBytes: number): number {
