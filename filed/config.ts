@@ -32,7 +32,8 @@ import {
   yesNo,
 } from "../common/config/spec.js";
 import type { TlsFiles } from "../common/tls/load.js";
-import { REFERENCE_SPEC, type ReferenceSettings, toReferences } from "./reference/config.js";
+import { REFERENCE_SPEC, toReferences } from "./reference/config.js";
+import type { ReferenceSettings } from "./reference/settings.js";
 import { SNAPSHOT_SPEC, toSnapshotSettings } from "./snapshot/config.js";
 import type { SnapshotSettings } from "./snapshot/settings.js";
 

@@ -55,6 +55,53 @@ test("what is missing or does not belong there is said with its place", () => {
   assert.match(problem("{Name: a, Builder: command, Command: x, Directory: srv}"), /not an absolute path/);
 });
 
+test("Debian packages, and an installer: what is not said has a default", () => {
+  const [debian, centos] = load(
+    "{Name: d12, Builder: mmdebstrap, Suite: bookworm, Packages: 'openssh-server, cron', Directory: /srv/d12, BootCheck: {Accel: tcg}}",
+    "{Name: c6, Builder: kickstart, Kernel: /k, Initrd: /i, Kickstart: /c6.ks, Image: /srv/c6.img, Size: 4 GB, Mount: {}}",
+  );
+  assert.ok(debian?.recipe.builder === "mmdebstrap" && centos?.recipe.builder === "kickstart");
+  assert.deepEqual(debian.recipe.packages, ["openssh-server", "cron"]);
+  assert.deepEqual([debian.recipe.variant, debian.recipe.mirrors], ["minbase", []]);
+  assert.deepEqual(debian.bootCheck, {
+    machine: { memoryBytes: 1024 ** 3, processors: 1, accel: "tcg" },
+    boot: undefined,
+    append: "root=/dev/vda rw console=ttyS0",
+    timeLimitSec: 600,
+  });
+  assert.equal(centos.recipe.append, "ks={kickstart} console=ttyS0");
+  assert.equal(centos.recipe.sizeBytes, 4e9);
+  assert.equal(centos.mount?.directory, "/run/basalt/reference");
+});
+
+test("what is of another builder, or of an image, is said", () => {
+  const debian = "Name: d, Builder: mmdebstrap, Suite: bookworm, Directory: /d";
+  assert.match(
+    problem(`{${debian}, Kernel: /k}`),
+    /Kernel in Reference "d" is for Builder kickstart, not mmdebstrap/,
+  );
+  assert.match(problem(`{${debian}, Size: 3 GB}`), /Size in Reference "d" is for an Image/);
+  assert.match(problem(`{${debian}, Mount: {}}`), /Mount in Reference "d" is for an Image: a tree lies open/);
+  assert.match(problem("{Name: d, Builder: mmdebstrap, Directory: /d}"), /needs the directive Suite/);
+  assert.match(
+    problem("{Name: d, Builder: mmdebstrap, Suite: --x, Directory: /d}"),
+    /"--x" is not a name of a release/,
+  );
+  const installer = "Name: c, Builder: kickstart, Kernel: /k, Initrd: /i, Kickstart: /ks";
+  assert.match(
+    problem(`{${installer}, Directory: /d}`),
+    /an installer makes an Image; Mount shows its files/,
+  );
+  assert.match(
+    problem(`{${installer}, Image: /d, BootCheck: {Append: quiet}}`),
+    /without a Kernel .* own boot loader/,
+  );
+  assert.match(
+    problem(`{${installer.replace("c,", "a b,")}, Image: /d, Mount: {}}`),
+    /with Mount a name is made of/,
+  );
+});
+
 test("two machines cannot lie in each other", () => {
   const at = (name: string, place: string) =>
     `{Name: ${name}, Builder: command, Command: x, Directory: ${place}}`;

@@ -6,53 +6,82 @@ import path from "node:path";
 import type { Diagnostics } from "../../common/config/diagnostics.js";
 import { absolutePath } from "../../common/config/parts.js";
 import { type ResourceOf, resourceName } from "../../common/config/resources.js";
-import { type BlockSpec, duration, listOf, shownName, text, words } from "../../common/config/spec.js";
-
-/** Where the machine lies: a directory with its tree, or a disk image. */
-export interface PlaceSettings {
-  kind: "directory" | "image";
-  /** Absolute. Beside it lie `.new`, `.old` and `.failed` ones. */
-  path: string;
-}
-
-/** A program of the hook directories makes it. */
-export interface CommandRecipe {
-  builder: "command";
-  command: string;
-}
-
-export type Recipe = CommandRecipe;
-export type Builder = Recipe["builder"];
-
-export interface ReferenceSettings {
-  name: string;
-  place: PlaceSettings;
-  recipe: Recipe;
-  /** Commands of the hook directories, run over what was built, in this order. */
-  customize: readonly string[];
-  /** For all of it, up to the backup. (Default: 4 hours) */
-  timeLimitSec: number;
-}
+import {
+  type BlockOf,
+  type BlockSpec,
+  block,
+  commaList,
+  duration,
+  integer,
+  listOf,
+  scalar,
+  shownName,
+  size,
+  text,
+  words,
+  yesNo,
+} from "../../common/config/spec.js";
+import { MOUNT_SPEC, type MountSettings, toMountSettings } from "../mount/config.js";
+import { accelerator, BOOT_CHECK_SPEC, toBootCheck, toMachine } from "./machine-config.js";
+import type { Builder, PlaceSettings, Recipe, ReferenceSettings } from "./settings.js";
 
 const DEFAULT_SEC = 4 * 3600;
+const GB = 1024 ** 3;
+
+/** What an option's value must not look like: another option. */
+const plain = scalar((value) => {
+  if (/^[A-Za-z0-9][\w.+:/~=*-]*$/.test(value)) return value;
+  throw new Error(`"${value}" is not a name of a release, package or component`);
+});
 
 const directives = {
   name: resourceName(),
-  builder: words("command"),
+  builder: words("command", "mmdebstrap", "kickstart"),
   directory: absolutePath(),
   image: absolutePath(),
   command: text(),
   customize: listOf(text()),
   timeLimit: duration(),
+  bootCheck: block(BOOT_CHECK_SPEC),
+  mount: block(MOUNT_SPEC),
+  suite: plain,
+  variant: plain,
+  mirror: listOf(text()),
+  components: listOf(plain),
+  packages: commaList(),
+  keyring: listOf(absolutePath()),
+  aptOption: listOf(text()),
+  partitioned: yesNo(),
+  size: size(),
+  kernel: absolutePath(),
+  initrd: absolutePath(),
+  kickstart: absolutePath(),
+  append: text(),
+  memory: size(),
+  processors: integer(1, 64),
+  accel: accelerator,
 };
 
+type Need = "needed" | "may" | "of an Image";
+
 /** What only some builders have, and whether those need it. */
-const OF_BUILDER: Readonly<Record<Builder, Readonly<Record<string, "needed" | "may">>>> = {
+const OF_BUILDER: Readonly<Record<Builder, Readonly<Record<string, Need>>>> = {
   command: { command: "needed" },
+  mmdebstrap: {
+    ...{ suite: "needed", variant: "may", mirror: "may", components: "may", packages: "may" },
+    ...{ keyring: "may", aptOption: "may", size: "of an Image", partitioned: "of an Image" },
+  },
+  kickstart: {
+    ...{ kernel: "needed", initrd: "needed", kickstart: "needed", append: "may" },
+    ...{ size: "may", memory: "may", processors: "may", accel: "may" },
+  },
 };
 
 /** Directives of the resource. */
-export const REFERENCE_SPEC: BlockSpec<typeof directives> = { directives };
+export const REFERENCE_SPEC: BlockSpec<typeof directives> = {
+  directives,
+  aliases: { Preseed: "kickstart", Package: "packages", Component: "components", Mirrors: "mirror" },
+};
 
 type RawReference = ResourceOf<typeof REFERENCE_SPEC>;
 
@@ -76,38 +105,68 @@ export function toReferences(all: readonly RawReference[], diagnostics: Diagnost
 }
 
 function toReference(raw: RawReference, diagnostics: Diagnostics): ReferenceSettings | undefined {
-  const { builder, customize = [], timeLimit = DEFAULT_SEC } = raw.values;
+  const { builder, customize = [], timeLimit = DEFAULT_SEC, bootCheck, mount } = raw.values;
   if (builder === undefined) {
     if (!raw.positions.has("builder")) diagnostics.error(raw.at, `${raw.place} needs the directive Builder`);
     return undefined;
   }
-  checkOwn(raw, builder, diagnostics);
   const place = toPlace(raw, diagnostics);
+  if (place === undefined || !checkOwn(raw, builder, place, diagnostics)) return undefined;
   const recipe = toRecipe(raw, builder);
-  if (place === undefined || recipe === undefined) return undefined;
-  return { name: raw.name, place, recipe, customize, timeLimitSec: timeLimit };
+  if (recipe === undefined) return undefined;
+  return {
+    ...{ name: raw.name, place, recipe, customize, timeLimitSec: timeLimit },
+    ...(bootCheck === undefined ? {} : { bootCheck: toBootCheck(bootCheck, place, diagnostics) }),
+    ...(mount === undefined ? {} : { mount: toMount(raw, mount, diagnostics) }),
+  };
+}
+
+/** Beside the machines that snapshots are mounted of, since names may be the same. */
+function toMount(
+  { name, place }: RawReference,
+  mount: BlockOf<typeof MOUNT_SPEC>,
+  diagnostics: Diagnostics,
+): MountSettings {
+  if (!/^[A-Za-z0-9._-]+$/.test(name)) {
+    const text = `${place}: with Mount a name is made of letters, digits, dots, underscores and hyphens`;
+    diagnostics.error(mount.at, text);
+  }
+  return { ...toMountSettings(mount), directory: mount.values.directory ?? "/run/basalt/reference" };
 }
 
 function isWithin(a: string, b: string): boolean {
   return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
 }
 
-function checkOwn(raw: RawReference, builder: Builder, diagnostics: Diagnostics): void {
-  for (const [property, need] of Object.entries(OF_BUILDER[builder])) {
-    if (need === "needed" && !raw.positions.has(property))
-      diagnostics.error(
-        raw.at,
-        `${raw.place} needs the directive ${shownName(property)} (Builder: ${builder})`,
-      );
-  }
-  const foreign = Object.values(OF_BUILDER).flatMap((own) => Object.keys(own));
-  for (const property of new Set(foreign)) {
+/** False when something is missing. */
+function checkOwn(
+  raw: RawReference,
+  builder: Builder,
+  { kind }: PlaceSettings,
+  diagnostics: Diagnostics,
+): boolean {
+  const own = OF_BUILDER[builder];
+  const missing = Object.keys(own).filter((each) => own[each] === "needed" && !raw.positions.has(each));
+  for (const each of missing)
+    diagnostics.error(raw.at, `${raw.place} needs the directive ${shownName(each)} (Builder: ${builder})`);
+  const misplaced = (property: string, why: string): void => {
     const at = raw.positions.get(property);
-    if (at === undefined || property in OF_BUILDER[builder]) continue;
+    if (at !== undefined) diagnostics.error(at, `${shownName(property)} in ${raw.place} ${why}`);
+  };
+  for (const property of new Set(Object.values(OF_BUILDER).flatMap((each) => Object.keys(each)))) {
     const of = Object.keys(OF_BUILDER).filter((each) => property in OF_BUILDER[each as Builder]);
-    const text = `${shownName(property)} in ${raw.place} is for Builder ${of.join(", ")}, not ${builder}`;
-    diagnostics.error(at, text);
+    if (!(property in own)) misplaced(property, `is for Builder ${of.join(", ")}, not ${builder}`);
+    else if (own[property] === "of an Image" && kind === "directory") misplaced(property, "is for an Image");
   }
+  if (kind === "directory") misplaced("mount", "is for an Image: a tree lies open");
+  if (builder === "kickstart" && kind === "directory") {
+    diagnostics.error(
+      raw.positions.get("directory")!,
+      `Directory in ${raw.place}: an installer makes an Image; Mount shows its files`,
+    );
+    return false;
+  }
+  return missing.length === 0;
 }
 
 function toPlace(raw: RawReference, diagnostics: Diagnostics): PlaceSettings | undefined {
@@ -132,6 +191,24 @@ function toPlace(raw: RawReference, diagnostics: Diagnostics): PlaceSettings | u
   return { kind, path: normal };
 }
 
+/** Undefined when a value that it needs was wrong. */
 function toRecipe({ values }: RawReference, builder: Builder): Recipe | undefined {
-  return values.command === undefined ? undefined : { builder, command: values.command };
+  const { command, suite, kernel, initrd, kickstart } = values;
+  if (builder === "command") return command === undefined ? undefined : { builder, command };
+  if (builder === "mmdebstrap") {
+    if (suite === undefined) return undefined;
+    return {
+      ...{ builder, suite, variant: values.variant ?? "minbase", mirrors: values.mirror ?? [] },
+      ...{ components: values.components ?? [], packages: values.packages ?? [] },
+      ...{ keyrings: values.keyring ?? [], aptOptions: values.aptOption ?? [] },
+      ...{ sizeBytes: values.size ?? 10 * GB, partitioned: values.partitioned ?? true },
+    };
+  }
+  if (kernel === undefined || initrd === undefined || kickstart === undefined) return undefined;
+  return {
+    ...{ builder, boot: { kernel, initrd }, kickstart },
+    append: values.append ?? "ks={kickstart} console=ttyS0",
+    sizeBytes: values.size ?? 10 * GB,
+    machine: toMachine(values, 2 * GB),
+  };
 }

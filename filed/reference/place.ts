@@ -10,7 +10,7 @@ import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
 import { programEnvironment } from "../hooks/hooks.js";
 import { whoElseMayWrite } from "../hooks/program.js";
-import type { PlaceSettings } from "./config.js";
+import type { PlaceSettings } from "./settings.js";
 
 /** Removing a tree of a million entries on a slow disk. */
 const REMOVE_MS = 3_600_000;
@@ -39,8 +39,14 @@ export class Place {
     return `${this.path}.old`;
   }
 
-  get #failed(): string {
+  /** What could be built, but not saved. */
+  get failed(): string {
     return `${this.path}.failed`;
+  }
+
+  /** A tree that an image is made of. */
+  get #tree(): string {
+    return `${this.path}.tree`;
   }
 
   /** Runs `work` while no other job builds here. @throws BackupError REFERENCE_BUSY; what `work` throws */
@@ -67,8 +73,21 @@ export class Place {
       throw placeError(`${parent} ${problem}: reference machines are made in a safe place only`);
     const former = await exists(this.#former);
     if (former && !(await exists(this.path))) await move(this.#former, this.path);
-    for (const each of [this.fresh, this.#failed, this.#former]) await this.#remove(each);
+    // Of a boot check that was killed.
+    const image = `${this.fresh}.boot`;
+    for (const each of [this.fresh, image, this.#tree, this.failed, this.#former]) await this.#remove(each);
     if (this.#settings.kind === "directory") await mkdir(this.fresh, { mode: 0o755 });
+  }
+
+  /** An empty directory beside it, for a tree. */
+  async makeTree(): Promise<string> {
+    await mkdir(this.#tree, { mode: 0o755 });
+    return this.#tree;
+  }
+
+  /** @throws BackupError REFERENCE_PLACE */
+  removeTree(): Promise<void> {
+    return this.#remove(this.#tree);
   }
 
   /** What was built takes the place. @throws BackupError REFERENCE_PLACE, REFERENCE_EMPTY */
@@ -94,13 +113,14 @@ export class Place {
 
   /** The old one comes back. @throws BackupError REFERENCE_PLACE */
   async revert(): Promise<void> {
-    await move(this.path, this.#failed);
+    await move(this.path, this.failed);
     if (await exists(this.#former)) await move(this.#former, this.path);
   }
 
   /** What could not be finished goes. @throws BackupError REFERENCE_PLACE */
-  discard(): Promise<void> {
-    return this.#remove(this.fresh);
+  async discard(): Promise<void> {
+    await this.#remove(this.fresh);
+    await this.#remove(this.#tree);
   }
 
   async #checkBuilt(): Promise<void> {

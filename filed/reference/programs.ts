@@ -37,12 +37,17 @@ export function timeLeft({ untilMs, name }: Pick<BuildTools, "untilMs" | "name">
 
 /**
  * Runs a program to its end; what it says goes to the job's log. `program`: the file, where the first word does not say
- * it.
+ * it; `label`: what failures call it.
  * @throws BackupError REFERENCE_FAILED, REFERENCE_TIMEOUT; the signal's reason
  */
 export async function runStep(
   tools: BuildTools,
-  step: { words: readonly string[]; program?: string; env?: Readonly<Record<string, string>> },
+  step: {
+    words: readonly string[];
+    program?: string;
+    label?: string;
+    env?: Readonly<Record<string, string>>;
+  },
 ): Promise<void> {
   const { name, report, signal } = tools;
   const timeoutMs = timeLeft(tools);
@@ -60,7 +65,10 @@ export async function runStep(
   const failure = describeFailure(result, timeoutMs);
   if (failure === undefined) return;
   const said = last === "" ? "" : `; it said last: ${last}`;
-  throw new BackupError("REFERENCE_FAILED", `reference machine "${name}": ${words[0]}: ${failure}${said}`);
+  throw new BackupError(
+    "REFERENCE_FAILED",
+    `reference machine "${name}": ${step.label ?? words[0]}: ${failure}${said}`,
+  );
 }
 
 /** Runs a command line of the hook directories. `place`: what it makes or changes. @throws as `runStep` */

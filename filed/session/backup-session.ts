@@ -12,7 +12,6 @@ import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { Peer } from "../../proto/rpc.js";
-import { jobEnvironment } from "../hooks/hooks.js";
 import { type OpenLists, openLists, withExcludeLists } from "../lists/open-lists.js";
 import type { Likeness } from "../match/likeness.js";
 import { Matcher } from "../match/matcher.js";
@@ -122,12 +121,10 @@ export class BackupSession extends JobSession {
   protected work(): Promise<JobResult> {
     const { reference } = this.#request;
     if (reference === null) return this.#backup();
-    const { references, hookDirectories } = this.deps.config();
-    const { signal, hookJob, events } = this;
-    const { report } = this.tally;
-    const state = (text: string): void => events.setState(text);
-    const tools = { report, state, signal, hookDirectories, env: jobEnvironment(hookJob) };
-    return withReference(reference, references, tools, () => this.#backup());
+    const { signal, hookJob } = this;
+    const state = (text: string): void => this.events.setState(text);
+    const tools = { config: this.deps.config(), job: hookJob, report: this.tally.report, state, signal };
+    return withReference(reference, tools, () => this.#backup());
   }
 
   async #backup(): Promise<JobResult> {
