@@ -5,7 +5,7 @@ import { type Block, type BlockSpec, duration, oneOf, yesNo } from "../../common
 export interface MountSettings {
   /** Below it every virtual machine has a directory of its own; absolute. (Default: /run/basalt/mnt) */
   readonly directory: string;
-  /** Logical volumes inside the guest's disks are mounted too. (Default: false) */
+  /** Logical volumes inside the guest's disks are mounted too. (Default: true) */
   readonly lvmInGuest: boolean;
   /** Mount also when something that the guest's fstab names is not there, and say so. (Default: false) */
   readonly incomplete: boolean;
@@ -30,7 +30,7 @@ export function toMountSettings(raw?: Block<typeof mountDirectives>): MountSetti
   const values = raw?.values ?? {};
   return {
     directory: values.directory ?? "/run/basalt/mnt",
-    lvmInGuest: values.lvmInGuest ?? false,
+    lvmInGuest: values.lvmInGuest ?? true,
     incomplete: values.incomplete ?? false,
     timeLimitSec: values.timeLimit ?? 600,
     unmountLimitSec: values.unmountLimit ?? 30,

@@ -4,9 +4,9 @@ import type { Volume } from "./volumes.js";
 
 type Property = (volume: Volume) => string | undefined;
 
-const uuid: Property = ({ content }) => (typeof content === "string" ? undefined : content.uuid);
+const uuid: Property = ({ content }) => (content.type === "other" ? undefined : content.uuid);
 const label: Property = ({ content }) =>
-  typeof content === "string" || content.label === "" ? undefined : content.label;
+  content.type === "other" || content.label === "" ? undefined : content.label;
 const partUuid: Property = (volume) => volume.partUuid;
 const partLabel: Property = (volume) => (volume.partLabel === "" ? undefined : volume.partLabel);
 
@@ -44,6 +44,8 @@ export class VolumeFinder {
     if (tagged !== null) return this.#byTag(tagged[1]!, unquoted(tagged[2]!));
     const linked = /^\/dev\/disk\/(by-[a-z]+)\/(.+)$/.exec(device);
     if (linked !== null) return this.#byTag(linked[1]!, plainLink(linked[2]!));
+    const logical = this.#volumes.find(({ logical }) => logical !== undefined && isLogical(device, logical));
+    if (logical !== undefined) return logical;
     const lettered = LETTERED.exec(device);
     if (lettered !== null) return this.#byPlace(this.#byLetter.get(letterNumber(lettered[1]!)), lettered[2]!);
     const numbered = NUMBERED.exec(device);
@@ -65,8 +67,14 @@ export class VolumeFinder {
   }
 }
 
+/** `/dev/GROUP/NAME`, or with hyphens inside the names doubled `/dev/mapper/GROUP-NAME` */
+function isLogical(device: string, names: readonly [group: string, name: string]): boolean {
+  const mapped = names.map((name) => name.replaceAll("-", "--")).join("-");
+  return device === `/dev/${names.join("/")}` || device === `/dev/mapper/${mapped}`;
+}
+
 function disksOf(volumes: readonly Volume[]): number[] {
-  return [...new Set(volumes.map(({ disk }) => disk.number))];
+  return [...new Set(volumes.map(({ disk }) => disk.number))].sort((a, b) => a - b);
 }
 
 /** A letter that fstab gives to a disk of swap is not one of the disks that are there. */

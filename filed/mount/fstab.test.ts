@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VolumeFinder } from "./find-volume.js";
 import { parseFstab } from "./fstab.js";
+import { other } from "./superblock.js";
 import type { Volume } from "./volumes.js";
 
 test("an fstab's entries for disks are found among comments, network and kernel file systems", () => {
@@ -18,6 +19,7 @@ test("an fstab's entries for disks are found among comments, network and kernel 
     "/dev/vdb1 /bound none rbind,ro 0 0",
     "/dev/sr0 /media/cdrom iso9660 noauto 0 0",
     "/dev/mapper/vg-home /home ext4 noauto 0 0",
+    "UUID=cc /win ntfs-3g defaults 0 0",
   ].join("\n");
   const fstab = parseFstab(text);
   assert.deepEqual(
@@ -26,6 +28,7 @@ test("an fstab's entries for disks are found among comments, network and kernel 
       [2, "UUID=aa", "", false],
       [3, "LABEL=data", "srv/my files", true],
       [12, "/dev/mapper/vg-home", "home", true],
+      [13, "UUID=cc", "win", true],
     ],
   );
   assert.deepEqual(fstab.swaps, ["/dev/vda2", "UUID=bb"]);
@@ -53,7 +56,7 @@ test("hostile entries are left out and counted within limits", () => {
 
 test("escapes that are none, quotes and lines of odd bytes do no harm", () => {
   assert.deepEqual(parseFstab("UUID=a\\9 /a\\04 x\n\\ \\ \\\n\r\n\0\0\0").entries, [
-    { line: 1, device: "UUID=a\\9", place: ["a\\04"], isOptional: false },
+    { line: 1, device: "UUID=a\\9", place: ["a\\04"], isOptional: true },
   ]);
 });
 
@@ -61,7 +64,7 @@ function volume(disk: number, partition: number, more: Partial<Volume> = {}): Vo
   return {
     name: `${disk}.${partition}`,
     disk: { number: disk, device: `/dev/none${disk}`, writable: false },
-    ...{ partition, offset: 0, size: 1, content: "nothing known", ...more },
+    ...{ partition, offset: 0, size: 1, content: other("nothing known", false), ...more },
   };
 }
 

@@ -7,7 +7,7 @@ export interface FstabEntry {
   readonly device: string;
   /** Components of the mount point; none for the root. */
   readonly place: readonly string[];
-  /** The guest starts without it: `nofail` or `noauto`. */
+  /** The guest starts without it (`nofail`, `noauto`), or it is of a type that is never mounted here. */
   readonly isOptional: boolean;
 }
 
@@ -29,6 +29,8 @@ const MAX_REMARKS = 20;
 const ON_DISK = /^(UUID|LABEL|PARTUUID|PARTLABEL|ID)=|^\/dev\//;
 /** Drives with media that come and go. */
 const REMOVABLE = /^\/dev\/(sr|scd|cdrom|cdrw|dvd|fd|floppy|zero|shm|pts|null|ram)/;
+
+const MOUNTED_TYPES = new Set(["auto", "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "msdos", ""]);
 
 export function parseFstab(text: string): Fstab {
   const entries: FstabEntry[] = [];
@@ -52,7 +54,12 @@ export function parseFstab(text: string): Fstab {
     if (typeof place === "string") remark(line, place);
     else if (entries.length === MAX_ENTRIES) remark(line, `more than ${MAX_ENTRIES} entries`);
     else
-      entries.push({ line, device, place, isOptional: names.some((name) => /^(nofail|noauto)$/.test(name)) });
+      entries.push({
+        line,
+        device,
+        place,
+        isOptional: !MOUNTED_TYPES.has(type) || names.includes("nofail") || names.includes("noauto"),
+      });
   }
   return { entries, swaps, remarks };
 }

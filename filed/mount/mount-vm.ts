@@ -38,8 +38,8 @@ export async function mountVm(
   const root = machineDirectory(settings.directory, vm);
   if (mountsWithin(root).length > 0)
     throw failed(vm, `something is mounted on ${root}; remove that first (basalt snapshot remove ${vm})`);
+  makeMachineDirectory(root);
   try {
-    makeMachineDirectory(root);
     await new Mounting(vm, root, settings, tools).run(disks);
   } catch (cause) {
     await unmountVm(vm, settings, tools).catch((error) => tools.report(`Warning: ${describeError(error)}`));
@@ -51,6 +51,9 @@ export async function mountVm(
 function failed(vm: string, text: string, cause?: unknown): BackupError {
   return new BackupError("MOUNT_FAILED", `cannot mount the file systems of ${vm}: ${text}`, { cause });
 }
+
+/** A guest can name thousands of things. */
+const MAX_LINES = 300;
 
 interface Planned {
   volume: Volume;
@@ -64,6 +67,7 @@ class Mounting {
   readonly #tools: MountTools;
   readonly #journal: JournalRule;
   readonly #endsAtMs: number;
+  #told = 0;
 
   constructor(vm: string, root: string, settings: MountSettings, tools: MountTools) {
     this.#vm = vm;
@@ -75,7 +79,7 @@ class Mounting {
   }
 
   async run(disks: readonly Disk[]): Promise<void> {
-    const volumes = volumesOf(disks);
+    const volumes = volumesOf(disks, { lvm: this.#settings.lvmInGuest });
     // Mounts in a private mount are not copied to other mount namespaces, where nobody would unmount them.
     await runMountProgram(["mount", "-n", "-i", "-c", "--bind", this.#root, this.#root], this.#limits());
     await runMountProgram(["mount", "-n", "-i", "-c", "--make-private", this.#root], this.#limits());
@@ -116,7 +120,7 @@ class Mounting {
 
   /** Its fstab, and it stays mounted; undefined when it has none. */
   async #lookInto(volume: Volume, notes: string[]): Promise<string | undefined> {
-    if (typeof volume.content === "string") {
+    if (volume.content.type === "other") {
       notes.push(described(volume));
       return undefined;
     }
@@ -166,10 +170,11 @@ class Mounting {
   }
 
   async #mountPlanned(volume: Volume, entry: FstabEntry): Promise<boolean> {
-    if (typeof volume.content === "string") {
-      this.#tell(
-        `Warning: ${pointOf(entry)} is left out: ${described(volume)} is not a file system that is mounted here`,
-      );
+    const { content } = volume;
+    if (content.type === "other") {
+      const text = `${described(volume)} is not a file system that is mounted here`;
+      if (content.isKnown) this.#tell(`Warning: ${pointOf(entry)} is left out: ${text}`);
+      else this.#leaveOut(entry, described(volume));
       return false;
     }
     try {
@@ -199,7 +204,7 @@ class Mounting {
   }
 
   #journalNote({ content, disk }: Volume): string {
-    if (typeof content === "string" || content.hasJournalToReplay === false) return "";
+    if (content.type === "other" || content.hasJournalToReplay === false) return "";
     if (this.#journal === "frozen") return "";
     if (this.#journal === "skip")
       return content.hasJournalToReplay === true
@@ -217,7 +222,10 @@ class Mounting {
   }
 
   #tell(line: string): void {
-    this.#tools.report(`${this.#vm}: ${line}`);
+    this.#told++;
+    if (this.#told <= MAX_LINES) this.#tools.report(`${this.#vm}: ${line}`);
+    else if (this.#told === MAX_LINES + 1)
+      this.#tools.report(`${this.#vm}: and more, which is left out here`);
   }
 }
 

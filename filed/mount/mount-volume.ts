@@ -9,7 +9,7 @@ import { mountsWithin } from "./mount-table.js";
 import { machineLabel } from "./mounted-machine.js";
 import { openInside, pathOfOpen } from "./place.js";
 import { type ProgramLimits, runMountProgram } from "./programs.js";
-import type { FileSystem, FileSystemType } from "./superblock.js";
+import { DRIVERS, type FileSystem, type FileSystemType } from "./superblock.js";
 import type { Volume } from "./volumes.js";
 
 /**
@@ -21,8 +21,6 @@ export type JournalRule = "replay" | "frozen" | "skip";
 const SAFE = ["ro", "nodev", "nosuid", "noexec"];
 
 interface Way {
-  /** For mount -t. */
-  readonly driver: string;
   readonly options: readonly string[];
   /** Mount without a look at the journal. */
   readonly withoutJournal: readonly string[];
@@ -30,11 +28,11 @@ interface Way {
 
 const WAYS: Readonly<Record<FileSystemType, Way>> = {
   // The superblock may ask for a panic of the kernel where something is damaged; what is given here outranks it.
-  ext: { driver: "ext4", options: ["errors=remount-ro"], withoutJournal: ["noload"] },
+  ext: { options: ["errors=remount-ro"], withoutJournal: ["noload"] },
   // Snapshots and clones share the UUID of what they were made of.
-  xfs: { driver: "xfs", options: ["nouuid"], withoutJournal: ["norecovery"] },
-  btrfs: { driver: "btrfs", options: [], withoutJournal: ["rescue=nologreplay"] },
-  fat: { driver: "vfat", options: ["errors=remount-ro", "utf8"], withoutJournal: [] },
+  xfs: { options: ["nouuid"], withoutJournal: ["norecovery"] },
+  btrfs: { options: [], withoutJournal: ["rescue=nologreplay"] },
+  fat: { options: ["errors=remount-ro", "utf8"], withoutJournal: [] },
 };
 
 export interface MountStep extends ProgramLimits {
@@ -60,7 +58,7 @@ export async function mountVolume(volume: Volume, step: MountStep): Promise<void
     const loop = attachLoop({ file: disk.device, offset, size, writable, label: machineLabel(step.root) });
     try {
       const options = optionsOf(fileSystem, step.journal);
-      const words = ["mount", "-n", "-i", "-c", "-t", WAYS[fileSystem.type].driver, "-o", options.join(",")];
+      const words = ["mount", "-n", "-i", "-c", "-t", DRIVERS[fileSystem.type], "-o", options.join(",")];
       await runMountProgram([...words, loop.path, pathOfOpen(target)], step);
       checkMounted(step.root, loop.path);
     } finally {
@@ -82,9 +80,9 @@ function optionsOf({ type }: FileSystem, journal: JournalRule): string[] {
 
 function mountable(volume: Volume): FileSystem {
   const { content } = volume;
-  if (typeof content === "string") throw new BackupError("MOUNT_FAILED", `${volume.name}: ${content}`);
+  if (content.type === "other") throw new BackupError("MOUNT_FAILED", `${volume.name}: ${content.name}`);
   if (content.refused !== undefined)
-    throw new BackupError("MOUNT_FAILED", `${volume.name}, ${content.type}: ${content.refused}`);
+    throw new BackupError("MOUNT_FAILED", `${volume.name}, ${DRIVERS[content.type]}: ${content.refused}`);
   return content;
 }
 

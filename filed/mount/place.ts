@@ -3,7 +3,7 @@
  * lies in that tree is the guest's work; it is walked by open directories, one component after the other, and no
  * symlink is followed.
  */
-import { constants, lstatSync, mkdirSync, readSync, realpathSync } from "node:fs";
+import { constants, lstatSync, mkdirSync, readdirSync, readSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { EntryType } from "../../common/format/row.js";
@@ -48,6 +48,8 @@ export function makeMachineDirectory(root: string): void {
     makeDirectory(parent);
     checkParents(parent);
     makeDirectory(root);
+    if (readdirSync(root).length > 0)
+      throw new BackupError("MOUNT_FAILED", `${root} is not empty; remove what is in it`);
   } catch (cause) {
     if (cause instanceof BackupError) throw cause;
     throw new BackupError("MOUNT_FAILED", `cannot make ${root}: ${describeError(cause)}`, { cause });

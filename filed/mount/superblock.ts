@@ -9,6 +9,14 @@ import { type Area, NoMap } from "../image/maps/source.js";
 
 export type FileSystemType = "ext" | "xfs" | "btrfs" | "fat";
 
+/** What Linux calls its drivers; ext4 is that of ext2 and ext3, too. */
+export const DRIVERS: Readonly<Record<FileSystemType, string>> = {
+  ext: "ext4",
+  xfs: "xfs",
+  btrfs: "btrfs",
+  fat: "vfat",
+};
+
 /** A file system of a kind that is mounted here. */
 export interface FileSystem {
   readonly type: FileSystemType;
@@ -22,18 +30,31 @@ export interface FileSystem {
   readonly refused?: string;
 }
 
+/** What is not mounted. */
+export interface Other {
+  readonly type: "other";
+  /** `LUKS`, `overlaps partition 2`: for messages. */
+  readonly name: string;
+  /** It is a file system, or the like, of a kind that is never mounted here; else something is wrong with it. */
+  readonly isKnown: boolean;
+}
+
+export function other(name: string, isKnown: boolean): Other {
+  return { type: "other", name, isKnown };
+}
+
 const MOUNTABLE: ReadonlySet<string> = new Set(["ext", "xfs", "btrfs", "fat"]);
 
-/** What a partition holds: a file system, or in words what else. Never throws for what is on the disk. */
-export function contentOf(area: Area): FileSystem | string {
+/** What a partition holds. Never throws for what is on the disk. */
+export function contentOf(area: Area): FileSystem | Other {
   try {
     const names = signaturesOf(area);
     const [only] = names;
-    if (only === undefined) return "nothing known";
-    if (names.length > 1) return names.join(" and ");
-    return MOUNTABLE.has(only) ? READERS[only as FileSystemType](area) : only;
+    if (only === undefined) return other("nothing known", false);
+    if (names.length > 1) return other(names.join(" and "), false);
+    return MOUNTABLE.has(only) ? READERS[only as FileSystemType](area) : other(only, true);
   } catch (error) {
-    if (error instanceof NoMap) return error.message;
+    if (error instanceof NoMap) return other(error.message, false);
     throw error;
   }
 }
