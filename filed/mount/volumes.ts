@@ -38,12 +38,12 @@ const MAX_VOLUMES = 256;
 const LVM = "LVM physical volume";
 
 export interface SurveyOptions {
-  /** Logical volumes are looked for. */
+  /** Logical volumes are looked for. (Default: false) */
   lvm: boolean;
 }
 
 /** Disks in the order of their numbers, logical volumes behind them. @throws BackupError MOUNT_FAILED when a disk cannot be read */
-export function volumesOf(disks: readonly Disk[], { lvm }: SurveyOptions): Volume[] {
+export function volumesOf(disks: readonly Disk[], { lvm }: SurveyOptions = { lvm: false }): Volume[] {
   const sorted = [...disks].sort((a, b) => a.number - b.number);
   const opened: number[] = [];
   try {
