@@ -100,7 +100,10 @@ function table(sets: readonly FoundSet[], context: SnapshotContext): string[] {
     const { vm, sinceSec, job } = owner;
     const life = lifeOf(owner, context);
     const by = job === undefined ? "hand" : `${ownerText(owner)} (${life === "alive" ? "runs" : "ended"})`;
-    const missing = disks.length < owner.disks ? `${disks.length} of ${owner.disks} disks` : "good";
+    const missing =
+      disks.length === 0 || disks.length < owner.disks ? `${disks.length} of ${owner.disks} disks` : "good";
+    const since = baculaTime(sinceSec * 1000);
+    if (disks.length === 0) return [[vm, "", "", "", "", by, since, missing]];
     return disks.map(({ number, device, sizeBytes, usedPercent, fault }) => [
       ...[vm, String(number), device, formatBytes(sizeBytes)],
       ...[

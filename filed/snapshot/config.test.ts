@@ -42,11 +42,18 @@ test("what cannot be meant is refused with its place", () => {
     );
   };
   refused("{Name: a}", /needs the directive Provider/);
-  refused("{Name: a, Provider: zfs}", /"zfs" is not one of lvm, lvm-thin/);
+  refused("{Name: a, Provider: zfs}", /"zfs" is not one of lvm, lvm-thin, btrfs/);
   for (const size of ["0", "0%", "101%", "15 %%", "-1G"])
     refused(`{Name: a, Provider: lvm, Size: "${size}"}`, /Size in/);
   refused("{Name: a, Provider: lvm, Pattern: vm_disk*}", /needs %n once/);
   refused("{Name: a, Provider: lvm, VolumeGroup: ../x}", /no name of a volume group/);
   refused("{Name: a, Provider: lvm, VM: [a/b]}", /no name of a virtual machine/);
+  refused("{Name: a, Provider: xfs}", /needs the directive Directory/);
+  refused(
+    "{Name: a, Provider: xfs, Directory: /x, VolumeGroup: v}",
+    /VolumeGroup in .* is for Provider lvm, lvm-thin/,
+  );
+  refused("{Name: a, Provider: command, CreateCommand: a}", /needs the directive RemoveCommand/);
+  refused("{Name: a, Provider: command, CreateCommand: a, RemoveCommand: b}", /HookDirectories only/);
   refused("{Name: a, Provider: lvm, Freeze: {Method: agent}}", /AgentSocket/);
 });

@@ -57,7 +57,7 @@ export async function createSnapshots(
   try {
     const frozen = await take(vm, { plan, owner, settings }, context, options);
     const set = (await provider.sets()).find((each) => each.owner.set === owner.set);
-    if (set === undefined || set.disks.length !== owner.disks)
+    if (set === undefined || set.disks.length === 0 || set.disks.length !== set.owner.disks)
       throw new BackupError("SNAPSHOT_FAILED", `snapshots of ${vm} are gone that were made just now`);
     tell(set, { plan, frozen, room: roomText(settings) }, context);
     if (options.mount) await mountSet(set, settings, { ...context, ...options, confirmed: frozen.confirmed });
@@ -127,7 +127,7 @@ function tell(
     report(`${vm}: snapshot of ${origin} (${formatBytes(sizeBytes)}) is ${device}${room}`);
   if (plan.instants > 1 && frozen.how !== "guest" && frozen.how !== "paused")
     report(
-      `${vm}: disks not simultaneous: the machine wrote on while its ${plan.disks.length} snapshots were made`,
+      `${vm}: disks not simultaneous: the machine wrote on while its ${set.disks.length} snapshots were made`,
     );
 }
 
