@@ -30,7 +30,7 @@ test("the name of the machine is part of the socket's path, and no way out of it
   const settings = freezeSettings({ agentSocket: agent.socket.replace("agent.sock", "%n.sock") });
   const tools = reporter();
   assert.equal((await whileFrozen("agent", settings, tools, nothing)).confirmed, true);
-  for (const name of ["../agent", "a/../agent", "-agent", "", "a..b", "a b"])
+  for (const name of ["../agent", "a/../agent", "-agent", "", "..", "a b"])
     await assert.rejects(whileFrozen(name, settings, tools, nothing), { code: "VALUE_INVALID" });
 });
 

@@ -95,7 +95,10 @@ test("a start that always fails is told, and the others run", async () => {
   const work = whileFrozen("vm-1", settings, reporter(), async () => 1);
   await assert.rejects(work, { code: "FREEZE_STUCK", message: /start-web %n: Child exited with code 1/ });
   assert.deepEqual(log().slice(0, 6), ALL);
-  writeFileSync(join(settings.hookDirectories[0]!, "start-web"), "#!/bin/sh\n", { mode: 0o755 });
+  // The guard tries on, until the directory of this test goes at the latest.
+  const script = `#!/bin/sh\necho at last >> ${settings.hookDirectories[0]}/log\n`;
+  writeFileSync(join(settings.hookDirectories[0]!, "start-web"), script, { mode: 0o755 });
+  await until("the start", () => log().at(-1) === "at last");
 });
 
 test("kill -9 of the process for which they were stopped: they are started", async () => {
