@@ -22,10 +22,10 @@ export async function freePortBase(count: number): Promise<number> {
   throw new Error(`no ${count} free ports in a row between ${FIRST} and ${FIRST + RANGE}`);
 }
 
-/** Whether something accepts connections on a port of loopback. */
-export function portAnswers(port: number): Promise<boolean> {
+/** Whether something accepts connections on a port. (Default: of loopback) */
+export function portAnswers(port: number, host = "127.0.0.1"): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
+    const socket = connect(port, host);
     socket.setTimeout(2000, () => socket.destroy(new Error("timeout")));
     socket.once("connect", () => {
       socket.destroy();
