@@ -89,7 +89,9 @@ export class ImageReader {
       throw new BackupError("STORAGE_FAILED", decodeJson<JobMessage>(value).text);
     if (value[0] !== ImageKind.images) throw garbled("it sent no list of disk images");
     this.images = imagesOf(value);
-    void this.#take(incoming).catch((error: Error) => this.close(error));
+    void this.#take(incoming).catch((error: Error) =>
+      this.close(error instanceof GarbledInput ? garbled(error.message) : error),
+    );
   }
 
   /**

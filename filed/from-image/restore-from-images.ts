@@ -158,8 +158,10 @@ function asMessage(line: string): [JobMessage["type"], string] {
   return ["info", line];
 }
 
-/** @throws BackupError REQUEST_INVALID for what is no absolute path */
+/** @throws BackupError FUSE_FAILED where nothing can be mounted, REQUEST_INVALID for what is no absolute path */
 export function checkPaths(paths: readonly { path: Buffer }[]): void {
+  if (paths.length > 0 && process.geteuid?.() !== 0)
+    throw new BackupError("FUSE_FAILED", "only a file daemon that runs as root can mount disk images");
   for (const { path } of paths) {
     const names = path.latin1Slice().split("/");
     const isRight =

@@ -71,7 +71,9 @@ export class RestoreSession extends JobSession {
       // Failed entries and warnings were counted by their messages; some come without one.
       this.tally.errors = Math.max(this.tally.errors, totals.failed);
       this.tally.warnings = Math.max(this.tally.warnings, totals.warnings);
-      return { ...this.partialResult(), filesExpected: totals.files + totals.failed };
+      // How many there are in a disk image, the storage daemon does not know.
+      const filesExpected = this.#request.inImages.length === 0 ? 0 : totals.files + totals.failed;
+      return { ...this.partialResult(), filesExpected };
     } catch (error) {
       stream.destroy(error instanceof Error ? error : undefined);
       throw error;
