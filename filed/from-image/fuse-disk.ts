@@ -37,7 +37,7 @@ export class FuseDisk {
   async open(disk: NbdExport, signal: AbortSignal): Promise<void> {
     await mkdir(this.#directory, { mode: 0o700 });
     this.#ended = runCommand({
-      words: ["nbdfuse", "-r", this.file, "--fd", "3"],
+      words: ["nbdfuse", ...(disk.write === undefined ? ["-r"] : []), this.file, "--fd", "3"],
       env: PROGRAM_ENV,
       timeoutMs: 0,
       graceMs: 2000,

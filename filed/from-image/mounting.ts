@@ -1,4 +1,7 @@
-/** Disk images that cannot be written, mounted: the guest's tree as its fstab says, or one partition. */
+/**
+ * Disk images mounted: the guest's tree as its fstab says, or one partition. Journals are replayed into what lies over the
+ * images; where that fails, they are skipped.
+ */
 import { join } from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { type MountSettings, toMountSettings } from "../mount/config.js";
@@ -9,6 +12,8 @@ import { runMountProgram } from "../mount/programs.js";
 import { unmountVm } from "../mount/unmount-vm.js";
 import { volumesOf } from "../mount/volumes.js";
 import type { TreeWork } from "./tree-protocol.js";
+
+type JournalRule = "replay" | "skip";
 
 interface Tools {
   report: (line: string) => void;
@@ -26,16 +31,20 @@ export async function mountSelected(
   { vm, disks, mounts, partition }: Pick<TreeWork, "vm" | "disks" | "mounts" | "partition">,
   tools: Tools,
 ): Promise<void> {
-  const all = disks.map((device, number) => ({ number, device, writable: false }));
+  const all = disks.map((device, number) => ({ number, device, writable: true }));
   const settings = settingsFor(mounts);
+  const limitMs = settings.timeLimitSec * 1000;
+  const mount = (journal: JournalRule): Promise<void> =>
+    partition === undefined
+      ? mountVm(vm, all, settings, { ...tools, confirmedFreeze: false, journal })
+      : mountPartition(join(mounts, vm), all, partition, { ...tools, limitMs, journal });
   try {
-    if (partition === undefined)
-      await mountVm(vm, all, settings, { ...tools, confirmedFreeze: false, journal: "skip" });
-    else
-      await mountPartition(join(mounts, vm), all, partition, {
-        ...tools,
-        limitMs: settings.timeLimitSec * 1000,
-      });
+    await mount("replay").catch(async (error) => {
+      if (codeOf(error) !== "MOUNT_FAILED") throw error;
+      await unmountSelected({ vm, mounts }, tools);
+      await mount("skip");
+      tools.report(`Warning: with the journals replayed it was not possible: ${describeError(error)}`);
+    });
   } catch (cause) {
     if (codeOf(cause) !== "MOUNT_FAILED" || partition !== undefined) throw cause;
     const hint =
@@ -48,7 +57,7 @@ async function mountPartition(
   root: string,
   disks: { number: number; device: string; writable: boolean }[],
   partition: number,
-  { report, signal, limitMs: timeLimitMs }: Tools & { limitMs: number },
+  { report, signal, limitMs: timeLimitMs, journal }: Tools & { limitMs: number; journal: JournalRule },
 ): Promise<void> {
   const volumes = volumesOf(disks);
   const volume = volumes.find((each) => each.partition === partition);
@@ -64,8 +73,8 @@ async function mountPartition(
   // As for a whole machine: no other mount namespace gets a copy.
   await runMountProgram(["mount", "-n", "-i", "-c", "--bind", root, root], limits);
   await runMountProgram(["mount", "-n", "-i", "-c", "--make-private", root], limits);
-  await mountVolume(volume, { root, place: [], journal: "skip", ...limits });
-  report(`/ is ${volume.name}; its journal is not replayed`);
+  await mountVolume(volume, { root, place: [], journal, ...limits });
+  report(`/ is ${volume.name}${journal === "skip" ? "; its journal is not replayed" : ""}`);
 }
 
 /** Releases what is mounted there; nothing is no error. @throws BackupError UNMOUNT_FAILED */

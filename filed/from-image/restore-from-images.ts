@@ -2,6 +2,7 @@
  * Files out of disk images that lie at a storage daemon: the images are presented as files, mounted, and walked, and what was
  * asked for goes to the restore as if the storage daemon had sent it. Only what is looked at is read from there.
  */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, describeError } from "../../common/errors.js";
 import { displayPath, pathToKey } from "../../common/format/path.js";
@@ -10,6 +11,7 @@ import type { JobMessage } from "../../proto/data/backup.js";
 import type { DataStream } from "../../proto/rpc.js";
 import { FuseDisk } from "./fuse-disk.js";
 import { ImageReader } from "./image-reader.js";
+import { Overlay } from "./overlay.js";
 import { clearRoom, makeRoom, type Room, TREE } from "./room.js";
 import { TreeThread } from "./tree-thread.js";
 
@@ -65,6 +67,7 @@ class Images {
   readonly #reader: ImageReader;
   readonly #signal: AbortSignal;
   readonly #disks: FuseDisk[] = [];
+  readonly #overlays: Overlay[] = [];
   #room: Room | undefined;
   #thread: TreeThread | undefined;
 
@@ -100,10 +103,12 @@ class Images {
     // `disk10` comes after `disk2`.
     images.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }) || a.number - b.number);
     for (const [i, { path, size, number }] of images.entries()) {
-      const disk = new FuseDisk(`${this.#room!.directory}/disk${i}`);
+      const disk = new FuseDisk(join(this.#room!.directory, `disk${i}`));
       this.#disks.push(disk);
       const read = (offset: number, length: number) => this.#reader.read(number, offset, length);
-      await disk.open({ sizeBytes: size, read }, this.#signal);
+      const overlay = await Overlay.open({ sizeBytes: size, read }, join(this.#room!.scratch, `overlay${i}`));
+      this.#overlays.push(overlay);
+      await disk.open(overlay, this.#signal);
       this.#options.report("info", `disk ${i} is ${displayPath(path)}, ${formatBytes(size)}`);
     }
   }
@@ -137,6 +142,7 @@ class Images {
       await thread.close();
     }
     await Promise.all(this.#disks.map((disk) => disk.close()));
+    await Promise.allSettled(this.#overlays.map((overlay) => overlay.close()));
     if (this.#room === undefined) return;
     const warn = (text: string): void => this.#options.report("warning", text);
     await clearRoom(this.#room.directory, warn).catch((error: unknown) => warn(describeError(error)));

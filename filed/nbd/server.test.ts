@@ -1,7 +1,7 @@
 /** The NBD server with libnbd's own programs as its clients, and with a client that lies. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -26,6 +26,15 @@ const holed: NbdExport = {
   },
 };
 
+function writable(): NbdExport {
+  const bytes = Buffer.alloc(2 * MIB);
+  return {
+    sizeBytes: bytes.length,
+    read: async (offset, length) => Buffer.from(bytes.subarray(offset, offset + length)),
+    write: async (offset, written) => void written.copy(bytes, offset),
+  };
+}
+
 /** A socket whose connections are served; what each of them ended with. */
 async function serve(t: TestContext): Promise<{ socket: string; ends: unknown[]; dir: string }> {
   const dir = scratchDirectory("nbd");
@@ -33,6 +42,7 @@ async function serve(t: TestContext): Promise<{ socket: string; ends: unknown[];
   const exports = new Map([
     ["", whole],
     ["disk 2/ä", holed],
+    ["writable", writable()],
   ]);
   const ends: unknown[] = [];
   const server = createServer((connection) => {
@@ -73,6 +83,7 @@ test("nbdinfo sees the exports, their sizes, and that they are read-only", async
     [
       ["", content.length, true, true],
       ["disk 2/ä", 4 * MIB, true, true],
+      ["writable", 2 * MIB, false, false],
     ],
   );
   assert.ok(ends.every((end) => end === undefined));
@@ -95,6 +106,27 @@ test("what cannot be read is an error of that read; the connection lives on", as
   const { code, text } = await run(["nbdcopy", uri(socket, "disk 2/ä"), join(dir, "copy")]);
   assert.notEqual(code, 0);
   assert.match(text, /Input\/output error/);
+});
+
+test("nbdcopy writes where writing is allowed, and reads back what it wrote", async (t) => {
+  if (!(await hasPrograms(t))) return;
+  const { socket, dir } = await serve(t);
+  const info = await run(["nbdinfo", "--json", uri(socket, "writable")]);
+  const [described] = (JSON.parse(info.text) as { exports: Record<string, unknown>[] }).exports;
+  assert.deepEqual(
+    [described?.is_read_only, described?.can_flush, described?.can_multi_conn],
+    [false, true, false],
+  );
+  const [from, copy] = [join(dir, "from"), join(dir, "copy")];
+  writeFileSync(from, noise(2 * MIB, "written"));
+  for (const words of [
+    ["--flush", from, uri(socket, "writable")],
+    [uri(socket, "writable"), copy],
+  ]) {
+    const { code, text } = await run(["nbdcopy", ...words]);
+    assert.equal(code, 0, text);
+  }
+  assert.ok(readFileSync(copy).equals(readFileSync(from)));
 });
 
 /** Says what it is told and returns what comes, until the server closes. */

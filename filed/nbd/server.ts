@@ -1,5 +1,5 @@
 /**
- * A read-only NBD server for one connection: fixed newstyle handshake, simple replies. Requests are answered in any
+ * An NBD server for one connection: fixed newstyle handshake, simple replies. Requests are answered in any
  * order, a bounded number at a time. What cannot be read is an I/O error of that request alone.
  */
 import type { Duplex } from "node:stream";
@@ -25,6 +25,8 @@ export interface NbdExport {
   sizeBytes: number;
   /** Bytes within the size. What it throws becomes an I/O error. */
   read(offset: number, length: number): Promise<Buffer>;
+  /** Without it the export is read-only. What was written need not outlive the connection. */
+  write?(offset: number, bytes: Buffer): Promise<void>;
 }
 
 /** By name; `""` is the one that clients take when they name none. */
@@ -36,7 +38,11 @@ const MAX_READ_BYTES = 32 * 1024 * 1024;
 const PREFERRED_BYTES = 64 * 1024;
 /** Answered at the same time; more wait in the socket. */
 const MAX_REQUESTS = 16;
-const FLAGS = TransmissionFlag.hasFlags | TransmissionFlag.readOnly | TransmissionFlag.multiConnection;
+
+function flagsOf({ write }: NbdExport): number {
+  const { hasFlags, readOnly, multiConnection, sendFlush } = TransmissionFlag;
+  return hasFlags | (write === undefined ? readOnly | multiConnection : sendFlush);
+}
 
 /**
  * Serves until the client disconnects or the socket closes, and destroys the socket.
@@ -119,7 +125,7 @@ class Handshake {
     const chosen = this.#exports.get(data.toString("utf8")) ?? fail("wants an export that is not there");
     const answer = Buffer.alloc(this.#zeroes ? 134 : 10);
     answer.writeBigUInt64BE(BigInt(chosen.sizeBytes), 0);
-    answer.writeUInt16BE(FLAGS, 8);
+    answer.writeUInt16BE(flagsOf(chosen), 8);
     this.#socket.write(answer);
     return chosen;
   }
@@ -138,7 +144,7 @@ class Handshake {
     const described = Buffer.alloc(12);
     described.writeUInt16BE(Info.export, 0);
     described.writeBigUInt64BE(BigInt(chosen.sizeBytes), 2);
-    described.writeUInt16BE(FLAGS, 10);
+    described.writeUInt16BE(flagsOf(chosen), 10);
     this.#reply(option, Reply.info, described);
     const sizes = Buffer.alloc(14);
     sizes.writeUInt16BE(Info.blockSize, 0);
@@ -189,20 +195,47 @@ class Transmission {
       if (command === Command.disconnect) return;
       const cookie = head.subarray(8, 16);
       const length = head.readUInt32BE(24);
-      if (command === Command.write) fail("writes to what it was told is read-only");
-      if (command !== Command.read) this.#refuse(cookie, Failure.invalid);
-      else await this.#read(cookie, head.readBigUInt64BE(16), length);
+      const offset = head.readBigUInt64BE(16);
+      if (command === Command.write) await this.#write(cookie, offset, length);
+      else if (command === Command.read) await this.#read(cookie, offset, length);
+      else this.#socket.write(replyHead(cookie, this.#isFlush(command) ? 0 : Failure.invalid));
     }
   }
 
-  /** Resolves when the next request may be taken. */
+  /** What it promises is that later reads see what was written, and they do. */
+  #isFlush(command: number): boolean {
+    return command === Command.flush && this.#export.write !== undefined;
+  }
+
   async #read(cookie: Buffer, offset: bigint, length: number): Promise<void> {
-    if (length > MAX_READ_BYTES) return this.#refuse(cookie, Failure.tooLong);
-    if (length === 0 || offset + BigInt(length) > BigInt(this.#export.sizeBytes))
-      return this.#refuse(cookie, Failure.invalid);
+    const wrong = this.#wrong(offset, length);
+    if (wrong !== undefined) return this.#refuse(cookie, wrong);
+    await this.#carryOut(cookie, () => this.#export.read(Number(offset), length));
+  }
+
+  async #write(cookie: Buffer, offset: bigint, length: number): Promise<void> {
+    const { write } = this.#export;
+    if (write === undefined) fail("writes to what it was told is read-only");
+    if (length > MAX_READ_BYTES) fail("sends more at once than it was told may be");
+    const bytes = length === 0 ? Buffer.alloc(0) : await this.#reader.need(length);
+    const wrong = this.#wrong(offset, length);
+    if (wrong !== undefined) return this.#refuse(cookie, wrong);
+    await this.#carryOut(cookie, async () => {
+      await write.call(this.#export, Number(offset), bytes);
+      return Buffer.alloc(0);
+    });
+  }
+
+  #wrong(offset: bigint, length: number): number | undefined {
+    if (length > MAX_READ_BYTES) return Failure.tooLong;
+    const isOutside = length === 0 || offset + BigInt(length) > BigInt(this.#export.sizeBytes);
+    return isOutside ? Failure.invalid : undefined;
+  }
+
+  /** Resolves when the next request may be taken. */
+  async #carryOut(cookie: Buffer, work: () => Promise<Buffer>): Promise<void> {
     this.#open++;
-    void this.#export
-      .read(Number(offset), length)
+    void work()
       .then(
         (bytes) => void this.#socket.write(Buffer.concat([replyHead(cookie, 0), bytes])),
         () => this.#refuse(cookie, Failure.io),

@@ -23,8 +23,8 @@ export const Reply = {
   unknown: 0x80000006,
 } as const;
 export const Info = { export: 0, blockSize: 3 } as const;
-export const TransmissionFlag = { hasFlags: 1, readOnly: 2, multiConnection: 256 } as const;
-export const Command = { read: 0, write: 1, disconnect: 2 } as const;
+export const TransmissionFlag = { hasFlags: 1, readOnly: 2, sendFlush: 4, multiConnection: 256 } as const;
+export const Command = { read: 0, write: 1, disconnect: 2, flush: 3 } as const;
 /** Errors of requests are those of Linux. */
 export const Failure = { permission: 1, io: 5, invalid: 22, tooLong: 75 } as const;
 

@@ -1,7 +1,18 @@
 /** Files out of disk images: a machine with two disks, three file systems and an fstab, backed up as images. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -229,6 +240,24 @@ describe("files out of disk images", () => {
     ]);
     assert.match(words, /image=\/none: the JobId\(s\) have no such disk image/);
     assert.match(words, /name them with file= or directory=/);
+  });
+
+  test("of a running machine's disk the journal is replayed, beside the image", async (t) => {
+    if (!can(t)) return;
+    tool("mount", "-o", `loop,offset=${MIB},sizelimit=${192 * MIB}`, disks[0]!, guest);
+    try {
+      const recent = openSync(join(guest, "etc/recent"), "w");
+      writeSync(recent, "just now\n");
+      // Now it is in the journal; its place in the tree is written at some time later.
+      fsyncSync(recent);
+      closeSync(recent);
+      const { jobId } = await scenario.backup("vm1", "Incremental");
+      const { where, log } = await restore([`jobid=${jobId}`, "file=/etc/recent"]);
+      assert.equal(readFileSync(join(where, "etc/recent"), "utf8"), "just now\n");
+      assert.match(log, /\/ is disk 0 partition 1 \(ext\), its journal is replayed/);
+    } finally {
+      tool("umount", guest);
+    }
   });
 
   async function startAgain(daemon: Daemon, name: string): Promise<void> {
