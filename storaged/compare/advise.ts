@@ -103,7 +103,7 @@ export class AdviceScript {
       );
       const [first, ...rest] = weighing.costs(all).map((cost, i) => ({ order: all[i]!, cost }));
       const option = ({ order, cost }: Weighed) => ({ parts: order.map((i) => parts[i]!), cost });
-      const options = betterOptions(first!, rest).map(option);
+      const options = betterOptions(first!, rest, isNew).map(option);
       yield {
         ask: "advice",
         advice: { name, jobId, ...weighing.machine, now: option(first!), options },

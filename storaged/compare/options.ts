@@ -8,8 +8,8 @@ export interface Weighed {
   cost: ListCost;
 }
 
-/** Options told of. */
-const MAX_OPTIONS = 5;
+/** Options told of, of those that need a list that is no Base yet, and of the others. */
+const MAX_OPTIONS = 3;
 /** What a change must save, of the weight without it, to be told of. */
 const WORTH = 0.01;
 
@@ -17,7 +17,11 @@ const WORTH = 0.01;
  * Those that weigh clearly less than `now`, the lightest first. One with more names than another one of them that has the same
  * among them must be worth it, and of the same names in several orders only the best is told.
  */
-export function betterOptions(now: Weighed, all: readonly Weighed[]): Weighed[] {
+export function betterOptions(
+  now: Weighed,
+  all: readonly Weighed[],
+  isNew: (list: number) => boolean,
+): Weighed[] {
   const limit = lessThan(weightOf(now.cost));
   const rising = all
     .map((each) => ({ each, weight: weightOf(each.cost) }))
@@ -25,10 +29,13 @@ export function betterOptions(now: Weighed, all: readonly Weighed[]): Weighed[] 
   const isWorth = ({ each, weight }: (typeof rising)[number]): boolean =>
     rising.every((other) => !isPart(other.each.order, each.order) || weight <= lessThan(other.weight));
   const found: Weighed[] = [];
+  const needsNew = ({ order }: Weighed): boolean => order.some(isNew);
   for (const option of rising) {
-    if (found.length === MAX_OPTIONS || option.weight > limit) break;
-    const known = found.some(({ order }) => sameNames(order, option.each.order));
-    if (!known && isWorth(option)) found.push(option.each);
+    if (option.weight > limit) break;
+    const { each } = option;
+    const known = found.some(({ order }) => sameNames(order, each.order));
+    const alike = found.filter((other) => needsNew(other) === needsNew(each));
+    if (!known && alike.length < MAX_OPTIONS && isWorth(option)) found.push(each);
   }
   return found;
 }

@@ -83,23 +83,25 @@ function optionOf({ parts, cost }: AdviceOption__Output): AdvisedOption {
   return { base: parts, ...cost!, savedRows: 0, savedBytes: 0 };
 }
 
-/** Each with what the best option that has it saves for every machine; the one that saves most first. */
+/**
+ * Each with what it saves for every machine against the best list of names that exist: by the best option that has it.
+ * The one that saves most comes first.
+ */
 function newReferences(machines: readonly AdvisedMachine[]): NewReference[] {
   const found = new Map<string, NewReference>();
-  for (const { machine, options } of machines) {
+  for (const { machine, now, options } of machines) {
+    const best = options.find(({ base }) => base.every(({ kind }) => kind === "base")) ?? now;
     const counted = new Set<string>();
-    for (const { base, savedRows, savedBytes } of options) {
+    for (const { base, rows, newBytes } of options) {
       for (const part of base.filter(({ kind }) => kind !== "base")) {
-        const key = `${part.kind} ${part.lists
-          .map(({ jobId }) => jobId)
-          .sort()
-          .join()}`;
+        const ids = part.lists.map(({ jobId }) => jobId).sort((a, b) => a - b);
+        const key = `${part.kind} ${ids.join()}`;
         if (counted.has(key)) continue;
         counted.add(key);
         const known = found.get(key) ?? { ...part, machines: [], savedRows: 0, savedBytes: 0 };
         known.machines.push(machine);
-        known.savedRows += savedRows;
-        known.savedBytes += savedBytes;
+        known.savedRows += best.rows - rows;
+        known.savedBytes += best.newBytes - newBytes;
         found.set(key, known);
       }
     }

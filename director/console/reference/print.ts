@@ -51,7 +51,7 @@ export function adviceText({ machines, newReferences, skipped }: Advice): string
       SavedBytes: each.savedBytes,
     }));
     parts.push(
-      `References that do not exist yet, and what they would save:\n${formatTable(REFERENCE_COLUMNS, rows)}`,
+      `References that do not exist yet, and what they would save beyond the best list of those that do:\n${formatTable(REFERENCE_COLUMNS, rows)}`,
     );
   }
   return parts.join("\n") + skippedText(skipped);
