@@ -15,7 +15,7 @@ sh scripts/apt.sh g++:g++ make:make python3:python3 b3sum:b3sum rsync:rsync setf
   zstd:zstd bsdtar:libarchive-tools mmdebstrap:mmdebstrap \
   mke2fs:e2fsprogs mkfs.xfs:xfsprogs mkfs.vfat:dosfstools sfdisk:fdisk sgdisk:gdisk losetup:mount fsfreeze:util-linux \
   nbdinfo:libnbd-bin fusermount3:fuse3 \
-  linux.uml:user-mode-linux modprobe:kmod lvm:lvm2 thin_check:thin-provisioning-tools ip:iproute2 mkfs.btrfs:btrfs-progs \
+  linux.uml:user-mode-linux modprobe:kmod lvm:lvm2 thin_check:thin-provisioning-tools ip:iproute2 mkfs.btrfs:btrfs-progs mkfs.vfat:dosfstools \
   qemu-ga:qemu-guest-agent qemu-system-x86_64:qemu-system-x86 virsh:libvirt-clients libvirtd:libvirt-daemon \
   "/usr/lib/$(uname -m)-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so:libvirt-daemon-driver-qemu" \
   /etc/bacula/bacula-dir.conf:bacula-director-sqlite3 /etc/bacula/bacula-sd.conf:bacula-sd \

@@ -1,6 +1,6 @@
 /** Disks of a machine that runs: what a snapshot of them holds is partly in the journal alone. */
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { scratchDirectory } from "../../common/scratch-directory.js";
@@ -35,7 +35,7 @@ finally:
 `;
 
 /** Copy of a disk with this file system, taken while its machine writes; undefined: cannot be tested here. */
-function busySnapshot(t: TestContext, filling: Filling): string | undefined {
+function runningSnapshot(t: TestContext, filling: Filling, take = "busy"): string | undefined {
   if (!asRoot(t) || !hasTools(t, "mkfs.btrfs", "mke2fs", "mkfs.xfs", "python3")) return undefined;
   // Of files on btrfs there are copies of one instant.
   const host = emptyImage(800 * MIB);
@@ -50,9 +50,20 @@ function busySnapshot(t: TestContext, filling: Filling): string | undefined {
     copyFileSync(makeFileSystem(filling), disk);
     tool("mount", "-o", "loop", disk, guest);
     mounted.push(guest);
-    tool("python3", "-c", BUSY, guest, disk, join(store, "snapshot"));
+    const copy = join(store, "snapshot");
+    if (take === "busy") tool("python3", "-c", BUSY, guest, disk, copy);
+    else {
+      mkdirSync(join(guest, "new"));
+      writeFileSync(join(guest, "new/last"), "safe");
+      tool("fsfreeze", "-f", guest);
+      try {
+        tool("cp", "--reflink=always", disk, copy);
+      } finally {
+        tool("fsfreeze", "-u", guest);
+      }
+    }
     const snapshot = join(scratchDirectory("mount-snapshot"), "disk");
-    tool("cp", "--sparse=always", join(store, "snapshot"), snapshot);
+    tool("cp", "--sparse=always", copy, snapshot);
     return snapshot;
   } finally {
     for (const directory of mounted.reverse()) tool("umount", directory);
@@ -65,7 +76,7 @@ for (const kind of ["ext4", "ext3", "xfs", "btrfs"] as const) {
   test(`${kind} of a running machine: its journal is replayed, or skipped where that is asked for`, async (t) => {
     const place = mountPlace(t);
     if (place === undefined) return;
-    const snapshot = busySnapshot(t, { kind, files: { "etc/fstab": "/dev/vda / auto" } });
+    const snapshot = runningSnapshot(t, { kind, files: { "etc/fstab": "/dev/vda / auto" } });
     if (snapshot === undefined) return;
     const before = tool("sha256sum", snapshot);
     const last = join(place.root, "new/last");
@@ -75,19 +86,43 @@ for (const kind of ["ext4", "ext3", "xfs", "btrfs"] as const) {
     assert.match(place.lines.join("\n"), /its journal is not replayed/);
     await place.unmount();
 
-    await place.mount(READ_ONLY(snapshot), { confirmedFreeze: true });
-    assert.ok(!existsSync(last));
-    await place.unmount();
-
     await assert.rejects(
       place.mount(READ_ONLY(snapshot)),
       /journal holds changes.*writable|freeze the machine/,
     );
+    const lying = place.mount(READ_ONLY(snapshot), { confirmedFreeze: true });
+    await assert.rejects(lying, /journal holds changes/);
     assert.equal(tool("sha256sum", snapshot), before);
+
+    const copy = `${snapshot}-2`;
+    copyFileSync(snapshot, copy);
+    await place.mount(disksOf(copy), { confirmedFreeze: true });
+    assert.equal(readFileSync(last, "utf8"), "safe");
+    assert.match(place.lines.at(-1)!, /its journal is replayed \(Warning: .* the freeze has not held it/);
+    await place.unmount();
 
     await place.mount(disksOf(snapshot));
     assert.equal(readFileSync(last, "utf8"), "safe");
-    assert.match(place.lines.at(-1)!, /its journal is replayed/);
+    assert.match(place.lines.at(-1)!, /its journal is replayed$/);
     await place.unmount();
+  });
+}
+
+for (const kind of ["ext4", "xfs", "btrfs"] as const) {
+  test(`${kind} of a frozen machine is mounted without a write`, async (t) => {
+    const place = mountPlace(t, {}, "fsfreeze");
+    if (place === undefined) return;
+    const snapshot = runningSnapshot(t, { kind, files: { "etc/fstab": "/dev/vda / auto" } }, "frozen");
+    if (snapshot === undefined) return;
+    const before = tool("sha256sum", snapshot);
+    for (const disks of [READ_ONLY(snapshot), disksOf(snapshot)]) {
+      for (const confirmedFreeze of [true, false]) {
+        await place.mount(disks, { confirmedFreeze });
+        assert.equal(readFileSync(join(place.root, "new/last"), "utf8"), "safe");
+        await place.unmount();
+      }
+    }
+    assert.equal(tool("sha256sum", snapshot), before);
+    assert.doesNotMatch(place.lines.join("\n"), /journal/);
   });
 }

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { tool } from "../image/maps/testing.js";
+import { asRoot } from "../../common/test-needs.js";
+import { hasTools, MIB, tool } from "../image/maps/testing.js";
 import { mountsWithin } from "./mount-table.js";
-import { disksOf, isAnythingLeft, makeDisk, makeFileSystem, mountPlace } from "./testing.js";
+import { disksOf, type Filling, isAnythingLeft, makeDisk, makeFileSystem, mountPlace } from "./testing.js";
+import { volumesOf } from "./volumes.js";
 
 const ROOT_ID = "11111111-2222-4333-8444-555555555555";
 const BOOT_ID = "11111111-2222-4333-8444-666666666666";
@@ -50,4 +52,48 @@ test("a GPT disk and a second one without a table become one tree, and nothing o
   assert.ok(!existsSync(place.root));
   assert.ok(!tool("losetup", "-a").includes(disk1));
   await place.unmount();
+});
+
+test("identities of file systems are what blkid calls them", (t) => {
+  if (!hasTools(t, "blkid", "mke2fs", "mkfs.xfs", "mkfs.btrfs", "mkfs.vfat")) return;
+  const fillings: Filling[] = [
+    { kind: "ext2", options: ["-L", "sixteen letters!"] },
+    { kind: "ext4", options: ["-L", "größe"] },
+    { kind: "btrfs", options: ["-L", "a btrfs".repeat(10)] },
+    { kind: "vfat", options: ["-F", "32", "-n", "EFI SYS"], size: 64 * MIB },
+    { kind: "vfat", options: ["-F", "16", "-n", "SMALL"] },
+    { kind: "vfat", options: ["-F", "12"], size: 2 * MIB },
+  ];
+  if (asRoot(t)) fillings.push({ kind: "xfs", options: ["-L", "twelve chars"] });
+  for (const filling of fillings) {
+    const file = makeFileSystem(filling);
+    const [volume] = volumesOf(disksOf(file));
+    const { content } = volume!;
+    assert.ok(content.type !== "other", filling.kind);
+    const value = (name: string) => tool("blkid", "-p", "-s", name, "-o", "value", file).trim();
+    assert.equal(content.uuid, value("UUID").toLowerCase());
+    assert.equal(content.label, value("LABEL"));
+    assert.equal(content.hasJournalToReplay, false, filling.kind);
+  }
+});
+
+test("a root whose fstab calls it otherwise, and a second root", async (t) => {
+  const place = mountPlace(t);
+  if (place === undefined) return;
+  const other = { kind: "ext4", files: { "etc/fstab": "/dev/root / ext4", which: "first" } } as const;
+  await place.mount(disksOf(makeFileSystem(other)));
+  assert.match(place.lines.join("\n"), /Warning: etc\/fstab says that \/ is \/dev\/root/);
+  await place.unmount();
+  const own = { kind: "ext4", files: { "etc/fstab": "/dev/sdb2 / ext4", which: "second" } } as const;
+  const disks = disksOf(makeFileSystem(other), makeDisk("dos", [{ kind: "none", size: MIB }, own]));
+  await place.mount(disks);
+  assert.equal(readFileSync(join(place.root, "which"), "utf8"), "second");
+});
+
+test("subvolumes of one btrfs in fstab: the machine would not be whole", async (t) => {
+  const place = mountPlace(t, {}, "mkfs.btrfs");
+  if (place === undefined) return;
+  const fstab = "/dev/vda / btrfs subvol=@\n/dev/vda /home btrfs subvol=@home";
+  const disk = makeFileSystem({ kind: "btrfs", files: { "etc/fstab": fstab, "home/": "" } });
+  await assert.rejects(place.mount(disksOf(disk)), /\/home: of a btrfs the default subvolume alone/);
 });

@@ -9,7 +9,7 @@ import type { MountSettings } from "./config.js";
 import { VolumeFinder } from "./find-volume.js";
 import { type Fstab, type FstabEntry, parseFstab } from "./fstab.js";
 import { mountsWithin } from "./mount-table.js";
-import { type JournalRule, type MountStep, mountVolume } from "./mount-volume.js";
+import { isReplayed, type JournalRule, type MountStep, mountVolume } from "./mount-volume.js";
 import { machineDirectory, makeMachineDirectory, readFstab } from "./place.js";
 import { runMountProgram } from "./programs.js";
 import { unmountVm } from "./unmount-vm.js";
@@ -151,10 +151,12 @@ class Mounting {
     for (const entry of fstab.entries) {
       const volume = finder.find(entry.device);
       const place = entry.place.join("/");
-      if (volume === undefined) this.#leaveOut(entry, "none of the disks has it");
-      else if (place === "") {
-        if (volume !== root) this.#tell(`Warning: etc/fstab says that / is ${described(volume)}`);
-      } else if (used.has(volume))
+      if (place === "") {
+        if (volume !== root) this.#tell(`Warning: etc/fstab says that / is ${displayPath(entry.device)}`);
+      } else if (volume === undefined) this.#leaveOut(entry, "none of the disks has it");
+      else if (used.has(volume) && volume.content.type === "btrfs")
+        this.#leaveOut(entry, "of a btrfs the default subvolume alone is mounted, once");
+      else if (used.has(volume))
         this.#tell(`${pointOf(entry)}: ${described(volume)} is mounted elsewhere already`);
       else if (places.has(place))
         this.#tell(
@@ -203,14 +205,15 @@ class Mounting {
     this.#tell(`Warning: ${text}`);
   }
 
-  #journalNote({ content, disk }: Volume): string {
+  #journalNote({ content }: Volume): string {
     if (content.type === "other" || content.hasJournalToReplay === false) return "";
-    if (this.#journal === "frozen") return "";
-    if (this.#journal === "skip")
-      return content.hasJournalToReplay === true
-        ? ": Warning: its journal is not replayed, and its last changes are missing"
-        : ", its journal is not replayed";
-    return disk.writable ? ", its journal is replayed" : "";
+    if (isReplayed(content, this.#journal)) {
+      const isOdd =
+        this.#journal === "frozen" ? " (Warning: it was not empty, so the freeze has not held it)" : "";
+      return `, its journal is replayed${isOdd}`;
+    }
+    const isLost = this.#journal === "skip" && content.hasJournalToReplay === true;
+    return `, its journal is not replayed${isLost ? " (Warning: its last changes are missing)" : ""}`;
   }
 
   #step(place: readonly string[]): MountStep {

@@ -13,8 +13,9 @@ import { DRIVERS, type FileSystem, type FileSystemType } from "./superblock.js";
 import type { Volume } from "./volumes.js";
 
 /**
- * What may be done about journals. "replay": into the device, where it is writable. "frozen": everything is in its place
- * already. "skip": what is only in the journal is given up.
+ * What may be done about journals. "replay": into the device, where it is writable. "frozen": the same where there is
+ * something to replay, for then the freeze has not held that file system; else they are left alone. "skip": what is only
+ * in the journal is given up.
  */
 export type JournalRule = "replay" | "frozen" | "skip";
 
@@ -49,7 +50,7 @@ export interface MountStep extends ProgramLimits {
  */
 export async function mountVolume(volume: Volume, step: MountStep): Promise<void> {
   const fileSystem = mountable(volume);
-  const isReplay = step.journal === "replay" && fileSystem.hasJournalToReplay !== false;
+  const isReplay = isReplayed(fileSystem, step.journal);
   if (isReplay && fileSystem.hasJournalToReplay === true && !volume.disk.writable) throw notWritable(volume);
   const target = openInside(step.root, step.place);
   try {
@@ -57,7 +58,7 @@ export async function mountVolume(volume: Volume, step: MountStep): Promise<void
     const writable = isReplay && disk.writable;
     const loop = attachLoop({ file: disk.device, offset, size, writable, label: machineLabel(step.root) });
     try {
-      const options = optionsOf(fileSystem, step.journal);
+      const options = optionsOf(fileSystem, isReplay);
       const words = ["mount", "-n", "-i", "-c", "-t", DRIVERS[fileSystem.type], "-o", options.join(",")];
       await runMountProgram([...words, loop.path, pathOfOpen(target)], step);
       checkMounted(step.root, loop.path);
@@ -73,9 +74,17 @@ export async function mountVolume(volume: Volume, step: MountStep): Promise<void
   }
 }
 
-function optionsOf({ type }: FileSystem, journal: JournalRule): string[] {
+/** Whether the mount may find something to replay in the journal, and is to do so. */
+export function isReplayed({ hasJournalToReplay }: FileSystem, rule: JournalRule): boolean {
+  if (rule === "replay") return hasJournalToReplay !== false;
+  return rule === "frozen" && hasJournalToReplay === true;
+}
+
+/** A frozen xfs has a log that Linux would clear, which it cannot on a device that is read-only. */
+function optionsOf({ type, hasJournalToReplay }: FileSystem, isReplay: boolean): string[] {
   const { options, withoutJournal } = WAYS[type];
-  return [...SAFE, ...options, ...(journal === "replay" ? [] : withoutJournal)];
+  const isLeftAlone = !isReplay && (hasJournalToReplay !== false || type === "xfs");
+  return [...SAFE, ...options, ...(isLeftAlone ? withoutJournal : [])];
 }
 
 function mountable(volume: Volume): FileSystem {

@@ -6,6 +6,8 @@
 
 import { signaturesOf } from "../image/maps/signatures.js";
 import { type Area, NoMap } from "../image/maps/source.js";
+import { isXfsLogSettled } from "../image/maps/xfs-log.js";
+import { readXfsSuper } from "../image/maps/xfs-super.js";
 
 export type FileSystemType = "ext" | "xfs" | "btrfs" | "fat";
 
@@ -24,7 +26,7 @@ export interface FileSystem {
   readonly uuid: string;
   /** Latin1 carrier; may be empty. */
   readonly label: string;
-  /** Known without mounting it; of xfs it is not. */
+  /** Undefined: it can only be told by mounting it. After a freeze there is nothing to replay. */
   readonly hasJournalToReplay: boolean | undefined;
   /** Why it must not be mounted although it is of such a kind. */
   readonly refused?: string;
@@ -100,8 +102,18 @@ function readXfs(area: Area): FileSystem {
     type: "xfs",
     uuid: uuidText(block.subarray(32, 48)),
     label: upToNul(block.subarray(108, 120)),
-    hasJournalToReplay: undefined,
+    hasJournalToReplay: xfsHasChanges(area),
   };
+}
+
+function xfsHasChanges(area: Area): boolean | undefined {
+  try {
+    const found = readXfsSuper(area);
+    return !isXfsLogSettled(area, found);
+  } catch (error) {
+    if (error instanceof NoMap) return undefined;
+    throw error;
+  }
 }
 
 function readBtrfs(area: Area): FileSystem {

@@ -40,9 +40,14 @@ interface LogRecord {
   readonly data: Buffer;
 }
 
+/** Does it hold nothing that a mount would replay, but for copies of the superblock? @throws NoMap when it is damaged */
+export function isXfsLogSettled(area: Area, super_: XfsSuper): boolean {
+  return new XfsLog(area, super_).isSettled();
+}
+
 /** @throws NoMap unless the log is empty but for copies of the superblock */
 export function checkXfsLog(area: Area, super_: XfsSuper): void {
-  if (!new XfsLog(area, super_).isSettled()) {
+  if (!isXfsLogSettled(area, super_)) {
     throw new NoMap("in use when it was copied (its log is not empty)");
   }
 }
