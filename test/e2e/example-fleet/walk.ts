@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { parseSize } from "../../../common/units.js";
 import { textOf } from "../../../director/messages/testing/smtp-server.js";
 import { jobLog } from "../../helpers/running.js";
 import { sameTrees } from "../../helpers/scenario.js";
@@ -16,11 +17,22 @@ function basesBelow(run: Pick<Known, "parent" | "bases">): readonly Known[] {
   return run.parent === undefined ? run.bases : basesBelow(run.parent);
 }
 
-/** Bytes in volumes at the end of a day. */
+/** What the log of a vacuum says of its volumes before it moves anything: `1.568 MB of 1.597 MB are in use (98 %)`. */
+function liveBytes(log: string): number {
+  const found = log.matchAll(/^.*Volume "[^"]+": ([\d.]+ \w+) of .* in use .*$/gm);
+  return [...found].reduce((sum, [, size]) => sum + parseSize(size!), 0);
+}
+
+/** Bytes at the end of a day. */
 export interface Room {
   day: number;
+  /** In all volumes of the pool. */
   fleet: number;
   catalog: number;
+  /** What the day's runs stored in Fleet. */
+  stored: number;
+  /** What of Fleet was needed, as Vacuum counted on that day. */
+  live?: number;
 }
 
 /** Days are counted from `first`; the walk begins on the evening of day `start`. */
@@ -117,7 +129,7 @@ export class Walk {
       this.#compareRun(each, run, broken.includes(each.name));
     }
     this.#compareKept(runs);
-    this.#measure();
+    this.#measure(today);
   }
 
   #compareRun(due: Due, run: Run, broken: boolean): void {
@@ -145,13 +157,18 @@ export class Walk {
     assert.deepEqual(this.fleet.cataloged(), expected, `runs that the catalog has after day ${this.#day}`);
   }
 
-  #measure(): void {
+  #measure(today: readonly Run[]): void {
     const dir = this.fleet.path("volumes");
     const bytes = (prefix: string) =>
       readdirSync(dir)
         .filter((name) => name.startsWith(prefix))
         .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
-    this.room.push({ day: this.#day, fleet: bytes("Fleet-"), catalog: bytes("Catalog-") });
+    const stored = today.reduce((sum, run) => sum + (run.name === "BackupCatalog" ? 0 : run.storedBytes), 0);
+    const vacuum = today.find(({ name }) => name === "Vacuum");
+    this.room.push({
+      ...{ day: this.#day, fleet: bytes("Fleet-"), catalog: bytes("Catalog-"), stored },
+      ...(vacuum === undefined ? {} : { live: liveBytes(jobLog(this.fleet.installation, vacuum.jobId)) }),
+    });
   }
 
   /** Goes on to the end of a day. `broken`: what fails on which day. */
@@ -182,6 +199,13 @@ export class Walk {
   /** Good runs of machines that are kept, oldest first. */
   get keptMachineRuns(): Known[] {
     return this.history.runs.filter(({ name, ok }) => ok && (MACHINES as readonly string[]).includes(name));
+  }
+
+  /** Of each machine the newest so many of them. */
+  newestRuns(count: number): Known[] {
+    return MACHINES.flatMap((machine) =>
+      this.keptMachineRuns.filter(({ name }) => name === machine).slice(-count),
+    );
   }
 
   /** Restores each of these runs of machines as an operator does, by its day, and compares everything. */
