@@ -9,6 +9,8 @@ export interface FreezeTools {
   readonly report: (line: string) => void;
   /** Lets the machine go at once. */
   readonly signal?: AbortSignal | undefined;
+  /** The file daemon's: what is held is noted there, for its next start. (Default: it is not noted) */
+  readonly workingDirectory?: string | undefined;
 }
 
 export interface Frozen<T> {
@@ -40,6 +42,7 @@ export async function whileFrozen<T>(
     vm,
     stepTimeoutMs: settings.stepTimeoutSec * 1000,
     timeoutMs: settings.timeoutSec * 1000,
+    workingDirectory: tools.workingDirectory,
   });
   const stop = (): void => guard.giveUp();
   tools.signal?.addEventListener("abort", stop, { once: true });

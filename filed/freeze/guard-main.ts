@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../../common/errors.js";
 import { hold } from "./grip.js";
 import type { Early, FromGuard, HoldLimits, ToGuard } from "./guard-messages.js";
+import { forgetHeld, noteHeld } from "./held-notes.js";
 import { letGo } from "./let-go.js";
 import type { Grip, Released, Undo } from "./settings.js";
 
@@ -41,6 +42,7 @@ async function takeHold(grip: Grip): Promise<void> {
   holding = given;
   try {
     const held = await hold(grip, { ...limits, signal: given.signal }, (next) => {
+      noteHeldBy(next);
       undo = next;
       timer ??= setTimeout(() => void end("time"), limits.timeoutMs);
       tell({ type: "armed", undo: next });
@@ -57,6 +59,11 @@ async function takeHold(grip: Grip): Promise<void> {
   }
 }
 
+function noteHeldBy(next: Undo): void {
+  const { workingDirectory, vm, stepTimeoutMs } = limits;
+  if (workingDirectory !== undefined) noteHeld(workingDirectory, { vm, stepTimeoutMs, undo: next });
+}
+
 /** Undoes what was done; what is said of it is for the caller. Undefined when it could not be done. */
 async function free(): Promise<Released | undefined> {
   clearTimeout(timer);
@@ -69,6 +76,7 @@ async function free(): Promise<Released | undefined> {
   try {
     const released = await letGo(undo, limits, { limitMs: GIVE_UP_MS, onTrouble });
     undo = undefined;
+    if (limits.workingDirectory !== undefined) forgetHeld(limits.workingDirectory, process.pid);
     return released;
   } catch (error) {
     log(`it could not be let go: ${describeError(error)}`);

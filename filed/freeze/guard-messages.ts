@@ -6,6 +6,8 @@ export interface HoldLimits {
   readonly stepTimeoutMs: number;
   /** From the first step that changes something until the machine is let go. */
   readonly timeoutMs: number;
+  /** Where machines that are held are noted; undefined: nowhere. */
+  readonly workingDirectory?: string | undefined;
 }
 
 export type ToGuard =

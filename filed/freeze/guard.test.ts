@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { scratchDirectory } from "../../common/scratch-directory.js";
 import { until } from "../../test/helpers/running.js";
 import { whileFrozen } from "./freeze.js";
+import { letGoLeftovers } from "./held-notes.js";
 import type { FreezeSettings } from "./settings.js";
 import { freezeSettings, reporter, StandInAgent } from "./testing.js";
 
@@ -26,9 +28,13 @@ function guardsOf(pid: number): number[] {
 }
 
 /** Another program, while it holds the machine. */
-async function holder(t: TestContext, settings: FreezeSettings): Promise<ChildProcess & { pid: number }> {
+async function holder(
+  t: TestContext,
+  settings: FreezeSettings,
+  ...more: string[]
+): Promise<ChildProcess & { pid: number }> {
   const program = join(import.meta.dirname, "test-holder.js");
-  const child = spawn(process.execPath, [program, JSON.stringify(settings)], {
+  const child = spawn(process.execPath, [program, JSON.stringify(settings), ...more], {
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
@@ -83,6 +89,47 @@ test("kill -9 of the guard itself: the process that started it thaws", async (t)
   });
   assert.deepEqual(result, { value: undefined, confirmed: true, how: "guest" });
   assert.equal(agent.frozen, false);
+});
+
+test("kill -9 of both at the same time: the next start thaws, once", async (t) => {
+  const agent = await StandInAgent.start(t);
+  const directory = scratchDirectory("held");
+  const child = await holder(t, freezeSettings({ agentSocket: agent.socket }), directory);
+  const { said, report } = reporter();
+  await letGoLeftovers(directory, report, 60_000);
+  assert.equal(agent.frozen, true, "what lives is left alone");
+  const [guard] = guardsOf(child.pid);
+  // Neither sees the other's end.
+  for (const pid of [child.pid, guard!]) process.kill(pid, "SIGSTOP");
+  for (const pid of [child.pid, guard!]) process.kill(pid, "SIGKILL");
+  await until("their end", () => !isAlive(child.pid) && !isAlive(guard!));
+  assert.equal(agent.frozen, true);
+  await letGoLeftovers(directory, report, 60_000);
+  assert.equal(agent.frozen, false);
+  await letGoLeftovers(directory, report, 60_000);
+  assert.deepEqual(said, [
+    "vm-1 was held by a process that was killed: the guest agent has thawed 2 file systems",
+  ]);
+});
+
+test("what was let go, and what was held before this machine started, leaves nothing to be done", async (t) => {
+  const agent = await StandInAgent.start(t);
+  const directory = scratchDirectory("held");
+  const settings = freezeSettings({ agentSocket: agent.socket });
+  await whileFrozen("vm-1", settings, { ...reporter(), workingDirectory: directory }, async () => {
+    const [note] = readdirSync(join(directory, "held"));
+    const text = readFileSync(join(directory, "held", note!), "utf8");
+    writeFileSync(
+      join(directory, "held", "1"),
+      text.replace(/(?<="process":"\d+\.\d+\.)[0-9a-f]+/, "00000000"),
+    );
+    writeFileSync(join(directory, "held", "2"), "{");
+  });
+  assert.deepEqual(readdirSync(join(directory, "held")).sort(), ["1", "2"]);
+  const { said, report } = reporter();
+  await letGoLeftovers(directory, report, 60_000);
+  assert.deepEqual([said, readdirSync(join(directory, "held"))], [[], []]);
+  assert.deepEqual(agent.commands, ["freeze", "thaw"]);
 });
 
 test("SIGTERM to the guard: it thaws and ends, and that is told", async (t) => {

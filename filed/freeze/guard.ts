@@ -7,6 +7,7 @@ import { BackupError, describeError } from "../../common/errors.js";
 import { startModule } from "../../common/exec.js";
 import { programEnvironment } from "../hooks/hooks.js";
 import type { Early, FromGuard, HoldLimits, ToGuard } from "./guard-messages.js";
+import { forgetHeld } from "./held-notes.js";
 import { letGo } from "./let-go.js";
 import type { Grip, Held, Released, Undo } from "./settings.js";
 
@@ -122,6 +123,8 @@ export class Guard {
     try {
       const released = await letGo(this.#undo!, this.#limits, { limitMs: this.#limits.stepTimeoutMs });
       this.#undo = undefined;
+      const { workingDirectory } = this.#limits;
+      if (workingDirectory !== undefined) forgetHeld(workingDirectory, this.#child.pid ?? 0);
       return released;
     } catch (error) {
       throw this.#stuck({ why: describeError(error) });

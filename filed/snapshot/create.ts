@@ -110,7 +110,7 @@ async function take(
     return making;
   };
   try {
-    return await whileFrozen(vm, settings.freeze, { report: context.report, signal }, during);
+    return await whileFrozen(vm, settings.freeze, { ...context, signal }, during);
   } finally {
     // A guest that is let go too early does not end what makes the snapshots.
     await making?.catch(() => undefined);

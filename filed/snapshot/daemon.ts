@@ -2,6 +2,7 @@
 import { describeError } from "../../common/errors.js";
 import type { Log } from "../../common/log.js";
 import type { FiledConfig } from "../config.js";
+import { letGoLeftovers } from "../freeze/held-notes.js";
 import { checkJobSnapshots } from "./check.js";
 import { snapshotContext } from "./context.js";
 import { removeLeftovers } from "./remove.js";
@@ -45,10 +46,16 @@ export class JobSnapshots {
   }
 }
 
-/** Removes what jobs of a daemon that died have left. What cannot be removed is in the log, and the daemon starts. */
+/** A guest that was killed with its guard is tried for so long. */
+const LET_GO_MS = 600_000;
+
+/** Lets go and removes what jobs of a daemon that died have left. What cannot be removed is in the log, and the daemon starts. */
 export async function cleanUpAtStart(config: FiledConfig, log: Log): Promise<void> {
+  const warn = (line: string): void => log.warn(line);
+  // At once, and no start waits for a machine that does not answer.
+  void letGoLeftovers(config.workingDirectory, warn, LET_GO_MS);
   if (config.snapshots.length === 0) return;
-  const context = snapshotContext(config, (line) => log.warn(line));
+  const context = snapshotContext(config, warn);
   try {
     context.jobs.clearDead();
     await removeLeftovers(context);
