@@ -1,6 +1,7 @@
 /** Directives that several daemons share: paths, addresses, certificates. */
 
 import path from "node:path";
+import { BackupError } from "../errors.js";
 import type { TlsFiles } from "../tls/load.js";
 import { type Diagnostics, quoted } from "./diagnostics.js";
 import { requireDirectives } from "./resources.js";
@@ -29,11 +30,11 @@ export function percent(): Directive<number> {
   return scalar(parsePercent);
 }
 
-/** Throws with what is wrong. */
+/** @throws BackupError VALUE_INVALID */
 export function parsePercent(value: string): number {
   const number = /^\s*\d+(\.\d+)?\s*%?\s*$/.test(value) ? Number.parseFloat(value) : Number.NaN;
   if (number >= 0 && number <= 100) return number;
-  throw new Error(`${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
+  throw new BackupError("VALUE_INVALID", `${quoted(value)} is not a percentage (such as 1%, 0.5%)`);
 }
 
 /** A host name or IP address to connect to or listen on. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
+import { packageRoot } from "../../common/package.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { loadDirectorConfig } from "./load.js";
 
@@ -68,4 +69,23 @@ test("what it cannot be is said with its place", () => {
     /unknown directive "Directory"/,
   );
   assert.match(problem("{Name: web, JobDefs: Machine, Reference: yes}"), /a map of directives expected/);
+});
+
+test("the example of the documentation", () => {
+  const text = readFileSync(path.join(packageRoot(), "docs", "reference-machines.md"), "utf8");
+  const example = /```yaml\n(# director\.yaml\n[\s\S]*?)```/.exec(text)?.[1];
+  assert.ok(example !== undefined);
+  const directory = scratchDirectory("example");
+  writeFileSync(path.join(directory, "example.yaml"), example);
+  const rest = FRAME.split("\n").filter((line) => /^(Director|Client|Storage)/.test(line));
+  const more = [
+    "Pool: [{Name: Default, Storage: File}, {Name: References, Storage: File}]",
+    "FileSet: [{Name: web1, Include: {File: /etc}}]",
+    "Schedule: [{Name: Nightly, Run: daily at 23:05}]",
+  ];
+  writeFileSync(path.join(directory, "rest.yaml"), [...rest, ...more, ""].join("\n"));
+  const { jobs, schedules, warnings } = loadDirectorConfig(directory);
+  assert.deepEqual(warnings, []);
+  assert.equal(jobs.get("CentOS6")?.reference?.expectedMatchPercent, 40);
+  assert.equal(schedules.get("Monthly")?.runs.length, 1);
 });

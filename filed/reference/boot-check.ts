@@ -19,6 +19,8 @@ import { runMachine } from "./virtual-machine.js";
 /** One question to the agent. */
 const STEP_MS = 10_000;
 const PAUSE_MS = 1000;
+/** From the question to its being off. */
+const POWER_OFF_MS = 120_000;
 const MIB = 1024 ** 2;
 
 export type BootTools = BuildTools & { scratch: string; consoleFile: string };
@@ -72,6 +74,7 @@ async function bootImage(
   const directory = await mkdtemp(path.join(tmpdir(), "basalt-boot-"));
   const console = await ConsoleLog.open(tools.consoleFile);
   const over = new AbortController();
+  let ended: Promise<unknown> | undefined;
   try {
     const agentSocket = path.join(directory, "agent");
     const boot = kernel === undefined ? undefined : { ...kernel, append };
@@ -82,49 +85,70 @@ async function bootImage(
       signal: AbortSignal.any([signal, over.signal]),
       doing: "booting reference machine",
     };
-    const off = runMachine(vm, console, run, limitMs).finally(() => over.abort(new Error("it is off")));
-    // Whoever fails first tells why.
-    const [machineEnd, agentEnd] = await Promise.allSettled([off, talk(agentSocket, limitMs, over, tools)]);
-    signal.throwIfAborted();
-    if (agentEnd.status === "fulfilled") return;
-    if (machineEnd.status === "rejected" && machineEnd.reason !== over.signal.reason) throw machineEnd.reason;
-    throw console.failure("REFERENCE_BOOT", `it does not boot: ${describeError(agentEnd.reason)}`, tools);
+    const off = runMachine(vm, console, run, limitMs + POWER_OFF_MS);
+    ended = off
+      .finally(() => over.abort(new Error("it was off before its guest agent answered")))
+      .catch(() => undefined);
+    try {
+      await untilAnswered(agentSocket, limitMs, over.signal, tools);
+    } catch (error) {
+      signal.throwIfAborted();
+      // QEMU that failed, or a panic, is the reason; a machine that is off although nobody asked it is none.
+      if (over.signal.aborted) await off;
+      throw console.failure("REFERENCE_BOOT", `it does not boot: ${describeError(error)}`, tools);
+    }
+    if (!(await powersOff(agentSocket, ended, over.signal, name)))
+      report("warning", `Reference ${name}: booted, but it does not power off; it was switched off`);
   } finally {
     over.abort(new Error("given up"));
+    await ended;
     await console.close();
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Waits for the agent, then asks it to power the machine off; a machine that does not is switched off. */
-async function talk(
+/** @throws Error when the time is over, or the machine is off */
+async function untilAnswered(
   socket: string,
   limitMs: number,
-  over: AbortController,
+  signal: AbortSignal,
   { name, report }: BootTools,
 ): Promise<void> {
-  const { signal } = over;
   const beganMs = monotonicMs();
-  const step = { vm: name, stepTimeoutMs: STEP_MS, signal };
-  let why: unknown = "its guest agent was never asked";
+  const seconds = (): number => Math.round((monotonicMs() - beganMs) / 1000);
   for (;;) {
-    if (signal.aborted || monotonicMs() - beganMs > limitMs)
-      throw new BackupError("REFERENCE_BOOT", `its guest agent does not answer (${describeError(why)})`);
     try {
-      const version = await withAgent(socket, step, versionOf);
-      const seconds = Math.round((monotonicMs() - beganMs) / 1000);
-      report(
-        "info",
-        `Reference ${name}: booted, its guest agent ${version} answers after ${seconds} seconds`,
-      );
-      break;
+      const version = await withAgent(socket, { vm: name, stepTimeoutMs: STEP_MS, signal }, versionOf);
+      const text = `booted, its guest agent ${version} answers after ${seconds()} seconds`;
+      return report("info", `Reference ${name}: ${text}`);
     } catch (error) {
-      why = error;
+      if (signal.aborted) throw signal.reason;
+      if (monotonicMs() - beganMs > limitMs)
+        throw new Error(
+          `its guest agent does not answer within ${seconds()} seconds (${describeError(error)})`,
+        );
       await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/** Asks the agent for it; true when the machine is off soon after. */
+async function powersOff(
+  socket: string,
+  ended: Promise<unknown>,
+  signal: AbortSignal,
+  vm: string,
+): Promise<boolean> {
   // It may be off before it answers.
-  await withAgent(socket, step, (ask) => ask("guest-shutdown", { mode: "powerdown" })).catch(() => undefined);
+  const asked = withAgent(socket, { vm, stepTimeoutMs: STEP_MS, signal }, (ask) =>
+    ask("guest-shutdown", { mode: "powerdown" }),
+  ).catch(() => undefined);
+  await asked;
+  const waiting = new AbortController();
+  const late = sleep(POWER_OFF_MS, false, { signal: waiting.signal }).catch(() => false);
+  const off = await Promise.race([ended.then(() => true), late]);
+  waiting.abort();
+  return off;
 }
 
 async function versionOf(ask: AskAgent): Promise<string> {

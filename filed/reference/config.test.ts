@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { ConfigError, formatDiagnostic } from "../../common/config/diagnostics.js";
+import { packageRoot } from "../../common/package.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
 import { loadFiledConfig } from "../config.js";
 
@@ -110,4 +111,13 @@ test("two machines cannot lie in each other", () => {
     /^4:\d+: Directory in Reference "b": \/srv\/a\/b and \/srv\/a of Reference "a" lie in each other$/,
   );
   assert.equal(load(at("a", "/srv/a"), at("b", "/srv/ab")).length, 2);
+});
+
+test("the example of the documentation", () => {
+  const text = readFileSync(path.join(packageRoot(), "docs", "reference-machines.md"), "utf8");
+  const example = /```yaml\n# filed\.yaml of kvm1\nReference:\n([\s\S]*?)```/.exec(text)?.[1];
+  assert.ok(example !== undefined);
+  const [debian, centos] = load(example.replace(/^ {2}- /, "").trimEnd());
+  assert.equal(debian?.place.path, "/srv/reference/debian12");
+  assert.equal(centos?.bootCheck?.timeLimitSec, 600);
 });

@@ -51,7 +51,7 @@ export class ConsoleLog {
   /** The last lines, without what moves a terminal's cursor. */
   lastLines(count: number): string[] {
     return this.#tail
-      .replace(/\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]/g, "")
+      .replace(/\x1b\[[0-9;?]*[A-Za-z]|\x1b[()]?./g, "")
       .split(/[\r\n]+/)
       .map((line) => line.replace(/[^\x20-\x7e]+/g, " ").trim())
       .filter((line) => line !== "")

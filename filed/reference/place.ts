@@ -4,7 +4,7 @@
  * (`.failed`) until the next is built. So the place always shows what the Base in force was made of.
  */
 import { readFileSync } from "node:fs";
-import { lstat, mkdir, rename } from "node:fs/promises";
+import { chmod, lstat, mkdir, rename } from "node:fs/promises";
 import path from "node:path";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { describeFailure, runCommand } from "../../common/exec.js";
@@ -76,12 +76,12 @@ export class Place {
     // Of a boot check that was killed.
     const image = `${this.fresh}.boot`;
     for (const each of [this.fresh, image, this.#tree, this.failed, this.#former]) await this.#remove(each);
-    if (this.#settings.kind === "directory") await mkdir(this.fresh, { mode: 0o755 });
+    if (this.#settings.kind === "directory") await makeOpenDirectory(this.fresh);
   }
 
   /** An empty directory beside it, for a tree. */
   async makeTree(): Promise<string> {
-    await mkdir(this.#tree, { mode: 0o755 });
+    await makeOpenDirectory(this.#tree);
     return this.#tree;
   }
 
@@ -155,6 +155,16 @@ export class Place {
 
 function placeError(text: string): BackupError {
   return new BackupError("REFERENCE_PLACE", text);
+}
+
+/** Everybody may enter the root of a machine, whatever this daemon's umask is. */
+async function makeOpenDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+    await chmod(directory, 0o755);
+  } catch (cause) {
+    throw placeError(`cannot make ${directory}: ${describeError(cause)}`);
+  }
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -59,7 +59,7 @@ export async function runStep(
   };
   const env = step.env ?? programEnvironment();
   const run = { words, env, timeoutMs, onLine, signal, cwd: "/", maxLines: MAX_LINES };
-  const result = await runCommand(program === undefined ? run : { ...run, program });
+  const result = await withOpenUmask(() => runCommand(program === undefined ? run : { ...run, program }));
   signal.throwIfAborted();
   if (result.timedOut) timeLeft({ name, untilMs: 0 });
   const failure = describeFailure(result, timeoutMs);
@@ -69,6 +69,19 @@ export async function runStep(
     "REFERENCE_FAILED",
     `reference machine "${name}": ${step.label ?? words[0]}: ${failure}${said}`,
   );
+}
+
+/**
+ * Starts a process with the umask that an installation has; a daemon's own hides what it writes. It is the whole daemon's
+ * for the moment of the start, which is why `start` must start it before it waits for anything.
+ */
+function withOpenUmask<T>(start: () => T): T {
+  const own = process.umask(0o022);
+  try {
+    return start();
+  } finally {
+    process.umask(own);
+  }
 }
 
 /** Runs a command line of the hook directories. `place`: what it makes or changes. @throws as `runStep` */

@@ -41,6 +41,10 @@ export const run: Command = {
     }
     const type = config.jobs.get(job)?.type;
     const request: RunRequest = { job, ...(await given(context, type)) };
+    if (request.expectedMatchPercent !== undefined && config.jobs.get(job)?.reference === undefined)
+      return void (await context.fail(
+        `Job "${job}" has no Reference: expectedmatch means nothing.\nJob not run.`,
+      ));
     await confirmRun(context, request, args.has("yes"));
   },
 };

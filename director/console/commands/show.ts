@@ -66,6 +66,8 @@ const KINDS: readonly Kind[] = [
             Schedule: seen(context, "schedule", job.schedule),
             Messages: job.messages,
             Base: job.base.filter((name) => context.acl.allows("job", name)).join(",") || undefined,
+            Reference: job.reference?.name,
+            ExpectedMatch: job.reference && `${job.reference.expectedMatchPercent} %`,
             Accurate: yes(job.accurate),
             MaxJobs: job.maximumConcurrentJobs,
             MaxRunTime: job.maxRunTimeSec || undefined,

@@ -1,6 +1,6 @@
 /** A Debian made of packages that boots under emulation, with its own guest agent, before it is saved. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { appendFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -62,18 +62,14 @@ Reference:
     assert.match(consoleOf("debian12"), /reboot: Power down/);
     for (const left of [".new", ".new.boot", ".old"]) assert.ok(!existsSync(debian + left), left);
     // What the start wrote was thrown away.
-    assert.ok(!existsSync(join(debian, "var", "log", "journal")));
-    assert.equal(
-      readFileSync(join(debian, "etc", "machine-id"), "utf8").trim().length <= "uninitialized".length,
-      true,
-    );
+    assert.deepEqual(readdirSync(join(debian, "var", "log", "journal")), []);
   });
 
   test("one whose agent does not answer is not saved", async () => {
     const { report } = await scenario.backup("mute", "Base", "*** Backup Error ***");
     assert.match(
       report,
-      /Fatal error: reference machine "mute": it did not power off within \d+ seconds|does not boot/,
+      /Fatal error: reference machine "mute": it does not boot: its guest agent does not answer within \d+ seconds/,
     );
     assert.match(report, /Reference mute: console: \S/);
     assert.ok(!existsSync(mute));

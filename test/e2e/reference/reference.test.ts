@@ -142,6 +142,10 @@ Reference:
     );
     await fails("other-builder", /builds "small" with Builder kickstart: its configuration says command/);
     await fails("elsewhere", /the FileSet "elsewhere" names nothing in .*give it Include: \{Root: /);
+    const refused = await scenario.installation.console(["run job=vm expectedmatch=5 yes"]);
+    assert.match(refused, /Job "vm" has no Reference: expectedmatch means nothing\.\nJob not run\./);
+    const shown = await scenario.installation.console(["show job=small"]);
+    assert.match(shown, /Reference=small\n +ExpectedMatch=50 %/);
     const full = await scenario.backup("small", "Full", "*** Backup Error ***");
     assert.match(full.report, /Job "small" has a Reference and runs with level Base only, not Full/);
     await vmUses(inForce);
