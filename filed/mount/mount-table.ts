@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 
 export interface MountRow {
+  /** `MAJOR:MINOR` of what is mounted. */
+  readonly numbers: string;
   readonly point: string;
   /** `/dev/loop7` */
   readonly source: string;
@@ -18,6 +20,7 @@ export function mountTable(text = readFileSync("/proc/self/mountinfo", "latin1")
     const separator = fields.indexOf("-", 6);
     if (separator < 0) continue;
     rows.push({
+      numbers: fields[2]!,
       point: unescaped(fields[4]!),
       source: unescaped(fields[separator + 2] ?? ""),
       type: fields[separator + 1] ?? "",

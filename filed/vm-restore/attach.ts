@@ -6,7 +6,9 @@ import { existsSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { deviceNumbers, loopsOver, mountsOf, mountTable } from "./device-use.js";
+import { bytesOfText } from "../../common/format/path.js";
+import { mountsWithin } from "../mount/mount-table.js";
+import { deviceNumbers, loopsOver, mountsOf } from "./device-use.js";
 import type { Placed } from "./layout.js";
 import { isOfImages, type RestorePlan, rootOf } from "./plan.js";
 import type { Filesystem } from "./plan-partition.js";
@@ -74,9 +76,8 @@ export function makeRoot({ directory, vm }: RestorePlan): void {
 export function attached(plan: RestorePlan): { mounts: string[]; loops: string[] } {
   const root = rootOf(plan);
   if (isOfImages(plan) || !existsSync(root)) return { mounts: [], loops: [] };
-  const mounts = mountTable()
-    .map(({ at }) => at)
-    .filter((at) => at === root || at.startsWith(`${root}/`))
+  const mounts = mountsWithin(bytesOfText(root))
+    .map(({ point }) => Buffer.from(point, "latin1").toString())
     .reverse();
   return { mounts, loops: plan.disks.flatMap(({ device }) => loopsIfThere(device)) };
 }

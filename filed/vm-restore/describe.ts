@@ -1,7 +1,7 @@
 /** A plan of disks that exist: what tables and file systems they have, and where the guest mounts them. Only reads. */
 import { statSync } from "node:fs";
 import { BackupError, describeError } from "../../common/errors.js";
-import { parseFstab, readGuestFile } from "./fstab.js";
+import { fstabOf, readGuestFile } from "./fstab.js";
 import { numberOf, readTable, type SfdiskPartition } from "./layout.js";
 import type { DiskPlan } from "./plan.js";
 import type { Filesystem, PartitionSpec } from "./plan-partition.js";
@@ -139,13 +139,13 @@ async function extOptions(device: string, startBytes: number): Promise<string[]>
 }
 
 function withMounts(disks: readonly DiskPlan[], fstab: string, remarks: string[]): DiskPlan[] {
-  const lines = parseFstab(fstab).filter(({ at }) => at.startsWith("/"));
+  const { entries } = fstabOf(fstab);
   const mountOf = ({ uuid, label, partUuid, name }: PartitionSpec): string | undefined => {
     const names = [`UUID=${uuid}`, `LABEL=${label}`, `PARTUUID=${partUuid}`, `PARTLABEL=${name}`];
-    const line = lines.find(({ source }) =>
-      names.some((each) => each.toLowerCase() === source.toLowerCase()),
-    );
-    return line?.at;
+    const isNamed = (device: string): boolean =>
+      names.some((each) => each.toLowerCase() === device.toLowerCase());
+    const place = entries.find(({ device }) => isNamed(device))?.place;
+    return place === undefined ? undefined : `/${place.join("/")}`;
   };
   const done = disks.map((disk) => ({
     ...disk,
@@ -153,11 +153,12 @@ function withMounts(disks: readonly DiskPlan[], fstab: string, remarks: string[]
       each.filesystem === "none" || each.filesystem === "swap" ? each : { ...each, mount: mountOf(each) },
     ),
   }));
-  for (const { source, at, type } of lines) {
+  for (const { device, place } of entries) {
+    const at = `/${place.join("/")}`;
     const isPlaced = done.some(({ partitions }) => partitions.some(({ mount }) => mount === at));
-    if (!isPlaced && FILESYSTEMS.includes(type))
+    if (!isPlaced)
       remarks.push(
-        `the guest's /etc/fstab mounts ${source} at ${at}: say which partition that is by its Mount`,
+        `the guest's /etc/fstab mounts ${device} at ${at}: say which partition that is by its Mount`,
       );
   }
   return done;

@@ -6,6 +6,8 @@
 import { readdirSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename } from "node:path";
 import { codeOf } from "../../common/errors.js";
+import { displayPath } from "../../common/format/path.js";
+import { mountTable } from "../mount/mount-table.js";
 
 /** Numbers of a device from st_rdev, as glibc's gnu_dev_major and gnu_dev_minor. */
 export function deviceNumbers(rdev: number): string {
@@ -42,38 +44,13 @@ function deviceUses(numbers: string): string[] {
 export function mountsOf(numbers: string): string[] {
   return mountTable()
     .filter((mount) => mount.numbers === numbers)
-    .map(({ at }) => at);
-}
-
-export interface Mount {
-  /** `MAJOR:MINOR` */
-  readonly numbers: string;
-  readonly at: string;
-  readonly type: string;
-  /** Device or other thing that was mounted. */
-  readonly source: string;
-}
-
-/** /proc/self/mountinfo (proc_pid_mountinfo(5)), in the order of mounting. */
-export function mountTable(): Mount[] {
-  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean);
-  return lines.map((line) => {
-    const [left = "", right = ""] = line.split(" - ");
-    const [, , numbers = "", , at = ""] = left.split(" ");
-    const [type = "", source = ""] = right.split(" ");
-    return { numbers, at: withoutOctals(at), type, source: withoutOctals(source) };
-  });
-}
-
-/** Blanks and the like are `\\040` in the kernel's tables and in fstab(5). */
-export function withoutOctals(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    .map(({ point }) => displayPath(point));
 }
 
 function swaps(): string[] {
   const [, ...lines] = (read("/proc/swaps") ?? "").split("\n");
   return lines.filter(Boolean).map((line) => {
-    const file = withoutOctals(line.split(/\s/)[0]!);
+    const file = line.split(/\s/)[0]!;
     try {
       return basename(realpathSync(file));
     } catch {
@@ -133,7 +110,7 @@ function entries(directory: string): string[] {
 
 function read(file: string): string | undefined {
   try {
-    return readFileSync(file, "latin1");
+    return readFileSync(file, "utf8");
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "EACCES", "ESRCH", "EINVAL", "ENXIO"].includes(codeOf(error) ?? ""))
       return undefined;

@@ -1,24 +1,12 @@
 /** The guest's own table of file systems, and whether it finds on its new disks what it names (fstab(5)). */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { BackupError, codeOf } from "../../common/errors.js";
-import { displayPath, pathToKey } from "../../common/format/path.js";
+import { bytesOfText, displayPath, pathToKey } from "../../common/format/path.js";
 import { closeFd, openAt } from "../../common/sys/files.js";
+import { type Fstab, MAX_FSTAB_BYTES, parseFstab } from "../mount/fstab.js";
 import { Target } from "../restore/target.js";
-import { withoutOctals } from "./device-use.js";
 import type { RestorePlan } from "./plan.js";
 import type { PartitionSpec } from "./plan-partition.js";
-
-export interface FstabLine {
-  readonly source: string;
-  readonly at: string;
-  readonly type: string;
-  readonly options: readonly string[];
-}
-
-const MAX_BYTES = 1024 * 1024;
-/** What is no disk of the machine's own. */
-const NO_DISK =
-  /^(proc|sysfs|tmpfs|devpts|devtmpfs|cgroup2?|none|nfs4?|cifs|overlay|swapfile|fuse.*|iso9660|udf|auto)$/;
 
 /** A text file of the guest; undefined when there is none. No link in the guest is followed. @throws BackupError RESTORE_VM */
 export function readGuestFile(root: string, path: string): string | undefined {
@@ -29,8 +17,8 @@ export function readGuestFile(root: string, path: string): string | undefined {
     const fd = openAt(parent, name, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = fstatSync(fd);
-      if (!stat.isFile() || stat.size > MAX_BYTES)
-        throw new BackupError("RESTORE_VM", `${path} of the guest is no file of at most a megabyte`);
+      if (!stat.isFile() || stat.size > MAX_FSTAB_BYTES)
+        throw new BackupError("RESTORE_VM", `${path} of the guest is no file of at most 256 KiB`);
       const bytes = Buffer.alloc(stat.size);
       return bytes.toString("utf8", 0, readSync(fd, bytes, 0, bytes.length, 0));
     } finally {
@@ -43,18 +31,6 @@ export function readGuestFile(root: string, path: string): string | undefined {
     target.close();
     closeSync(base);
   }
-}
-
-/** Lines of a table; comments and what has no type are left out. */
-export function parseFstab(text: string): FstabLine[] {
-  return text.split("\n").flatMap((line) => {
-    const [source = "", at = "", type = "", options = "defaults"] = line
-      .trim()
-      .split(/\s+/)
-      .map(withoutOctals);
-    if (source === "" || source.startsWith("#") || type === "") return [];
-    return [{ source: source.replace(/^(\w+)="(.*)"$/, "$1=$2"), at, type, options: options.split(",") }];
-  });
 }
 
 const same = (a: string | undefined, b: string): boolean => a?.toLowerCase() === b.toLowerCase();
@@ -71,6 +47,25 @@ function finds(source: string, partitions: readonly PartitionSpec[]): boolean | 
   return undefined;
 }
 
+/** The table of a guest, with the values of `UUID="…"` and the like as they are without quotes. */
+export function fstabOf(text: string): Fstab {
+  const { entries, swaps, remarks } = parseFstab(Buffer.from(text).toString("latin1"));
+  const plain = (device: string): string => textOf(device).replace(/^(\w+)="(.*)"$/, "$1=$2");
+  return {
+    entries: entries.map((entry) => ({
+      ...entry,
+      device: plain(entry.device),
+      place: entry.place.map(textOf),
+    })),
+    swaps: swaps.map(plain),
+    remarks,
+  };
+}
+
+function textOf(carrier: string): string {
+  return Buffer.from(carrier, "latin1").toString();
+}
+
 /**
  * What an operator must know of the table before the guest starts: lines that name nothing on the plan's disks, those that
  * name devices (which the new machine may call otherwise), and partitions that no line names.
@@ -79,23 +74,24 @@ export function fstabNotes(text: string | undefined, plan: RestorePlan): string[
   if (text === undefined)
     return ["the guest has no /etc/fstab: it must find its root by the kernel's command line"];
   const partitions = plan.disks.flatMap((disk) => disk.partitions);
-  const lines = parseFstab(text).filter(({ type, source }) => !NO_DISK.test(type) && !/^\/\/|:/.test(source));
-  const notes: string[] = [];
-  for (const { source, at, options } of lines) {
-    const shown = `${displayPath(Buffer.from(source).toString("latin1"))} (${displayPath(Buffer.from(at).toString("latin1"))})`;
-    const found = finds(source, partitions);
-    const waits =
-      options.includes("nofail") || options.includes("noauto")
-        ? ""
-        : ": the guest waits for it when it starts";
+  const { entries, swaps, remarks } = fstabOf(text);
+  const named = [
+    ...entries.map(({ device, place, isOptional }) => ({ device, at: `/${place.join("/")}`, isOptional })),
+    ...swaps.map((device) => ({ device, at: "swap", isOptional: false })),
+  ];
+  const notes = remarks.map((remark) => `/etc/fstab, ${remark}`);
+  for (const { device, at, isOptional } of named) {
+    const shown = `${displayPath(bytesOfText(device))} (${displayPath(bytesOfText(at))})`;
+    const found = finds(device, partitions);
+    const waits = isOptional ? "" : ": the guest waits for it when it starts";
     if (found === false) notes.push(`/etc/fstab names ${shown}, which is on no disk of the plan${waits}`);
-    else if (found === undefined && source.startsWith("/dev/"))
+    else if (found === undefined && device.startsWith("/dev/"))
       notes.push(
         `/etc/fstab names ${shown} by its device: give the guest its disks under the same names and in the same order`,
       );
   }
   for (const { mount } of partitions) {
-    if (mount !== undefined && mount !== "/" && !lines.some(({ at }) => at === mount))
+    if (mount !== undefined && mount !== "/" && !named.some(({ at }) => at === mount))
       notes.push(
         `no line of /etc/fstab mounts ${mount}, which the plan has: the guest will not see it there`,
       );

@@ -7,7 +7,7 @@ import { stringify } from "yaml";
 import type { ConfigError } from "../../common/config/diagnostics.js";
 import { Relocation } from "../../common/relocation.js";
 import { scratchDirectory } from "../../common/scratch-directory.js";
-import { fstabNotes, parseFstab, readGuestFile } from "./fstab.js";
+import { fstabNotes, fstabOf, readGuestFile } from "./fstab.js";
 import { loadPlan, type RestorePlan } from "./plan.js";
 import { restoreCommand } from "./through-director.js";
 import { volumeName } from "./volume.js";
@@ -120,7 +120,7 @@ test("the guest's table: what the new disks have, what they lack, and no link is
     ],
   });
   const table = `# x\n\nUUID=${UUID.toUpperCase()} / ext4\nLABEL=s\\040w none swap sw 0 0\nhost:/x /n nfs defaults\n`;
-  assert.deepEqual(parseFstab(table)[1], { source: "LABEL=s w", at: "none", type: "swap", options: ["sw"] });
+  assert.deepEqual(fstabOf(table).swaps, ["LABEL=s w"]);
   assert.deepEqual(fstabNotes(table, disks), [
     "/etc/fstab needs no change: all that it names is on the new disks",
   ]);

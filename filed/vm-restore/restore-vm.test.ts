@@ -7,9 +7,10 @@ import { test } from "node:test";
 import { BackupError } from "../../common/errors.js";
 import { asRoot } from "../../common/test-needs.js";
 import { loopDevice } from "../../test/helpers/loop-device.js";
+import { mountTable } from "../mount/mount-table.js";
 import { attached, detachAll } from "./attach.js";
 import { describeDisks } from "./describe.js";
-import { loopsOver, mountTable } from "./device-use.js";
+import { loopsOver } from "./device-use.js";
 import { loadPlan, type RestorePlan } from "./plan.js";
 import { planText } from "./plan-text.js";
 import { restoreVm } from "./restore-vm.js";
@@ -35,9 +36,9 @@ test("a missing file becomes a disk with a GPT, its file systems are those that 
   const disk = join(bench.dir, "disk1.raw");
   const plan = bench.plan([{ Device: disk, Size: "64m", DiskId: ROOT_UUID, Partition: PARTITIONS }]);
   await bench.run(plan, (root) => {
-    const mounts = mountTable().filter(({ at }) => at.startsWith(root));
+    const mounts = mountTable().filter(({ point }) => point.startsWith(root));
     assert.deepEqual(
-      mounts.map(({ at, type }) => `${at.slice(root.length)} ${type}`),
+      mounts.map(({ point, type }) => `${point.slice(root.length)} ${type}`),
       [" ext4", "/home ext4"],
     );
     writeFileSync(join(root, "home/file"), "content");
@@ -128,7 +129,7 @@ test("a block device with an MBR and logical partitions; a whole disk without a 
   assert.match(bench.said.join("\n"), /no line of \/etc\/fstab mounts \/srv/);
   assert.match(
     bench.said.join("\n"),
-    /names UUID=31111111-\S+ \(none\), which is on no disk of the plan: the guest waits/,
+    /names UUID=31111111-\S+ \(swap\), which is on no disk of the plan: the guest waits/,
   );
   const dump = execFileSync("sfdisk", ["--dump", device], { encoding: "utf8" });
   assert.match(dump, /label-id: 0x1234abcd/);

@@ -13,6 +13,9 @@ const NAME = /^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$/;
 /** Directories of /dev that are no volume groups. */
 const NO_GROUPS = ["mapper", "disk", "block", "shm", "mqueue", "pts", "fd", "input", "net", "loop", "md"];
 
+/** Exit status of LVM's programs for what is not there, as for other failures. */
+const NOT_FOUND = 5;
+
 /** Group and volume of `/dev/GROUP/VOLUME`; undefined for any other path. */
 export function volumeName(device: string): VolumeName | undefined {
   const match = /^\/dev\/([^/]+)\/([^/]+)$/.exec(device);
@@ -45,18 +48,12 @@ export async function planVolume(disk: DiskPlan, name: VolumeName, claimed: numb
   }
   if (extent === undefined || free === undefined || !(extent > 0) || !(free >= 0))
     throw new BackupError("RESTORE_VM", `vgs tells nothing of the size of the volume group ${name.group}`);
+  const path = `${name.group}/${name.volume}`;
+  const there = await runTool(["lvs", "--noheadings", "-o", "lv_name", path], { statuses: [0, NOT_FOUND] });
+  if (there.trim() !== "")
+    throw new BackupError("RESTORE_VM", `${disk.device} exists, but is not active: lvchange -ay ${path}`);
   const sizeBytes = Math.ceil(disk.sizeBytes / extent) * extent;
-  const common = [
-    "lvcreate",
-    "--yes",
-    "--quiet",
-    "--wipesignatures",
-    "y",
-    "--zero",
-    "y",
-    "--name",
-    name.volume,
-  ];
+  const common = ["lvcreate", "--yes", "--quiet", "--name", name.volume];
   if (disk.thinPool !== undefined) {
     const pool = `${name.group}/${disk.thinPool}`;
     const kind = await runTool(["lvs", ...columns, "-o", "segtype", pool]);
@@ -71,5 +68,7 @@ export async function planVolume(disk: DiskPlan, name: VolumeName, claimed: numb
       `no room for ${disk.device} of ${formatBytes(sizeBytes)} in the volume group ${name.group}: ${has}; ${withCommas(missing)} bytes are missing`,
     );
   }
-  return { sizeBytes, command: [...common, "--size", `${sizeBytes}b`, name.group] };
+  // What others left on these extents is not to be taken for something of the new volume.
+  const clean = ["--wipesignatures", "y", "--zero", "y"];
+  return { sizeBytes, command: [...common, ...clean, "--size", `${sizeBytes}b`, name.group] };
 }
