@@ -5,7 +5,7 @@ import { EntryType, emptyRow, type Row, sameRow } from "../../common/format/row.
 import { ListDifference } from "../catalog/list-difference.js";
 import { ArrayCursor, OverlayCursor } from "../catalog/overlay.js";
 import { CommonCursor } from "./common-cursor.js";
-import { type ListCost, ordersOf } from "./costs.js";
+import { type ListCost, ordersOf, ROW_BYTES } from "./costs.js";
 import { type Sketch, SketchMaker, sharedWeight } from "./sketch.js";
 import { Weighing } from "./weigh.js";
 
@@ -126,14 +126,17 @@ test("what lists have in common is what is the same in all of them", () => {
   }
 });
 
+/** What a file of 50 bytes weighs. */
+const EACH = 50 + ROW_BYTES;
+
 test("sketches of short lists know exactly what is shared, those of long ones about", () => {
   const sketch = (from: number, to: number): Sketch => {
     const made = new SketchMaker();
     for (let i = from; i < to; i++) made.add(file(`dir\0file-${i}`, "y".repeat(50), i % 7));
     return made.finish();
   };
-  assert.equal(sharedWeight(sketch(0, 700), sketch(300, 1200)), 400 * 200);
+  assert.equal(sharedWeight(sketch(0, 700), sketch(300, 1200)), 400 * EACH);
   assert.equal(sharedWeight(sketch(0, 700), sketch(700, 1400)), 0);
   const long = sharedWeight(sketch(0, 60_000), sketch(30_000, 80_000));
-  assert.ok(Math.abs(long - 30_000 * 200) < 0.2 * 30_000 * 200, String(long));
+  assert.ok(Math.abs(long - 30_000 * EACH) < 0.2 * 30_000 * EACH, String(long));
 });

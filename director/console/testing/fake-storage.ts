@@ -191,6 +191,7 @@ function childrenOf(all: readonly Listed[], directory: string, depth: number): L
 function fits(job: FakeJob, request: Request): boolean {
   if (request.jobIds?.length > 0 && !request.jobIds.includes(job.jobId)) return false;
   if (request.client && job.client !== request.client) return false;
+  if (request.jobName && job.jobName !== request.jobName) return false;
   return !request.fileSet || job.fileSet === request.fileSet;
 }
 
