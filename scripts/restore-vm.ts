@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import { BackupError, EXIT } from "../common/errors.js";
 import { ProgramConsole } from "../console/program.js";
-import { attached, detachAll } from "../filed/vm-restore/attach.js";
+import { attached, detachAll, lockPlan } from "../filed/vm-restore/attach.js";
 import { describeDisks } from "../filed/vm-restore/describe.js";
 import { describePlan, examine } from "../filed/vm-restore/examine.js";
 import { type DiskPlan, isOfImages, loadPlan, type RestorePlan } from "../filed/vm-restore/plan.js";
@@ -78,10 +78,16 @@ export async function checkPlan(file: string): Promise<number> {
 /** Releases what is left of a run. @throws BackupError RESTORE_VM: what could not be released */
 export async function cleanUp(file: string): Promise<number> {
   asRoot();
+  outliveReader();
   const plan = loadPlan(file);
-  const { mounts, loops } = attached(plan);
-  if (mounts.length + loops.length === 0) print("nothing is left");
-  await detachAll(plan, { report: print });
+  const lock = lockPlan(plan);
+  try {
+    const { mounts, loops } = attached(plan);
+    if (mounts.length + loops.length === 0) print("nothing is left");
+    await detachAll(plan, { report: print });
+  } finally {
+    lock.release();
+  }
   return EXIT.ok;
 }
 
@@ -96,6 +102,7 @@ interface RunOptions {
 /** Carries a plan out. A signal ends it in order: the Restore job is canceled, all is released. @throws BackupError */
 export async function runPlan(options: RunOptions): Promise<number> {
   asRoot();
+  outliveReader();
   const plan = loadPlan(options.plan);
   const ended = new AbortController();
   const { signal } = ended;
@@ -147,6 +154,14 @@ async function byHand(plan: RestorePlan, restoreJob: string | undefined, signal:
     lines.close();
   }
   throw new BackupError("INTERRUPTED", "given up: the disks are made, and not restored");
+}
+
+/** Whoever reads what is printed may go, with the terminal: what is mounted is released all the same. */
+function outliveReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners("error");
+    stream.on("error", () => undefined);
+  }
 }
 
 function asRoot(): void {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
 import { bytesOfText } from "../../common/format/path.js";
+import { type Lock, lockWorkingDirectory } from "../../common/working-directory.js";
 import { mountsWithin } from "../mount/mount-table.js";
 import { deviceNumbers, loopsOver, mountsOf } from "./device-use.js";
 import type { Placed } from "./layout.js";
@@ -55,6 +56,16 @@ export async function mountAll(
   }
 }
 
+/** One at a time works on a machine's disks; held by the kernel until release or the process' end. @throws BackupError */
+export function lockPlan({ directory, vm }: RestorePlan): Lock {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new BackupError("RESTORE_VM", `cannot make ${directory}: ${describeError(cause)}`, { cause });
+  }
+  return lockWorkingDirectory(directory, `restore-vm-${vm}`);
+}
+
 /**
  * The directory that everything is mounted below, for root alone: what is restored there is as readable as the guest had
  * it. While it exists, what is attached to the plan's disks is this plan's. @throws BackupError RESTORE_VM
@@ -62,7 +73,6 @@ export async function mountAll(
 export function makeRoot({ directory, vm }: RestorePlan): void {
   const root = join(directory, vm);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
     mkdirSync(root, { mode: 0o700 });
   } catch (error) {
     if (codeOf(error) !== "EEXIST")

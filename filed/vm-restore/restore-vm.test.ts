@@ -8,7 +8,7 @@ import { BackupError } from "../../common/errors.js";
 import { asRoot } from "../../common/test-needs.js";
 import { loopDevice } from "../../test/helpers/loop-device.js";
 import { mountTable } from "../mount/mount-table.js";
-import { attached, detachAll } from "./attach.js";
+import { attached, detachAll, lockPlan } from "./attach.js";
 import { describeDisks } from "./describe.js";
 import { loopsOver } from "./device-use.js";
 import { loadPlan, type RestorePlan } from "./plan.js";
@@ -150,6 +150,9 @@ test("a restore that fails or is interrupted leaves nothing behind; leftovers of
     /the job failed/,
   );
   bench.released(plan);
+  const lock = lockPlan(plan);
+  await assert.rejects(bench.run(plan), { code: "ALREADY_RUNNING" });
+  lock.release();
   const quiet = { report: () => undefined };
   await assert.rejects(
     restoreVm(plan, { ...quiet, restore: async () => undefined }),

@@ -5,7 +5,7 @@
 import { closeSync, constants, ftruncateSync, openSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
-import { attach, detachAll, type Mountable, makeRoot, mountAll } from "./attach.js";
+import { attach, detachAll, lockPlan, type Mountable, makeRoot, mountAll } from "./attach.js";
 import { bootNotes, copyBootFiles } from "./boot.js";
 import { describePlan, type ExaminedDisk, examine } from "./examine.js";
 import { mkfsCommand } from "./filesystems.js";
@@ -26,9 +26,18 @@ const CLAIM_WAIT_MS = 250;
 
 /**
  * Carries a plan out. When it returns or throws, nothing is mounted or attached any more; what could not be released is said.
- * @throws BackupError RESTORE_VM, INTERRUPTED; what `restore` throws
+ * @throws BackupError RESTORE_VM, INTERRUPTED, ALREADY_RUNNING; what `restore` throws
  */
 export async function restoreVm(plan: RestorePlan, options: RestoreVmOptions): Promise<void> {
+  const lock = lockPlan(plan);
+  try {
+    await carryOut(plan, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function carryOut(plan: RestorePlan, options: RestoreVmOptions): Promise<void> {
   const { report } = options;
   const disks = await examine(plan);
   for (const line of describePlan(plan, disks)) report(line);
