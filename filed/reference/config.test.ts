@@ -101,6 +101,7 @@ test("what is of another builder, or of an image, is said", () => {
     problem(`{${installer.replace("c,", "a b,")}, Image: /d, Mount: {}}`),
     /with Mount a name is made of/,
   );
+  assert.match(problem(`{${installer}, Image: /d, Append: 'a="b"'}`), /none of them a double quote/);
 });
 
 test("two machines cannot lie in each other", () => {

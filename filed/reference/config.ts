@@ -22,7 +22,7 @@ import {
   yesNo,
 } from "../../common/config/spec.js";
 import { MOUNT_SPEC, type MountSettings, toMountSettings } from "../mount/config.js";
-import { accelerator, BOOT_CHECK_SPEC, toBootCheck, toMachine } from "./machine-config.js";
+import { accelerator, BOOT_CHECK_SPEC, kernelWords, toBootCheck, toMachine } from "./machine-config.js";
 import type { Builder, PlaceSettings, Recipe, ReferenceSettings } from "./settings.js";
 
 const DEFAULT_SEC = 4 * 3600;
@@ -56,7 +56,7 @@ const directives = {
   kernel: absolutePath(),
   initrd: absolutePath(),
   kickstart: absolutePath(),
-  append: text(),
+  append: kernelWords,
   memory: size(),
   processors: integer(1, 64),
   accel: accelerator,

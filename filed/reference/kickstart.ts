@@ -28,10 +28,9 @@ export async function buildByKickstart(
     const console = await ConsoleLog.open(tools.consoleFile);
     try {
       const append = recipe.append.replaceAll("{kickstart}", server.url);
-      report(
-        "info",
-        `Reference ${name}: boot ${recipe.boot.kernel} with "${append}", console in ${console.file}`,
-      );
+      // The URL is for the installer alone.
+      const words = `"${recipe.append}", console in ${console.file}`;
+      report("info", `Reference ${name}: boot ${recipe.boot.kernel} with ${words}`);
       const boot = { ...recipe.boot, append };
       const vm = { machine: recipe.machine, disk: target, throwAway: false, boot, network: true, scratch };
       await runMachine(vm, console, { ...tools, doing: "building reference machine (kickstart)" });

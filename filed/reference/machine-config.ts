@@ -6,8 +6,8 @@ import {
   type BlockSpec,
   duration,
   integer,
+  scalar,
   size,
-  text,
   words,
 } from "../../common/config/spec.js";
 import type { BootCheckSettings, MachineSettings, PlaceSettings } from "./settings.js";
@@ -16,13 +16,19 @@ const GB = 1024 ** 3;
 
 export const accelerator = words("auto", "kvm", "tcg");
 
+/** A kernel's command line, as a file of QEMU can hold it, with room for a URL. */
+export const kernelWords = scalar((value) => {
+  if (value.length <= 800 && /^[\x20-\x7e]*$/.test(value) && !value.includes('"')) return value;
+  throw new Error("a kernel's command line has 800 characters at most, none of them a double quote");
+});
+
 const directives = {
   memory: size(),
   processors: integer(1, 64),
   accel: accelerator,
   kernel: absolutePath(),
   initrd: absolutePath(),
-  append: text(),
+  append: kernelWords,
   timeLimit: duration(),
 };
 

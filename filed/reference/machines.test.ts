@@ -7,7 +7,7 @@ import { scratchDirectory } from "../../common/scratch-directory.js";
 import { ConsoleLog } from "./console-log.js";
 import { newestKernel } from "./kernels.js";
 import { KickstartServer } from "./kickstart-server.js";
-import { qemuWords, type VirtualMachine } from "./virtual-machine.js";
+import { machineConfig, qemuWords, type VirtualMachine } from "./virtual-machine.js";
 
 const MACHINE: VirtualMachine = {
   machine: { memoryBytes: 512 * 1024 ** 2, processors: 2, accel: "tcg" },
@@ -24,16 +24,19 @@ function behind(words: readonly string[], word: string): string[] {
 }
 
 test("a machine's words: a comma in a name, what is thrown away, and nothing that was not asked for", () => {
-  const words = qemuWords(MACHINE);
+  const words = qemuWords(MACHINE, "/c");
   assert.deepEqual(behind(words, "-m"), ["512"]);
   assert.deepEqual(behind(words, "-accel"), ["tcg,thread=multi"]);
   assert.match(behind(words, "-drive")[0]!, /^file=\/srv\/a,,b\.img,format=raw,.*,snapshot=on$/);
   assert.ok(!words.includes("-netdev") && !words.includes("-kernel"));
   const auto = { ...MACHINE, machine: { ...MACHINE.machine, accel: "auto" as const } };
-  assert.deepEqual(behind(qemuWords(auto), "-accel"), ["kvm", "tcg,thread=multi"]);
+  assert.deepEqual(behind(qemuWords(auto, "/c"), "-accel"), ["kvm", "tcg,thread=multi"]);
   const boot = { kernel: "/k", initrd: "/i", append: "ks=x console=ttyS0" };
-  const installer = qemuWords({ ...MACHINE, throwAway: false, network: true, boot });
-  assert.deepEqual(behind(installer, "-append"), ["ks=x console=ttyS0"]);
+  const installer = qemuWords({ ...MACHINE, throwAway: false, network: true, boot }, "/c");
+  // Everybody sees a command line.
+  assert.ok(!installer.join(" ").includes("ks=x"));
+  assert.deepEqual(behind(installer, "-readconfig"), ["/c"]);
+  assert.equal(machineConfig({ boot }), '[machine]\n  append = "ks=x console=ttyS0"\n');
   assert.doesNotMatch(behind(installer, "-drive")[0]!, /snapshot/);
   assert.deepEqual(behind(installer, "-netdev"), ["user,id=net"]);
 });

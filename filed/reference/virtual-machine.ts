@@ -2,6 +2,9 @@
  * One run of QEMU, from power-on to power-off. The machine has one disk, a serial console, and nothing of the host's but
  * what it is given. Words: QEMU's documentation, "Invocation".
  */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describeFailure, runCommand } from "../../common/exec.js";
 import { programEnvironment } from "../hooks/hooks.js";
 import type { ConsoleLog } from "./console-log.js";
@@ -49,9 +52,12 @@ export async function runMachine(
     const [line] = console.lastLines(1);
     if (line !== undefined) state(`${doing}: ${line.slice(0, 100)}`);
   }, STATE_MS);
+  const directory = await mkdtemp(path.join(tmpdir(), "basalt-qemu-"));
   try {
+    const secret = path.join(directory, "machine");
+    await writeFile(secret, machineConfig(vm), { mode: 0o600 });
     const env = { ...programEnvironment(), TMPDIR: vm.scratch };
-    const run = { words: qemuWords(vm), env, timeoutMs, signal, cwd: "/", maxLines: 100 };
+    const run = { words: qemuWords(vm, secret), env, timeoutMs, signal, cwd: "/", maxLines: 100 };
     const result = await runCommand({ ...run, onLine, onOutput: console.take });
     signal.throwIfAborted();
     if (result.timedOut)
@@ -64,11 +70,20 @@ export async function runMachine(
     if (console.panicked) throw failed("REFERENCE_FAILED", "its kernel has panicked");
   } finally {
     clearInterval(told);
+    await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** The command line. */
-export function qemuWords(vm: VirtualMachine): string[] {
+/**
+ * What of the machine is in a file that only its owner reads: everybody sees command lines of processes, and a kernel's may
+ * hold where a kickstart file is served, or a password.
+ */
+export function machineConfig({ boot }: Pick<VirtualMachine, "boot">): string {
+  return boot === undefined ? "" : `[machine]\n  append = "${boot.append}"\n`;
+}
+
+/** The command line. `config`: the file with the rest. */
+export function qemuWords(vm: VirtualMachine, config: string): string[] {
   const { machine, boot, network, agentSocket } = vm;
   const drive = `file=${value(vm.disk)},format=raw,if=none,id=disk,cache=unsafe,discard=unmap`;
   return [
@@ -81,7 +96,7 @@ export function qemuWords(vm: VirtualMachine): string[] {
     ...["-drive", vm.throwAway ? `${drive},snapshot=on` : drive, "-device", "virtio-blk-pci,drive=disk"],
     ...(network ? ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="] : []),
     ...(agentSocket === undefined ? [] : agentWords(agentSocket)),
-    ...(boot === undefined ? [] : ["-kernel", boot.kernel, "-append", boot.append]),
+    ...(boot === undefined ? [] : ["-kernel", boot.kernel, "-readconfig", config]),
     ...(boot?.initrd === undefined ? [] : ["-initrd", boot.initrd]),
   ];
 }

@@ -260,3 +260,23 @@ test("a search that finds nothing ends with whoever asked for it", async () => {
   await assert.rejects(storage.catalog.pages(0, nothing, gone.signal).next(), /hung up/);
   assert.equal(steps, 3);
 });
+
+test("a reference machine is compared with the Base in force, whoever was the client then", async () => {
+  const wanted = { level: "Base", jobName: "machine", compared: true } as const;
+  const first = await storage.backup(tree("m1"), { ...wanted, client: "old-fd" });
+  assert.equal(first.parents.baseInForce, 0);
+  assert.deepEqual(first.fake?.start.lists, []);
+  const second = await storage.backup(tree("m2"), { ...wanted, client: "new-fd" });
+  assert.equal(second.parents.baseInForce, first.jobId);
+  assert.deepEqual(second.fake?.start.lists, [{ role: "compared", jobId: first.jobId }]);
+  const third = await storage.backup(tree("m3"), { ...wanted, client: "new-fd" });
+  assert.deepEqual(third.fake?.start.lists, [
+    { role: "own", jobId: second.jobId },
+    { role: "compared", jobId: second.jobId },
+  ]);
+  // One that fails leaves the one before in force.
+  const failed = await storage.backup(async (fake) => fake.stream.destroy(), { ...wanted, client: "new-fd" });
+  assert.equal(failed.result?.ok ?? false, false);
+  assert.equal((await resolve("Base", { jobName: "machine" })).baseInForce, third.jobId);
+  assert.equal((await resolve("Full", { jobName: "machine" })).baseInForce, 0);
+});
