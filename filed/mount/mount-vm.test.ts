@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { asRoot } from "../../common/test-needs.js";
@@ -96,4 +96,15 @@ test("subvolumes of one btrfs in fstab: the machine would not be whole", async (
   const fstab = "/dev/vda / btrfs subvol=@\n/dev/vda /home btrfs subvol=@home";
   const disk = makeFileSystem({ kind: "btrfs", files: { "etc/fstab": fstab, "home/": "" } });
   await assert.rejects(place.mount(disksOf(disk)), /\/home: of a btrfs the default subvolume alone/);
+});
+
+test("clones are mounted beside each other", async (t) => {
+  const [one, two] = [mountPlace(t, {}, "mkfs.xfs"), mountPlace(t)];
+  if (one === undefined || two === undefined) return;
+  const disk = makeFileSystem({ kind: "xfs", files: { "etc/fstab": "/dev/vda / xfs", "srv/": "" } });
+  const copy = `${disk}-2`;
+  copyFileSync(disk, copy);
+  await one.mount(disksOf(disk));
+  await two.mount(disksOf(copy));
+  assert.ok(existsSync(join(one.root, "srv")) && existsSync(join(two.root, "srv")));
 });

@@ -47,26 +47,31 @@ export interface Loop {
   close(): void;
 }
 
-/** @throws BackupError LOOP_FAILED naming the file; system errors that concern the file are its cause */
+/** @throws BackupError LOOP_FAILED naming the file, with the system error as its cause */
 export function attachLoop(source: LoopSource): Loop {
-  const backing = openSync(source.file, source.writable ? constants.O_RDWR : constants.O_RDONLY);
+  let backing: number | undefined;
   try {
-    for (let tries = 1; ; tries++) {
-      const path = freeDevice();
-      const fd = openSync(path, source.writable ? constants.O_RDWR : constants.O_RDONLY);
-      try {
-        configure(fd, backing, source);
-        return { path, close: () => closeSync(fd) };
-      } catch (error) {
-        closeSync(fd);
-        if (codeOf(error) !== "EBUSY" || tries === MAX_TRIES) throw error;
-      }
-    }
+    backing = openSync(source.file, source.writable ? constants.O_RDWR : constants.O_RDONLY);
+    return attach(backing, source);
   } catch (cause) {
     const text = `cannot attach ${source.file} to a loop device: ${describeError(cause)}`;
     throw new BackupError("LOOP_FAILED", text, { cause });
   } finally {
-    closeSync(backing);
+    if (backing !== undefined) closeSync(backing);
+  }
+}
+
+function attach(backing: number, source: LoopSource): Loop {
+  for (let tries = 1; ; tries++) {
+    const path = freeDevice();
+    const fd = openSync(path, source.writable ? constants.O_RDWR : constants.O_RDONLY);
+    try {
+      configure(fd, backing, source);
+      return { path, close: () => closeSync(fd) };
+    } catch (error) {
+      closeSync(fd);
+      if (codeOf(error) !== "EBUSY" || tries === MAX_TRIES) throw error;
+    }
   }
 }
 
