@@ -16,7 +16,7 @@ async function checkSet({ resource, set: name, vm }: MadeSet, context: SnapshotC
   const settings = context.snapshots.find((each) => each.name === resource);
   if (settings === undefined)
     throw new BackupError("SNAPSHOT_FAILED", `Snapshot "${resource}" is gone from filed.yaml`);
-  const set = (await openProvider(settings, context).sets()).find(({ owner }) => owner.set === name);
+  const set = (await openProvider(settings, context).sets(vm)).find(({ owner }) => owner.set === name);
   const invalid = (why: string): BackupError =>
     new BackupError("SNAPSHOT_INVALID", `${why}: the backup is no good`);
   if (set === undefined || set.disks.length < set.owner.disks)

@@ -64,7 +64,9 @@ export async function runList(
 ): Promise<number> {
   if (options.vm !== undefined) checkVmName(options.vm);
   const context = snapshotContext(loadFiledConfig(options.configFile), print);
-  const sets = (await ownSets(context, options.vm)).sort((a, b) => (a.owner.vm < b.owner.vm ? -1 : 1));
+  const complaints: string[] = [];
+  const found = await ownSets(context, options.vm, (text) => void complaints.push(text));
+  const sets = found.sort((a, b) => (a.owner.vm < b.owner.vm ? -1 : 1));
   if (options.json)
     print(
       JSON.stringify(
@@ -75,6 +77,7 @@ export async function runList(
     );
   else if (sets.length === 0) print("no snapshots");
   else for (const line of table(sets, context)) print(line);
+  if (complaints.length > 0) throw new BackupError("SNAPSHOT_FAILED", complaints.join("; "));
   return EXIT.ok;
 }
 

@@ -35,9 +35,9 @@ export class CommandProvider implements Provider {
     return { disks: [], instants: 1, make };
   }
 
-  async sets(): Promise<SnapshotSet[]> {
+  async sets(vm?: string): Promise<SnapshotSet[]> {
     return Promise.all(
-      this.#sets.notes().map(async ({ owner, disks }) => {
+      this.#sets.notes(vm).map(async ({ owner, disks }) => {
         const fault = disks.length === 0 ? undefined : await this.#fault(owner.vm);
         return { owner, disks: disks.flatMap((disk) => toDisk(disk, fault)) };
       }),

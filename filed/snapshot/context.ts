@@ -1,6 +1,6 @@
 /** What making and removing snapshots need of the daemon around them. */
 import { hostname } from "node:os";
-import { BackupError } from "../../common/errors.js";
+import { BackupError, describeError } from "../../common/errors.js";
 import type { FiledConfig } from "../config.js";
 import { processLives } from "./process-identity.js";
 import { openProvider } from "./providers.js";
@@ -36,7 +36,7 @@ export interface FoundSet extends SnapshotSet {
 
 /** The resource for a machine: the first that its name fits. @throws BackupError SNAPSHOT_NOT_CONFIGURED */
 export function settingsFor(vm: string, { snapshots }: SnapshotContext): SnapshotSettings {
-  const found = snapshots.find(({ vms }) => vms.some((pattern) => fits(pattern, vm)));
+  const found = snapshots.find((each) => isFor(each, vm));
   if (found !== undefined) return found;
   const what =
     snapshots.length === 0
@@ -45,20 +45,35 @@ export function settingsFor(vm: string, { snapshots }: SnapshotContext): Snapsho
   throw new BackupError("SNAPSHOT_NOT_CONFIGURED", what);
 }
 
+const isFor = ({ vms }: SnapshotSettings, vm: string): boolean => vms.some((pattern) => fits(pattern, vm));
+
 function fits(pattern: string, vm: string): boolean {
   const parts = pattern.split("*").map((part) => part.replace(/[.+]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(vm);
 }
 
-/** Sets of this daemon on this host, of one machine or of all, wherever a Snapshot resource looks. */
-export async function ownSets(context: SnapshotContext, vm?: string): Promise<FoundSet[]> {
+/**
+ * Sets of this daemon on this host, of one machine or of all, wherever a Snapshot resource looks. Of a machine, the resource
+ * that is for it must be able to look; of the others `failed` hears, and the rest counts.
+ * @throws BackupError SNAPSHOT_FAILED
+ */
+export async function ownSets(
+  context: SnapshotContext,
+  vm: string | undefined,
+  failed: (text: string) => void = context.report,
+): Promise<FoundSet[]> {
   const found = new Map<string, FoundSet>();
+  const needed = vm === undefined ? undefined : context.snapshots.find((each) => isFor(each, vm));
   for (const settings of context.snapshots) {
     const provider = openProvider(settings, context);
-    for (const set of await provider.sets()) {
+    const sets = await provider.sets(vm).catch((error: unknown) => {
+      if (settings === needed) throw error;
+      failed(`Snapshot "${settings.name}": ${describeError(error)}`);
+      return [];
+    });
+    for (const set of sets) {
       const { owner } = set;
       if (owner.host !== hostname() || owner.filed !== context.filed) continue;
-      if (vm !== undefined && owner.vm !== vm) continue;
       // Two resources may look at the same volume group: that which made it counts.
       if (found.has(owner.set) && owner.resource !== settings.name) continue;
       found.set(owner.set, { ...set, settings, provider });

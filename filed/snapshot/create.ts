@@ -39,6 +39,7 @@ export async function createSnapshots(
   await makeWay(vm, context);
   const provider = openProvider(settings, context);
   const plan = await provider.plan(vm);
+  checkNumbers(vm, plan);
   const owner: Owner = {
     ...{
       host: hostname(),
@@ -56,7 +57,7 @@ export async function createSnapshots(
   };
   try {
     const frozen = await take(vm, { plan, owner, settings }, context, options);
-    const set = (await provider.sets()).find((each) => each.owner.set === owner.set);
+    const set = (await provider.sets(vm)).find((each) => each.owner.set === owner.set);
     if (set === undefined || set.disks.length === 0 || set.disks.length !== set.owner.disks)
       throw new BackupError("SNAPSHOT_FAILED", `snapshots of ${vm} are gone that were made just now`);
     tell(set, { plan, frozen, room: roomText(settings) }, context);
@@ -72,6 +73,17 @@ export async function createSnapshots(
     await undo(owner, context);
     throw error;
   }
+}
+
+/** A guest's first disk is one: `vm_web-disk1.raw` beside `vm_web-disk1.img` is perhaps an old copy. */
+function checkNumbers(vm: string, { disks }: Plan): void {
+  const [twin] = disks.filter(
+    ({ number }, index) => disks.findIndex((each) => each.number === number) < index,
+  );
+  if (twin === undefined) return;
+  const names = disks.filter(({ number }) => number === twin.number).map(({ origin }) => origin);
+  const text = `several disks of ${vm} have the number ${twin.number}: ${names.join(", ")}; rename all but one`;
+  throw new BackupError("SNAPSHOT_FAILED", text);
 }
 
 function checkJob({ job }: CreateOptions, { jobs }: SnapshotContext): void {

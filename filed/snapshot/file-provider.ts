@@ -43,8 +43,8 @@ export abstract class FileProvider implements Provider {
     return { disks, instants: steps.length, make };
   }
 
-  async sets(): Promise<SnapshotSet[]> {
-    return this.#sets.notes().map((note) => ({ owner: note.owner, disks: this.#disks(note) }));
+  async sets(vm?: string): Promise<SnapshotSet[]> {
+    return this.#sets.notes(vm).map((note) => ({ owner: note.owner, disks: this.#disks(note) }));
   }
 
   #disks({ owner, disks }: SetNote): SnapshotSet["disks"] {

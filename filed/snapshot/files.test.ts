@@ -52,7 +52,7 @@ for (const kind of ["btrfs", "xfs"] as const) {
     assert.equal((await ownSets(context, "web")).length, 1);
 
     context.jobs.end(job.uuid);
-    const [set] = await ownSets(context);
+    const [set] = await ownSets(context, undefined);
     // The process that made them lives: as if its file daemon had died before it.
     assert.equal(lifeOf(set!.owner, context), "alive");
     const note = join(directory, SNAPSHOTS, "web", "basalt-set.json");
@@ -72,6 +72,13 @@ for (const kind of ["btrfs", "xfs"] as const) {
       message: /has [\d.]+ MB free, the snapshots of web are to have 1.000 GB: [\d.]+ MB are missing/,
     });
     await assert.rejects(createSnapshots("db", big, { mount: false }), { code: "SNAPSHOT_NO_DISK" });
+    image(directory, "vm_twin-disk1.raw");
+    image(directory, "vm_twin-disk01.img");
+    const twins = testContext([snapshotSettings({ kind, directory })]);
+    await assert.rejects(
+      createSnapshots("twin", twins, { mount: false }),
+      /several disks of twin have the number 1/,
+    );
     assert.ok(!existsSync(join(directory, SNAPSHOTS)));
 
     const context = testContext([snapshotSettings({ kind, directory })]);
@@ -113,6 +120,28 @@ test("btrfs: a snapshot of each subvolume that holds an image", async (t) => {
   assert.ok(context.said.some((line) => line.includes("disks not simultaneous")));
   await removeSnapshots("web", context, undefined);
   assert.deepEqual(readdirSync(join(directory, SNAPSHOTS)), []);
+});
+
+test("a resource that cannot look does not hinder the others", async (t) => {
+  const directory = mountedFileSystem(t, "xfs");
+  if (directory === undefined) return;
+  image(directory, "vm_web-disk1.raw");
+  const broken = scratchDirectory("broken");
+  mkdirSync(join(broken, SNAPSHOTS), { mode: 0o777 });
+  chownSync(join(broken, SNAPSHOTS), 12345, 0);
+  const kind = "xfs";
+  const context = testContext([
+    snapshotSettings({ kind, directory: broken }, { name: "broken", vms: ["db*"] }),
+    snapshotSettings({ kind, directory }),
+  ]);
+  await createSnapshots("web", context, { mount: false });
+  assert.match(context.said[0] ?? "", /^Snapshot "broken": .* is not a directory of this user alone/);
+  await removeSnapshots("web", context, undefined);
+  assert.equal(await removeLeftovers(context), 1);
+  await assert.rejects(
+    createSnapshots("db1", context, { mount: false }),
+    /is not a directory of this user alone/,
+  );
 });
 
 test("a file system that cannot share blocks says so, and nothing stays", async () => {

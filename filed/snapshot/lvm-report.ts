@@ -2,7 +2,7 @@
 import { BackupError } from "../../common/errors.js";
 import { runTool } from "./tool.js";
 
-/** No command of LVM is ended in the middle: it may have suspended a device that somebody writes to. */
+/** Only one that hangs is ended: in the middle it may have suspended a device that somebody writes to. */
 export const LVM_TIMEOUT_MS = 300_000;
 
 export interface LogicalVolume {

@@ -52,7 +52,10 @@ export class LvmProvider implements Provider {
     const numberOf = diskNumbers(pattern, vm);
     const found = group.volumes.flatMap((volume) => {
       const number = numberOf(volume.name);
-      return number === undefined ? [] : [{ number, volume, room: roomBytes(room, volume.sizeBytes) }];
+      if (number === undefined) return [];
+      // With so much no snapshot overflows: all of the volume, and the notes on where its blocks are.
+      const most = volume.sizeBytes * 1.02 + group.extentBytes;
+      return [{ number, volume, room: Math.min(roomBytes(room, volume.sizeBytes), most) }];
     });
     if (found.length > 0) return found.sort((a, b) => a.number - b.number);
     const names = pattern.replace("%n", vm);
@@ -115,12 +118,13 @@ export class LvmProvider implements Provider {
     await runTool([...words, `${this.#group}/${volume.name}`], { timeoutMs: LVM_TIMEOUT_MS });
   }
 
-  async sets(): Promise<SnapshotSet[]> {
+  async sets(vm?: string): Promise<SnapshotSet[]> {
     const { volumes } = await readVolumeGroup(this.#group);
     const sets = new Map<string, { owner: Owner; disks: SnapshotDisk[] }>();
     for (const volume of volumes) {
       const { owner, disk } = ownerOfTags(volume.tags) ?? {};
       if (owner === undefined || disk === undefined || !volume.name.startsWith(snapshotName(""))) continue;
+      if (vm !== undefined && owner.vm !== vm) continue;
       const set = sets.get(owner.set) ?? { owner, disks: [] };
       set.disks.push(this.#disk(disk, volume, volumes));
       sets.set(owner.set, set);

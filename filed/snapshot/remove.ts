@@ -51,11 +51,15 @@ export async function removeSnapshots(
 
 /**
  * Removes what dead jobs have left, mounts included; what lives, and what was made by hand, stays.
- * @returns how many sets could not be removed; each was reported
+ * @returns how many sets, and resources to look at, were beyond it; each was reported
  */
 export async function removeLeftovers(context: SnapshotContext, vm?: string): Promise<number> {
   let failed = 0;
-  for (const set of await ownSets(context, vm)) {
+  const noLook = (text: string): void => {
+    failed++;
+    context.report(text);
+  };
+  for (const set of await ownSets(context, vm, noLook)) {
     if (lifeOf(set.owner, context) !== "dead") continue;
     try {
       context.report(`${set.owner.vm}: removing snapshots that ${ownerText(set.owner)} has left`);

@@ -75,11 +75,12 @@ export class SetDirectory {
     replaceFile(join(this.of(note.owner.vm), NOTE), JSON.stringify(note), 0o600);
   }
 
-  /** Sets with a note that can be read; others are not ours. @throws BackupError SNAPSHOT_FAILED */
-  notes(): SetNote[] {
+  /** Sets of one machine or of all, with a note that can be read; others are not ours. @throws BackupError SNAPSHOT_FAILED */
+  notes(machine?: string): SetNote[] {
     if (!existsSync(this.#base)) return [];
     this.#checkBase();
     return readdirSync(this.#base).flatMap((vm) => {
+      if (machine !== undefined && vm !== machine) return [];
       try {
         const note = JSON.parse(readFileSync(join(this.#base, vm, NOTE), "utf8")) as SetNote;
         return note.owner.vm === vm ? [note] : [];

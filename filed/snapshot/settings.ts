@@ -46,10 +46,8 @@ export function roomBytes(room: Room, sizeBytes: number): number {
   return "bytes" in room ? room.bytes : Math.ceil((sizeBytes * room.percent) / 100);
 }
 
-/** ` with room for …`, or nothing where room is no matter of a snapshot's own. */
+/** `, room for changes: …`, or nothing where room is no matter of a snapshot's own. */
 export function roomText({ room, provider }: SnapshotSettings): string {
   if (provider.kind !== "lvm") return "";
-  return "bytes" in room
-    ? `, with room for ${formatBytes(room.bytes)} of changes`
-    : `, with room for ${room.percent}% of changes`;
+  return `, room for changes: ${"bytes" in room ? formatBytes(room.bytes) : `${room.percent}%`}`;
 }

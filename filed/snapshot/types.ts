@@ -57,8 +57,8 @@ export interface Plan {
 export interface Provider {
   /** Finds the disks and the room for them. @throws BackupError SNAPSHOT_NO_DISK, SNAPSHOT_NO_ROOM, SNAPSHOT_EXISTS */
   plan(vm: string): Promise<Plan>;
-  /** All sets with a mark of an owner, of whatever host and daemon. */
-  sets(): Promise<SnapshotSet[]>;
+  /** Sets with a mark of an owner, of whatever host and daemon: of one machine or of all. */
+  sets(vm?: string): Promise<SnapshotSet[]>;
   /** Removes what there is of a set; nobody may use it any more. It is no error when it is gone. */
   remove(set: SnapshotSet): Promise<void>;
 }
