@@ -1,6 +1,6 @@
 /** One command of the console for another program: its structured answer. */
 
-import { BackupError, describeError } from "../common/errors.js";
+import { BackupError } from "../common/errors.js";
 import { type ConsoleDirector, loadConsoleConfig } from "./config.js";
 import { connect } from "./connection.js";
 import { pickDirector } from "./main.js";
@@ -40,6 +40,7 @@ export async function askDirector(options: AskOptions, line: string): Promise<un
   const interrupt = (): void => session.interrupt();
   try {
     await session.submit(".api json");
+    dataOf(text);
     text = "";
     options.signal.throwIfAborted();
     options.signal.addEventListener("abort", interrupt, { once: true });
@@ -58,9 +59,9 @@ function dataOf(text: string): unknown {
   let answer: Answer;
   try {
     answer = JSON.parse(text) as Answer;
-  } catch (cause) {
-    const message = `the director gives no answer that can be read: ${describeError(cause)}`;
-    throw new BackupError("PROTOCOL_VIOLATION", message, { cause });
+  } catch {
+    // Plain words: JSON is not allowed for this console.
+    throw new BackupError("COMMAND_FAILED", `the director answers: ${text.trim()}`);
   }
   if (!answer.ok) throw new BackupError("COMMAND_FAILED", answer.error ?? "the director does not say why");
   return answer.data;

@@ -19,7 +19,7 @@ export const reference: Command = {
     "reference advise [job=NAME …] [client=NAME] [json]",
     "reference drift job=NAME … | jobid=N | client=NAME | all [top=N] [json]",
   ],
-  keywords: ["advise", "drift", "job=", "jobid=", "client=", "all", "top=", "json"],
+  keywords: ["advise", "drift", "job=", "vm=", "jobid=", "client=", "all", "top=", "json"],
   async run(context) {
     await context.useCatalog();
     if (context.args.has("advise")) return await runAdvise(context);

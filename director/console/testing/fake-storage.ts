@@ -124,6 +124,7 @@ export class FakeStorage implements DaemonCaller {
   }
 
   #list(request: Request): unknown[] {
+    if (request.images === true) return []; // It holds none.
     const directory = fromWire(request.directory ?? toWire("/"));
     const after = request.after === undefined ? undefined : pathToKey(fromWire(request.after));
     const depth = pathToKey(directory) === "" ? 1 : pathToKey(directory).split("\0").length + 1;
