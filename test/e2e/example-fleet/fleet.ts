@@ -20,12 +20,16 @@ const DAEMONS = fileURLToPath(new URL("./daemons.js", import.meta.url));
 const CONF_D = ["references.yaml", "virtual-machines.yaml"];
 
 /** What stands in the example, and what it becomes. Each must be there. */
-type Replacements = readonly (readonly [from: string, to: string])[];
+type Replacements = readonly (readonly [from: string | RegExp, to: string])[];
+
+/** How a reference is made: the directives of its resource from Builder on. */
+const BUILDER = /^ {4}Builder: mmdebstrap\n(?: {4}.*\n)+/gm;
 
 function replaced(text: string, replacements: Replacements, file: string): string {
   return replacements.reduce((done, [from, to]) => {
-    if (!done.includes(from)) throw new Error(`${file} does not hold ${JSON.stringify(from)}`);
-    return done.replaceAll(from, () => to);
+    const text = done.replaceAll(from, () => to);
+    if (text === done) throw new Error(`${file} does not hold ${from}`);
+    return text;
   }, text);
 }
 
@@ -119,7 +123,14 @@ export class ExampleFleet {
       ["/srv/basalt/volumes", this.path("volumes")],
     ]);
     await this.#copy("console.yaml", dir, [directorPort]);
-    const filed: Replacements = [everywhere, ["Port: 9102", `Port: ${this.#kvmPort}`], ...paths, restores];
+    const builder = [BUILDER, "    Builder: command\n    Command: reference-build\n"] as const;
+    const filed: Replacements = [
+      builder,
+      everywhere,
+      ["Port: 9102", `Port: ${this.#kvmPort}`],
+      ...paths,
+      restores,
+    ];
     await this.#copy("filed.yaml", this.kvm, filed);
   }
 

@@ -77,8 +77,8 @@ export class Machines {
     ]);
     await writeScript(join(hooks, "reference-build"), [
       "set -eu",
-      `[ ! -e "${at("fail")}/$1" ] || { echo "the mirror does not answer" >&2; exit 1; }`,
-      `cp -a "${at("releases")}/$1/." "$BASALT_REFERENCE_TARGET"`,
+      `[ ! -e "${at("fail")}/$BASALT_REFERENCE" ] || { echo "the mirror does not answer" >&2; exit 1; }`,
+      `cp -a "${at("releases")}/$BASALT_REFERENCE/." "$BASALT_REFERENCE_TARGET"`,
     ]);
   }
 
