@@ -3,7 +3,7 @@
  * below: addresses, ports, paths, and the programs that make snapshots and references.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,6 @@ import { removeTree, runProgram } from "../../helpers/tree-ops.js";
 
 const EXAMPLE = join(REPOSITORY, "conf", "example-fleet");
 const DAEMONS = fileURLToPath(new URL("./daemons.js", import.meta.url));
-const CONF_D = ["references.yaml", "virtual-machines.yaml"];
 
 /** What stands in the example, and what it becomes. Each must be there. */
 type Replacements = readonly (readonly [from: string | RegExp, to: string])[];
@@ -148,6 +147,7 @@ export class ExampleFleet {
       execArgv: ["--enable-source-maps"],
       stdio: ["ignore", log, log, "ipc"],
     });
+    closeSync(log);
     await this.#answer();
   }
 
@@ -209,12 +209,3 @@ export class ExampleFleet {
     else await removeTree(this.dir);
   }
 }
-
-/** All files of the example that daemons read. */
-export const EXAMPLE_FILES = [
-  "director.yaml",
-  "filed.yaml",
-  "storaged.yaml",
-  "console.yaml",
-  ...CONF_D.map((name) => `conf.d/${name}`),
-];

@@ -61,8 +61,7 @@ export class Machines {
   }
 
   async #writeHooks(): Promise<void> {
-    const { path } = this.#fleet;
-    const at = (...parts: string[]) => path.call(this.#fleet, ...parts);
+    const at = (name: string): string => this.#fleet.path(name);
     const hooks = join(this.#fleet.kvm, "hooks");
     await writeScript(join(hooks, "snapshot-create"), [
       "set -eu",

@@ -71,9 +71,8 @@ export class History {
   }
 
   /** Level, parent and Bases of a run that is due now: the first is a Full, one that failed is made up for. */
-  expected(due: Pick<Due, "name" | "level">): Pick<Known, "level" | "parent" | "bases"> {
-    if (due.level === "Base" || due.level === "Admin" || due.name === "BackupCatalog")
-      return { level: due.level === "Base" ? "Base" : "Full", bases: [] };
+  expected(due: { name: string; level: Known["level"] }): Pick<Known, "level" | "parent" | "bases"> {
+    if (due.level === "Base" || due.name === "BackupCatalog") return { level: due.level, bases: [] };
     const own = this.runs.filter((run) => run.name === due.name);
     const parent = this.newest(due.name);
     const failed = own.slice(parent === undefined ? 0 : own.indexOf(parent) + 1);
