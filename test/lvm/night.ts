@@ -4,46 +4,29 @@
  * and is backed up file by file; `db` has two disks on thin volumes, is held by stopping its service, and is backed up as
  * images. Both write all the time: a number to their first disk, then the same to the second.
  */
-import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { DirectorDb, databaseFile } from "../../director/db/database.js";
-import { makeDisk, makeFileSystem } from "../../filed/mount/testing.js";
 import { Installation } from "../helpers/installation.js";
 import { MoreClients } from "../helpers/more-clients.js";
 import { portAnswers } from "../helpers/ports.js";
 import { REPOSITORY } from "../helpers/root.js";
 import { until } from "../helpers/running.js";
 import { removeTree } from "../helpers/tree-ops.js";
+import {
+  ADDRESS,
+  configure,
+  makeOriginals,
+  type NightOptions,
+  type Originals,
+  WEB,
+  WEB_OFFSETS,
+} from "./night-site.js";
 import { MACHINE_ADDRESS, Uml } from "./uml.js";
 
-const MIB = 1024 * 1024;
-const ADDRESS = MACHINE_ADDRESS.replace(/\/.*/, "");
 const GUESTS = join(REPOSITORY, "test", "lvm", "guests.py");
 /** Never all: the agent is one of the same kernel as the file daemon. */
 const BLOCKED = "guest-fsfreeze-freeze,guest-shutdown,guest-exec,guest-set-user-password";
-const FSTAB =
-  "/dev/vda1 / ext4 errors=remount-ro 0 1\n/dev/vdb /srv ext4 defaults 0 2\n/dev/vdc none swap sw 0 0\n";
-/** Where web's file systems lie on its disks. */
-export const WEB_OFFSETS = [MIB, 0] as const;
-export const WEB = "/run/guest/web";
-
-/** What the machines were made of: a disk image of each of their disks. */
-export interface Originals {
-  readonly web: readonly [string, string];
-  readonly db: readonly [string, string];
-}
-
-export interface NightOptions {
-  /** Text files of web by path, without `/etc/fstab`; those below `srv/` are on the second disk. */
-  readonly files: Readonly<Record<string, string>>;
-  /** Content of db's disks behind their first block. */
-  readonly blocks: Buffer;
-  /** Further directives of both jobs. */
-  readonly job?: Record<string, unknown>;
-}
 
 /** See above. Call close() in the end. */
 export class Night {
@@ -129,14 +112,16 @@ export class Night {
     await until(
       "the hypervisor's file daemon",
       () => portAnswers(this.installation.portBase + 1, ADDRESS),
-      300_000,
+      900_000,
     );
   }
 
   /** `-KILL`, or another option of kill; waits for the end. */
   async endFiled(signal: string): Promise<void> {
     await this.machine.run(
-      `pid=$(cat ${this.machine.path("filed.pid")}); kill ${signal} $pid; while [ -e /proc/$pid ]; do sleep 0.1; done`,
+      `read -r pid <${this.machine.path("filed.pid")}; kill ${signal} $pid
+      # The first process of the machine does not ask how others' children ended.
+      while read -r _ _ state _ <"/proc/$pid/stat" && [ "$state" != Z ]; do sleep 0.1; done 2>/dev/null`,
     );
   }
 
@@ -197,103 +182,4 @@ export class Night {
     if (!process.env.BASALT_KEEP) await removeTree(this.installation.dir);
     await this.machine.close();
   }
-}
-
-/** In the shared directory: the machine sees no other file that is new. */
-function makeOriginals({ files, blocks }: NightOptions, directory: string): Originals {
-  const isSrv = (path: string): boolean => path.startsWith("srv/");
-  const root = Object.entries(files).filter(([path]) => !isSrv(path));
-  const srv = Object.entries(files)
-    .filter(([path]) => isSrv(path))
-    .map(([path, text]) => [path.slice(4), text]);
-  const common = { kind: "ext4", options: ["-b", "4096", "-O", "^resize_inode"] } as const;
-  const disk1 = makeDisk("gpt", [
-    makeFileSystem({
-      ...common,
-      size: 36 * MIB,
-      files: { ...Object.fromEntries(root), "etc/fstab": FSTAB, "srv/": "", log: "" },
-    }),
-  ]);
-  const disk2 = makeFileSystem({ ...common, size: 24 * MIB, files: { ...Object.fromEntries(srv), log: "" } });
-  const db = ["db-1", "db-2"].map((name) => {
-    const file = makeFileSystem({ kind: "none", size: 32 * MIB });
-    execFileSync("dd", [`of=${file}`, "bs=1M", "seek=4", "conv=notrunc", "status=none"], {
-      input: Buffer.concat([blocks, Buffer.from(name)]),
-    });
-    return file;
-  });
-  const shared = (file: string, name: string): string => {
-    execFileSync("cp", ["--sparse=always", file, join(directory, name)]);
-    return join(directory, name);
-  };
-  return {
-    web: [shared(disk1, "web-1"), shared(disk2, "web-2")],
-    db: [shared(db[0]!, "db-1"), shared(db[1]!, "db-2")],
-  };
-}
-
-async function configure(installation: Installation, job: Record<string, unknown>): Promise<void> {
-  const hooks = join(installation.dir, "hooks");
-  await mkdir(hooks, { recursive: true });
-  const script = async (name: string, ...lines: string[]): Promise<void> => {
-    await writeFile(join(hooks, name), `#!/bin/bash\n${lines.join("\n")}\n`);
-    await chmod(join(hooks, name), 0o755);
-  };
-  await script("service-stop", "touch /run/$1.hold", "until [ -e /run/$1.hold.held ]; do sleep 0.1; done");
-  await script("service-start", "rm -f /run/$1.hold", "while [ -e /run/$1.hold.held ]; do sleep 0.1; done");
-  const limits = { Timeout: "10 minutes", StepTimeout: "5 minutes", Required: "yes" };
-  const Snapshot = [
-    {
-      ...{ Name: "files", Provider: "lvm", VM: "web", Size: "25%", Mount: { TimeLimit: "20 minutes" } },
-      Freeze: { Method: "agent", AgentSocket: "/run/%n.agent", FileSystems: [WEB, `${WEB}/srv`], ...limits },
-    },
-    {
-      ...{ Name: "images", Provider: "lvm-thin", VM: "db" },
-      Freeze: {
-        Method: "command",
-        Services: [{ Stop: "service-stop %n", Start: "service-start %n" }],
-        ...limits,
-      },
-    },
-  ];
-  await installation.editConfig(
-    "filed",
-    (text) => `${text.replace(/^ {2}Address: \S+/m, "  Address: 0.0.0.0")}\n${stringify({ Snapshot })}`,
-  );
-  await installation.editConfig("director", (text) =>
-    text.replace(/( - Name: t-fd\n +Address: )127\.0\.0\.1/, `$1${ADDRESS}`),
-  );
-  await installation.writeResources("night", nightResources(job));
-}
-
-/** The two jobs, by a schedule whose time was ten minutes ago. */
-function nightResources(job: Record<string, unknown>) {
-  const due = new Date(Date.now() - 600_000);
-  const jobs = ["web", "db"].map((name) => ({
-    ...{
-      Name: name,
-      Type: "Backup",
-      Level: "Full",
-      Client: "t-fd",
-      FileSet: name,
-      Storage: "File",
-      Pool: "Default",
-    },
-    ...{ Messages: "Standard", Schedule: "Nightly", RerunMissed: "yes" },
-    ...{
-      ClientRunBeforeJob: `snapshot-create ${name}`,
-      ClientRunAfterJob: `snapshot-remove ${name}`,
-      ...job,
-    },
-  }));
-  return {
-    Schedule: [
-      { Name: "Nightly", Cron: [{ At: `${due.getMinutes()} ${due.getHours()} * * *`, Level: "Full" }] },
-    ],
-    FileSet: [
-      { Name: "web", Include: { Root: "/run/basalt/mnt/web", File: "/" } },
-      { Name: "db", Include: { Image: "/dev/kvm-01/snap_vm_db-disk*" } },
-    ],
-    Job: jobs,
-  };
 }
