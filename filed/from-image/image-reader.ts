@@ -13,12 +13,12 @@ import {
   decodeZeros,
   encodeRead,
   ImageKind,
-  MAX_READ_BYTES,
   type ReadableImage,
 } from "../../proto/data/image-read.js";
 import { RestoreKind } from "../../proto/data/restore.js";
 import type { DataStream } from "../../proto/rpc.js";
-import { CELL_BYTES, CellCache, ZERO_CELL } from "./cell-cache.js";
+import { CELL_BYTES, CellCache } from "./cell-cache.js";
+import { cellsOf, MAX_CELLS, type Piece } from "./cells.js";
 
 export interface ImageReaderOptions {
   /** The request was sent. */
@@ -27,14 +27,6 @@ export interface ImageReaderOptions {
   cacheBytes?: number;
   /** How long one answer may take: a changer may have to fetch a volume. (Default: 5 minutes) */
   answerLimitMs?: number;
-}
-
-/** Bytes of an image that came. */
-interface Piece {
-  offset: number;
-  length: number;
-  /** Undefined: zeros. */
-  bytes: Buffer | undefined;
 }
 
 interface Asked {
@@ -50,7 +42,11 @@ interface Asked {
 const MAX_IMAGES = 256;
 const CACHE_BYTES = 64 * 1024 * 1024;
 const ANSWER_LIMIT_MS = 300_000;
-const MAX_CELLS = MAX_READ_BYTES / CELL_BYTES;
+/** After so many cells in a row, so many are asked for before they are wanted. */
+const RUN_CELLS = 8;
+const AHEAD_CELLS = 64;
+/** A storage daemon sends neighbours along within so many cells. */
+const STRETCH_CELLS = 16;
 
 export class ImageReader {
   images: readonly ReadableImage[] = [];
@@ -62,6 +58,8 @@ export class ImageReader {
   readonly #asked: Asked[] = [];
   /** Cells that are on their way, by image and number. */
   readonly #coming = new Map<string, Promise<Map<number, Buffer>>>();
+  /** By image: what follows on the last read, and how many cells were read one behind the other. */
+  readonly #runs = new Map<number, { next: number; cells: number }>();
   #timer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   /** Rejects when the stream breaks, with the reason. Never resolves. */
@@ -124,6 +122,7 @@ export class ImageReader {
       else waits.add(this.#coming.get(`${image}:${cell}`) ?? this.#ask(image, cell, last));
     }
     for (const cells of await Promise.all(waits)) for (const [cell, bytes] of cells) found.set(cell, bytes);
+    this.#readAhead(image, first, last);
     const out = Buffer.allocUnsafe(length);
     for (let cell = first; cell <= last; cell++) {
       const bytes = found.get(cell);
@@ -134,16 +133,36 @@ export class ImageReader {
     return out;
   }
 
+  /** Who reads on and on will want what comes next. */
+  #readAhead(image: number, first: number, last: number): void {
+    const run = this.#runs.get(image) ?? { next: -1, cells: 0 };
+    this.#runs.set(image, run);
+    run.cells = first <= run.next && last >= run.next ? run.cells + last - run.next + 1 : 0;
+    run.next = last + 1;
+    if (run.cells < RUN_CELLS || this.#failure !== undefined) return;
+    const end = Math.min(last + AHEAD_CELLS, this.#lastCell(image));
+    for (let cell = last + 1; cell <= end; cell++) {
+      if (!this.#isMissing(image, cell)) continue;
+      // The rest of its stretch comes along anyway: asked for, it is not asked for once more while it is on its way.
+      void this.#ask(image, cell, cell - (cell % STRETCH_CELLS) + STRETCH_CELLS - 1);
+    }
+  }
+
   /** Asks for a cell and those behind it that are missing too. */
   #ask(image: number, first: number, most: number): Promise<Map<number, Buffer>> {
     let last = first;
-    while (last < most && last - first + 1 < MAX_CELLS && this.#isMissing(image, last + 1)) last++;
+    const end = Math.min(most, this.#lastCell(image));
+    while (last < end && last - first + 1 < MAX_CELLS && this.#isMissing(image, last + 1)) last++;
     const answer = this.#request(image, first, last).finally(() => {
       for (let cell = first; cell <= last; cell++) this.#coming.delete(`${image}:${cell}`);
     });
     answer.catch(() => undefined);
     for (let cell = first; cell <= last; cell++) this.#coming.set(`${image}:${cell}`, answer);
     return answer;
+  }
+
+  #lastCell(image: number): number {
+    return Math.ceil(this.images[image]!.size / CELL_BYTES) - 1;
   }
 
   #isMissing(image: number, cell: number): boolean {
@@ -249,36 +268,4 @@ function imagesOf(message: Buffer): ReadableImage[] {
   if (Array.isArray(images) && images.length > 0 && images.length <= MAX_IMAGES && images.every(isRight))
     return images;
   throw garbled("a list of disk images that is none");
-}
-
-/**
- * Whole cells made of pieces, up to some behind `last`. Zeros may reach across terabytes: only cells near the others are made of them.
- * @throws GarbledInput for pieces outside the image
- */
-function cellsOf(pieces: readonly Piece[], size: number, last: number): Map<number, Buffer> {
-  const parts = new Map<number, { bytes: Buffer | undefined; have: number }>();
-  const most = last + MAX_CELLS;
-  for (const { offset, length, bytes } of pieces) {
-    if (offset + length > size) throw new GarbledInput("a block outside of its image");
-    const end = Math.min(offset + length, (most + 1) * CELL_BYTES);
-    const start = bytes === undefined ? Math.max(offset, (last - 2 * MAX_CELLS) * CELL_BYTES) : offset;
-    for (let at = start; at < end; ) {
-      const cell = Math.floor(at / CELL_BYTES);
-      const until = Math.min(end, (cell + 1) * CELL_BYTES);
-      const part = parts.get(cell) ?? { bytes: undefined, have: 0 };
-      parts.set(cell, part);
-      part.have += until - at;
-      if (bytes !== undefined) {
-        part.bytes ??= Buffer.alloc(CELL_BYTES);
-        bytes.copy(part.bytes, at - cell * CELL_BYTES, at - offset, until - offset);
-      }
-      at = until;
-    }
-  }
-  const cells = new Map<number, Buffer>();
-  for (const [cell, { bytes, have }] of parts) {
-    const length = Math.min(CELL_BYTES, size - cell * CELL_BYTES);
-    if (have === length) cells.set(cell, (bytes ?? ZERO_CELL).subarray(0, length));
-  }
-  return cells;
 }

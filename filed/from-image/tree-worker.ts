@@ -2,9 +2,11 @@
  * The one thread that touches the disk images: it mounts them, walks the tree, and unmounts them. The system calls in it may
  * wait for the main thread, which answers what is read of the disks; so nothing of this may ever happen there.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { BackupError, codeOf, describeError } from "../../common/errors.js";
+import { mountsWithin } from "../mount/mount-table.js";
+import { setReadAhead } from "./fuse-disk.js";
 import { mountSelected, unmountSelected } from "./mounting.js";
 import { selectedRoots } from "./selected-roots.js";
 import { TreeMessages } from "./tree-messages.js";
@@ -40,6 +42,8 @@ async function run(): Promise<void> {
   try {
     await mountSelected(work, { report, signal: stop.signal });
     stop.signal.throwIfAborted();
+    for (const { source } of mountsWithin(join(work.mounts, work.vm)))
+      setReadAhead(`/sys/block/${basename(source)}/queue/read_ahead_kb`);
     const { roots, missing } = selectedRoots(join(work.mounts, work.vm), work.paths);
     for (const text of missing) report(`Error: ${text}`);
     if (roots.length === 0)
