@@ -19,7 +19,10 @@ const MAX_MACHINES = 500;
 /** Names in a Base list; as many lists are weighed against each other. */
 const MAX_BASES = 12;
 const MAX_TOP = 10_000;
-const PAGE_ENTRIES = 500;
+/** Of one message; paths may be as long as a guest makes them. */
+const PAGE_BYTES = 256 * 1024;
+/** What an entry takes beside its path, about. */
+const ENTRY_BYTES = 200;
 
 export function compareHandlers({ catalog, store, config }: StoragedOptions): Handlers {
   let running = 0;
@@ -99,10 +102,16 @@ async function sendDrift(drift: MachineDrift, send: (event: DriftEvent) => Promi
     drift: { ...facts, counts: DRIFT_KINDS.map((kind, i) => ({ kind, amount: counts[i]! })) },
   });
   for (const [i, kind] of DRIFT_KINDS.entries()) {
-    for (let at = 0; at < entries[i]!.length; at += PAGE_ENTRIES) {
-      const page = entries[i]!.slice(at, at + PAGE_ENTRIES);
-      const wire = page.map((entry) => ({ ...entry, path: Buffer.from(entry.path, "latin1") }));
-      await send({ entries: { kind, entries: wire } });
+    let page: { path: Buffer }[] = [];
+    let bytes = 0;
+    for (const entry of entries[i]!) {
+      const path = Buffer.from(entry.path, "latin1");
+      page.push({ ...entry, path });
+      bytes += path.length + ENTRY_BYTES;
+      if (bytes < PAGE_BYTES) continue;
+      await send({ entries: { kind, entries: page } });
+      [page, bytes] = [[], 0];
     }
+    if (page.length > 0) await send({ entries: { kind, entries: page } });
   }
 }

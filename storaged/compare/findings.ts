@@ -16,6 +16,9 @@ import {
   type PackageList,
 } from "./steps.js";
 
+/** Packages named of each kind: all of them are one message. */
+const MAX_PACKAGES = 1000;
+
 /** Of whom a package database is. */
 export type Side = "machine" | "base";
 
@@ -180,7 +183,7 @@ export class Findings {
     const result = { updates: none(), newer: none(), added: none(), removed: none() };
     for (const change of query.iterate()) {
       const list = result[kindOf(change)];
-      if (list.count++ < top) list.packages.push(change);
+      if (list.count++ < Math.min(top, MAX_PACKAGES)) list.packages.push(change);
     }
     return result;
   }
