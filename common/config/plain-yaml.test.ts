@@ -33,6 +33,7 @@ const PLAIN = [
   "Job: {Name: a, File: [/etc, \"*.swp\", '~ it''s'], Options: {}}\nPool: []\n",
   "Director:   # here\n  # there\n  Name: x-dir\n  TLS: {CaFile: pki/ca.crt, KeyFile: a b.key}   \n",
   "FileSet:\n- Name: Full Set\n  Include:\n    File:\n    - /etc\n    -   /home\n    Options:\n      # first\n      - Exclude: yes\n        WildFile: ['a', b]\n",
+  'Messages:\n  Mail: {a.b@example.org: "all, !saved"}\n  Operator:\n    x@y: mount\n',
   'Job:\n  Command: "say \\"hi\\" \\\\ # no comment"\n  Other: it\'s 5#6 {x} [y], z\n',
 ];
 

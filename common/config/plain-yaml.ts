@@ -16,8 +16,8 @@ const MAX_DEPTH = 16;
 const MAX_LINE = 1000;
 const MAX_NODES = 50_000;
 
-/** A directive's name, then `:` and a blank or the end of the line. */
-const KEY = /([A-Za-z][\w-]*(?: [\w-]+)*):(?= |$)/y;
+/** A directive's name, or an address that mail goes to, then `:` and a blank or the end of the line. */
+const KEY = /([A-Za-z][\w.@-]*(?: [\w-]+)*):(?= |$)/y;
 /** Nothing else is printed by everybody's editor as it is read here: no tab, no other line break, no control character. */
 const STRANGE = /[^\n\x20-\x7e\xa1-\u1fff\u2010-\u2027\u2030-\u205e\u2070-\ud7ff]/;
 /** What a text without quotes begins with. `-`, `?` and `:` could, when no blank follows. */
