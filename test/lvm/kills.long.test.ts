@@ -25,7 +25,9 @@ describe("kills in the night of a hypervisor", () => {
     // Half a minute each, whatever the machine's speed.
     const later = { RescheduleIncompleteJobs: "no" };
     const job = { web: { ReadLimit: "500 kb/s", ...later }, db: { ReadLimit: "2 mb/s", ...later } };
-    night = await Night.create({ files, blocks: noise(12 * MIB, "db"), job });
+    // A digest among the letters: files that earlier runs vouch for are read all the same.
+    const options = { Accurate: "pugm5" };
+    night = await Night.create({ files, blocks: noise(12 * MIB, "db"), job, options });
     await night.startGuests();
     await night.startFiled();
     await night.installation.start("director");
@@ -63,9 +65,8 @@ describe("kills in the night of a hypervisor", () => {
         () => /[^CR]/.exec(jobStatus(installation, jobId) ?? "C")?.[0],
         PATIENCE_MS,
       );
-      // Incomplete when some files are whole already, else there is nothing to go on with; good when all was committed before
-      // the director died: what earlier runs vouch for is not read, and takes no time.
-      assert.match(status, /[IEfT]/, jobLog(installation, jobId));
+      // Incomplete when some files are whole already, else there is nothing to go on with.
+      assert.match(status, /[IEf]/, jobLog(installation, jobId));
     }
     await until(
       "the removal of all that was left",

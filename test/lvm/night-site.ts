@@ -30,6 +30,8 @@ export interface NightOptions {
   readonly blocks: Buffer;
   /** Further directives of the jobs. */
   readonly job?: Readonly<Record<string, Record<string, unknown>>>;
+  /** Options of the FileSet of web. */
+  readonly options?: Readonly<Record<string, string>>;
 }
 
 /** In the shared directory: the machine sees no other file that is new. */
@@ -68,7 +70,7 @@ export function makeOriginals({ files, blocks }: NightOptions, directory: string
 /** Files, hooks and resources of the installation. */
 export async function configure(
   installation: Installation,
-  job: NonNullable<NightOptions["job"]>,
+  options: Pick<NightOptions, "job" | "options">,
 ): Promise<void> {
   const hooks = join(installation.dir, "hooks");
   await mkdir(hooks, { recursive: true });
@@ -100,11 +102,11 @@ export async function configure(
   await installation.editConfig("director", (text) =>
     text.replace(/( - Name: t-fd\n +Address: )127\.0\.0\.1/, `$1${ADDRESS}`),
   );
-  await installation.writeResources("night", nightResources(job));
+  await installation.writeResources("night", nightResources(options));
 }
 
 /** The two jobs, by a schedule whose time was ten minutes ago. */
-function nightResources(job: NonNullable<NightOptions["job"]>) {
+function nightResources({ job = {}, options = {} }: Pick<NightOptions, "job" | "options">) {
   const due = new Date(Date.now() - 600_000);
   const jobs = ["web", "db"].map((name) => ({
     ...{
@@ -128,7 +130,7 @@ function nightResources(job: NonNullable<NightOptions["job"]>) {
       { Name: "Nightly", Cron: [{ At: `${due.getMinutes()} ${due.getHours()} * * *`, Level: "Full" }] },
     ],
     FileSet: [
-      { Name: "web", Include: { Root: "/run/basalt/mnt/web", File: "/" } },
+      { Name: "web", Include: { Root: "/run/basalt/mnt/web", File: "/", Options: options } },
       { Name: "db", Include: { Image: "/dev/kvm-01/snap_vm_db-disk*" } },
     ],
     Job: jobs,

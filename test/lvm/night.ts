@@ -56,7 +56,7 @@ export class Night {
       installation.keepConsole();
       // The one for restores is made first: it has none of what the hypervisor's has.
       const restores = await MoreClients.create(installation, { count: 1 });
-      await configure(installation, options.job ?? {});
+      await configure(installation, options);
       const night = new Night({ machine, installation, originals, restores });
       await machine.boot();
       await night.#makeVolumes();
