@@ -97,7 +97,7 @@ export class Night {
       quietly qemu-ga -m unix-listen -p /run/web.agent -t /run -l /run/web.agent.log -b ${BLOCKED}
       quietly python3 ${GUESTS} files ${WEB} ${WEB}/srv
       quietly python3 ${GUESTS} blocks /dev/kvm-01/vm_db-disk1 /dev/kvm-01/vm_db-disk2 /run/db.hold
-      until [ -S /run/web.agent ] && [ -s ${WEB}/srv/log ]; do read -rt 0.1 -u 9 || sleep 0.1; done`,
+      until [ -S /run/web.agent ] && [ -s ${WEB}/srv/log ]; do sleep 0.1; done`,
     );
   }
 

@@ -16,6 +16,12 @@ mount -t tmpfs shm /dev/shm
 # The same path on both sides.
 mkdir -p "$shared"
 mount -t hostfs -o "$shared" none "$shared"
+# A repository below /tmp would be hidden now.
+repository="${0%/test/lvm/uml-init.sh}"
+if [ ! -e "$repository/basalt" ]; then
+  mkdir -p "$repository"
+  mount -r -t hostfs -o "$repository" none "$repository"
+fi
 cd "$shared" || exit 1
 
 read -r release </proc/sys/kernel/osrelease
