@@ -9,6 +9,7 @@ import type { StorageJobStatus } from "../../proto/generated/basalt/v1/StorageJo
 import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
+import type { SelectionRule } from "../catalog/listing-types.js";
 import type { DeviceResource } from "../config.js";
 import type { Store } from "../store/store.js";
 import { Reporter } from "./reporter.js";
@@ -25,6 +26,8 @@ export interface RestoreDeps {
 export abstract class FetchedSession {
   protected readonly deps: RestoreDeps;
   protected readonly request: StorageRestore__Output;
+  /** What of the jobs' lists is wanted. */
+  protected readonly rules: readonly SelectionRule[];
   protected readonly reporter: Reporter;
   protected sentBytes = 0;
   readonly #abort = new AbortController();
@@ -38,9 +41,15 @@ export abstract class FetchedSession {
   });
   #serveError: unknown;
 
-  constructor(deps: RestoreDeps, request: StorageRestore__Output, send: (event: JobEvent) => Promise<void>) {
+  constructor(
+    deps: RestoreDeps,
+    request: StorageRestore__Output,
+    rules: readonly SelectionRule[],
+    send: (event: JobEvent) => Promise<void>,
+  ) {
     this.deps = deps;
     this.request = request;
+    this.rules = rules;
     this.reporter = new Reporter(send);
   }
 

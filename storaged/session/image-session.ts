@@ -12,32 +12,18 @@ import {
   ImageKind,
   type ImageRead,
 } from "../../proto/data/image-read.js";
-import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
-import type { SelectionRule } from "../catalog/listing-types.js";
 import { asBuffer, type Remote, WorkerClient } from "../catalog/worker-rpc.js";
-import { FetchedSession, type RestoreDeps } from "./fetched-session.js";
+import { FetchedSession } from "./fetched-session.js";
 import { FrameSource } from "./frame-source.js";
 import type { OpenedView } from "./image-view.js";
 import type { ViewMethods } from "./image-view-worker.js";
 
 export class ImageSession extends FetchedSession {
-  readonly #rules: SelectionRule[];
   #worker: WorkerClient | undefined;
   #view: Remote<ViewMethods> | undefined;
   #opened: OpenedView | undefined;
-
-  constructor(
-    deps: RestoreDeps,
-    request: StorageRestore__Output,
-    rules: SelectionRule[],
-    send: (event: JobEvent) => Promise<void>,
-  ) {
-    super(deps, request, send);
-    this.#rules = rules;
-  }
 
   protected async prepare(): Promise<void> {
     const { catalog } = this.deps;
@@ -49,7 +35,7 @@ export class ImageSession extends FetchedSession {
     const view = worker.remote<ViewMethods>();
     this.#view = view;
     const jobIds = this.request.selection?.jobIds ?? [];
-    const open = () => view.open(jobIds, this.#rules);
+    const open = () => view.open(jobIds, this.rules);
     const opened = await catalog.withListsOf(jobIds, open, this.signal);
     if (!(await catalog.writer.hold(this.jobUuid, opened.volumeIds, opened.volumeUuids))) {
       const text = "a volume was purged while the disk images were looked up; run the restore again";

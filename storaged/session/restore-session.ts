@@ -6,32 +6,18 @@
 import { displayPath } from "../../common/format/path.js";
 import { encodeJson } from "../../proto/data/backup.js";
 import { RestoreKind } from "../../proto/data/restore.js";
-import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import type { StorageRestore__Output } from "../../proto/generated/basalt/v1/StorageRestore.js";
 import type { DataStream } from "../../proto/rpc.js";
-import type { SelectionRule } from "../catalog/listing-types.js";
 import { asBuffer } from "../catalog/worker-rpc.js";
-import { FetchedSession, type RestoreDeps } from "./fetched-session.js";
+import { FetchedSession } from "./fetched-session.js";
 import { FrameSource } from "./frame-source.js";
 import { sendFrames } from "./restore-frames.js";
 import { NO_SUMMARY, RestorePlanning } from "./restore-planning.js";
 import type { BlockKind } from "./restore-reading.js";
 
 export class RestoreSession extends FetchedSession {
-  readonly #rules: SelectionRule[];
   #plan: RestorePlanning | undefined;
   #failed = 0;
-
-  constructor(
-    deps: RestoreDeps,
-    request: StorageRestore__Output,
-    rules: SelectionRule[],
-    send: (event: JobEvent) => Promise<void>,
-  ) {
-    super(deps, request, send);
-    this.#rules = rules;
-  }
 
   protected counts(): JobResult {
     const { files, bytes, volumes } = this.#plan?.summary ?? NO_SUMMARY;
@@ -46,7 +32,7 @@ export class RestoreSession extends FetchedSession {
     const plan = await RestorePlanning.make(this.deps);
     this.#plan = plan;
     const jobIds = this.request.selection?.jobIds ?? [];
-    await plan.begin({ jobUuid: this.jobUuid, jobIds, rules: this.#rules, signal: this.signal });
+    await plan.begin({ jobUuid: this.jobUuid, jobIds, rules: this.rules, signal: this.signal });
     plan.whole.catch((error: unknown) => this.fail(error));
   }
 
