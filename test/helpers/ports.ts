@@ -1,25 +1,44 @@
 /** Free ports on loopback for installations that run side by side. */
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 
 const FIRST = 20_000;
-const RANGE = 10_000;
+const SLOTS = 1250;
+/** Ports of a slot: the first is the guard, the others are given out. */
+const SLOT = 8;
 
-function canListen(port: number): Promise<boolean> {
+/** Listens on a port of loopback; undefined: somebody else does. */
+function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    const server = createServer((socket) => socket.destroy());
+    server.once("error", () => resolve(undefined));
+    server.listen(port, "127.0.0.1", () => resolve(server));
   });
 }
 
-/** The first of `count` ports in a row that are free now. */
+async function canListen(port: number): Promise<boolean> {
+  const server = await listen(port);
+  if (server !== undefined) await new Promise((resolve) => server.close(resolve));
+  return server !== undefined;
+}
+
+/**
+ * The first of `count` (1 to 7) ports in a row that are free now. They stay this process's until it ends, also those that
+ * nothing listens on yet: it holds their slot's guard, so that the daemon of another test that runs at the same time is
+ * never found in the place of one that has yet to start.
+ */
 export async function freePortBase(count: number): Promise<number> {
+  if (count >= SLOT) throw new RangeError(`${count} ports do not fit into a slot of ${SLOT - 1}`);
   for (let attempt = 0; attempt < 200; attempt++) {
-    const base = FIRST + Math.floor((Math.random() * RANGE) / count) * count;
-    const free = await Promise.all(Array.from({ length: count }, (_, index) => canListen(base + index)));
-    if (free.every(Boolean)) return base;
+    const guard = FIRST + Math.floor(Math.random() * SLOTS) * SLOT;
+    const server = await listen(guard);
+    if (server === undefined) continue;
+    server.unref();
+    const ports = Array.from({ length: count }, (_, index) => guard + 1 + index);
+    const free = await Promise.all(ports.map(canListen));
+    if (free.every(Boolean)) return guard + 1;
+    server.close();
   }
-  throw new Error(`no ${count} free ports in a row between ${FIRST} and ${FIRST + RANGE}`);
+  throw new Error(`no ${count} free ports in a row between ${FIRST} and ${FIRST + SLOTS * SLOT}`);
 }
 
 /** Whether something accepts connections on a port. (Default: of loopback) */
