@@ -64,6 +64,18 @@ test("a storage daemon gets pools and retention rules once, and again when it wa
     await run({ job: "web1" });
     await run({ job: "web1" });
     assert.equal(script.pools.length, 2);
+    // Asked once for each run, also where the question goes ahead of the greeting.
+    assert.equal(script.resolved.length, 4);
+    assert.ok(script.resolved.every(({ filedPort }) => filedPort! > 0));
+  }));
+
+test("lists go apart to a file daemon that knows how, not to an older one", () =>
+  withBench(WEB1, async ({ run, script }) => {
+    await run({ job: "web1" });
+    script.protocolMinor = 2;
+    await run({ job: "web1" });
+    const apart = script.storageRequests.map((request) => (request as { listsApart?: boolean }).listsApart);
+    assert.deepEqual(apart, [true, false]);
   }));
 
 test("an Incremental without a Full is upgraded, with both messages, into the pool of its new level", async () => {

@@ -54,6 +54,7 @@ export interface Script {
   prune: (request: PruneRequest) => RetentionReply;
   /** Runs that the storage daemon holds. */
   held: () => CatalogJob[];
+  /** Of the protocol that the file daemon speaks. */
   protocolMinor: number;
   readonly filedRequests: (FiledBackup | FiledRestore)[];
   readonly storageRequests: (StorageBackup | StorageRestore)[];
@@ -130,7 +131,8 @@ function fakeDaemon(role: "filed" | "storaged", name: string, tls: RpcTls, scrip
     Hello: async (request: { revokedFingerprints: string[] }) => {
       script.revoked.splice(0, script.revoked.length, ...request.revokedFingerprints);
       const { startedMs } = script;
-      return { role, name, protocolMajor: PROTOCOL.major, protocolMinor: script.protocolMinor, startedMs };
+      const protocolMinor = role === "filed" ? script.protocolMinor : PROTOCOL.minor;
+      return { role, name, protocolMajor: PROTOCOL.major, protocolMinor, startedMs };
     },
     Cancel: async (request: Cancel) => {
       script.canceled.push(`${role}: ${request.reason}`);

@@ -13,7 +13,7 @@ import {
 import type { Log } from "../common/log.js";
 import { packageVersion } from "../common/package.js";
 import { openIdentity } from "../proto/enrol/identity.js";
-import { type ProtocolVersion, RpcServer } from "../proto/rpc.js";
+import { type Peer, type ProtocolVersion, RpcServer } from "../proto/rpc.js";
 import { type FiledConfig, loadFiledConfig } from "./config.js";
 import { clearLeftovers } from "./from-image/room.js";
 import { NamesInbox } from "./lists/inbox.js";
@@ -75,7 +75,7 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
   if (enrolment !== undefined && live.config.hookDirectories.includes("/")) {
     log.warn("as in Bacula, jobs may run any command here; Allowed Script Dir names directories for them");
   }
-  const server = new RpcServer({ ...identity.server, isRevoked });
+  const server = new RpcServer({ ...identity.server, isRevoked, sendsMuch: isStorage });
   service.register(server);
   const bound = await server.listen(address, port);
   closers.push(endRestedThreads);
@@ -85,6 +85,9 @@ async function open(options: FiledProcessOptions, live: Live, log: Log, closers:
   log.info(`filed "${name}" ${version} serves on ${address}:${bound}`);
   options.onReady?.(bound);
 }
+
+/** What a storage daemon sends, lists of parents, comes on connections of their own. */
+const isStorage = ({ role }: Peer): boolean => role === "storaged";
 
 /** Takes over what can change while jobs run: directors, hooks, roots, limits, ticket key. Else the old stays. */
 function reload(options: FiledProcessOptions, live: Live, log: Log): void {

@@ -1,11 +1,9 @@
 /** What the director may ask of the file daemon, and storaged's call that fetches a backup. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError } from "../common/errors.js";
-import { GarbledInput } from "../common/format/varint.js";
 import { type Ticket, TicketBook, verifyTicket } from "../common/ticket.js";
 import { nowMs } from "../common/time.js";
 import { orderDebug } from "../common/trace.js";
-import { BackupKind, type BackupStart, decodeJson, isDiskVerifyLevel } from "../proto/data/backup.js";
+import { BackupKind, isDiskVerifyLevel } from "../proto/data/backup.js";
 import type { BandwidthReply } from "../proto/generated/basalt/v1/BandwidthReply.js";
 import type { BandwidthRequest__Output } from "../proto/generated/basalt/v1/BandwidthRequest.js";
 import type { Cancel__Output } from "../proto/generated/basalt/v1/Cancel.js";
@@ -30,6 +28,7 @@ import { serveNetworkTest } from "./network-test.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { SessionDeps, SessionSettings } from "./session/deps.js";
 import type { JobRequest, JobSession } from "./session/job-session.js";
+import { checkListsStart, checkStart, readFirst } from "./session/read-start.js";
 import { RestoreSession } from "./session/restore-session.js";
 
 export interface FiledOptions extends SessionDeps {
@@ -41,10 +40,6 @@ export interface FiledOptions extends SessionDeps {
   /** A director told of withdrawn certificates. */
   onRevoked: (fingerprints: readonly string[]) => void;
 }
-
-/** How long storaged may take to say which job it calls for. */
-const START_TIMEOUT_MS = 30_000;
-const MAX_LISTS = 64;
 
 export class FiledService {
   readonly #options: FiledOptions;
@@ -76,6 +71,8 @@ export class FiledService {
     const receive = (stream: DataStream): Promise<void> => this.#options.inbox.receive(stream);
     server.addData("FiledData", "Names", receive, (_method, peer) => isDirector(peer));
     server.addData("FiledData", "Backup", serve, (_method, peer) => peer.role === "storaged");
+    const lists = (stream: DataStream, peer: Peer): Promise<void> => this.#serveLists(stream, peer);
+    server.addData("FiledData", "Lists", lists, (_method, peer) => peer.role === "storaged");
     const test = (stream: DataStream, peer: Peer): Promise<void> => this.#serveTest(stream, peer);
     server.addData("FiledData", "Network", test, (_method, peer) => peer.role === "storaged");
   }
@@ -204,17 +201,24 @@ export class FiledService {
 
   async #serveBackup(stream: DataStream, peer: Peer): Promise<void> {
     const incoming = stream.incoming[Symbol.asyncIterator]();
-    const start = await this.#readStart(incoming);
-    const session = this.#sessions.get(start.jobUuid)?.session;
-    if (!(session instanceof BackupSession)) {
-      throw new BackupError(
-        "JOB_UNKNOWN",
-        `no backup with this number is expected here (JobId ${start.jobId})`,
-      );
-    }
+    const start = await readFirst(incoming, BackupKind.start, checkStart);
+    const session = this.#backupOf(start);
     const ticket = verifyTicket(start.ticket, this.#options.ticketKey(), nowMs());
     this.#tickets.take(ticket, nowMs());
-    await session.serve({ stream, incoming, start }, peer);
+    await session.calls.serve({ stream, incoming, start }, peer, this.#options.protocol);
+  }
+
+  /** The ticket is the one that the other call takes. */
+  async #serveLists(stream: DataStream, peer: Peer): Promise<void> {
+    const incoming = stream.incoming[Symbol.asyncIterator]();
+    const start = await readFirst(incoming, BackupKind.lists, checkListsStart);
+    await this.#backupOf(start).calls.serveLists({ stream, incoming }, start.ticket, peer);
+  }
+
+  #backupOf({ jobUuid, jobId }: { jobUuid: string; jobId: number }): BackupSession {
+    const session = this.#sessions.get(jobUuid)?.session;
+    if (session instanceof BackupSession) return session;
+    throw new BackupError("JOB_UNKNOWN", `no backup with this number is expected here (JobId ${jobId})`);
   }
 
   #serveTest(stream: DataStream, peer: Peer): Promise<void> {
@@ -222,41 +226,4 @@ export class FiledService {
     const take = (ticket: Ticket): void => this.#tickets.take(ticket, nowMs());
     return serveNetworkTest({ name: config().name, ticketKey, take }, stream, peer);
   }
-
-  async #readStart(incoming: AsyncIterator<Buffer>): Promise<BackupStart> {
-    const timer = new AbortController();
-    const late = sleep(START_TIMEOUT_MS, undefined, { signal: timer.signal, ref: false }).catch(
-      () => undefined,
-    );
-    const first = await Promise.race([incoming.next(), late]);
-    timer.abort();
-    const message = first === undefined || first.done === true ? undefined : first.value;
-    if (message === undefined || message[0] !== BackupKind.start) {
-      throw new BackupError("PROTOCOL_ERROR", "the storage daemon did not say which job it calls for");
-    }
-    try {
-      return checkStart(decodeJson<BackupStart>(message));
-    } catch (cause) {
-      if (!(cause instanceof GarbledInput)) throw cause;
-      throw new BackupError("PROTOCOL_ERROR", `the storage daemon's call is garbled: ${cause.message}`);
-    }
-  }
-}
-
-/** @throws GarbledInput when a field is missing or of another type. */
-function checkStart(start: BackupStart): BackupStart {
-  const texts = [start?.jobUuid, start?.ticket, start?.level].every((text) => typeof text === "string");
-  const numbers = [start?.jobId, start?.protocol?.major, start?.protocol?.minor].every(Number.isSafeInteger);
-  const flags = [start?.ownIsParent, start?.selfContained].every((flag) => typeof flag === "boolean");
-  if (!texts || !numbers || !flags || !Array.isArray(start.lists))
-    throw new GarbledInput("fields are missing");
-  if (start.lists.length > MAX_LISTS) throw new GarbledInput("too many lists");
-  for (const list of start.lists) {
-    if (!["own", "parent", "base", "verified", "compared"].includes(list?.role))
-      throw new GarbledInput("a list of unknown role");
-  }
-  const count = (role: string): number => start.lists.filter((list) => list.role === role).length;
-  if (count("own") > 1 || count("parent") > 1) throw new GarbledInput("two lists of one role");
-  if (start.ownIsParent && count("own") === 0) throw new GarbledInput("the parent list is missing");
-  return start;
 }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { BackupError } from "../common/errors.js";
-import { SERVER_WINDOW_BYTES } from "./rpc/definitions.js";
+import { SERVER_WINDOW_BYTES, WIDE_SERVER_WINDOW_BYTES } from "./rpc/definitions.js";
 import { checkProtocol, type DataStream, PROTOCOL, RpcChannel, RpcServer, type RpcTls } from "./rpc.js";
 
 let dir: string;
@@ -70,6 +70,7 @@ async function fixture(serve: (stream: DataStream) => Promise<void>): Promise<Fi
   const server = new RpcServer({
     tls: tls.get("filed-fd")!,
     isRevoked: (fingerprint) => revoked.has(fingerprint),
+    sendsMuch: ({ role }) => role === "storaged",
   });
   server.add(
     "Filed",
@@ -245,21 +246,44 @@ test("a filed may be one minor version older, nobody else", () => {
   });
 });
 
-test("a server takes more at once than HTTP/2 does by itself", { timeout: 60_000 }, async () => {
-  const { port, close } = await fixture(async () => undefined);
-  const { ca, cert, key } = tls.get("director-dir")!;
-  const session = connect(`https://127.0.0.1:${port}`, { ca, cert, key });
-  try {
-    // The first settings are those that grpc-js sends, the next ones raise the window of a stream.
-    await new Promise<void>((resolve) => {
-      session.on("remoteSettings", ({ initialWindowSize }) => {
-        if (initialWindowSize === SERVER_WINDOW_BYTES) resolve();
+for (const [caller, bytes] of [
+  ["director-dir", SERVER_WINDOW_BYTES],
+  ["storaged-sd", WIDE_SERVER_WINDOW_BYTES],
+] as const)
+  test(`a server takes more at once than HTTP/2 does by itself: of ${caller}`, {
+    timeout: 60_000,
+  }, async () => {
+    const { port, close } = await fixture(async () => undefined);
+    const { ca, cert, key } = tls.get(caller)!;
+    const session = connect(`https://127.0.0.1:${port}`, { ca, cert, key });
+    try {
+      // The first settings are those that grpc-js sends, the next ones raise the window of a stream.
+      await new Promise<void>((resolve) => {
+        session.on("remoteSettings", ({ initialWindowSize }) => {
+          if (initialWindowSize === bytes) resolve();
+        });
       });
-    });
-    // What the connection takes is told by itself.
-    while ((session.state.remoteWindowSize ?? 0) < SERVER_WINDOW_BYTES) await new Promise(setImmediate);
-  } finally {
-    session.destroy();
-    await close();
-  }
+      // What the connection takes is told by itself.
+      while ((session.state.remoteWindowSize ?? 0) < bytes) await new Promise(setImmediate);
+      assert.equal(session.state.remoteWindowSize, bytes);
+    } finally {
+      session.destroy();
+      await close();
+    }
+  });
+
+test("a channel connects before its first call, and tells when that failed", {
+  timeout: 60_000,
+}, async () => {
+  let calls = 0;
+  const f = await fixture(async () => void calls++);
+  const channel = f.channel({ role: "filed", name: "fd" });
+  channel.dial();
+  while (channel.peer === undefined) await new Promise(setImmediate);
+  assert.equal(channel.usable, true);
+  assert.equal(calls, 0);
+  const wrong = f.channel({ role: "filed", name: "other" });
+  wrong.dial();
+  while (wrong.usable) await new Promise(setImmediate);
+  await f.close();
 });

@@ -29,6 +29,7 @@ import { JobDeleter } from "./retention/delete.js";
 import { ListKeeper } from "./retention/list-keeper.js";
 import { deleteMigrated } from "./retention/migrated.js";
 import { StoragedService } from "./service.js";
+import { DialedClients } from "./session/dialed-clients.js";
 import type { FiledMethod, FiledPlace } from "./session/session-deps.js";
 import { VolumeDesk } from "./session/volume-desk.js";
 import { VolumeFiles } from "./session/volume-files.js";
@@ -105,6 +106,8 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   for (const text of (await deleter.resume()).warnings) log.warn(text);
   for (const text of (await deleteMigrated(catalog, deleter, log)).warnings) log.warn(text);
   const version = packageVersion();
+  const dialed = new DialedClients((place) => channelTo(place, identity, isRevoked));
+  closers.push(() => dialed.close());
   const service = new StoragedService({
     config: () => live.config,
     ticketKey: () => identity.enrolment?.ticketKey() ?? live.ticketKey,
@@ -116,7 +119,8 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
     verifier,
     log,
     version,
-    connect: (request, method) => connectFiled(request, method, { identity, isRevoked }),
+    connect: (request, method) => connectFiled(dialed.take(request), method),
+    dialed,
     dialStorage: (request) => dialStoraged(request, identity, isRevoked),
     onRevoked: learn,
   });
@@ -130,14 +134,17 @@ async function open(options: StoragedProcessOptions, live: Live, log: Log, close
   options.onReady?.(bound);
 }
 
-async function connectFiled(
+function channelTo(
   { filedAddress, filedPort, client }: FiledPlace,
-  method: FiledMethod = "Backup",
-  { identity, isRevoked }: { identity: DaemonIdentity; isRevoked: (fingerprint: string) => boolean },
-) {
+  identity: DaemonIdentity,
+  isRevoked: (fingerprint: string) => boolean,
+): RpcChannel {
   const expect = { role: "filed", name: client } as const;
   const tls = identity.tls();
-  const channel = new RpcChannel({ address: filedAddress, port: filedPort, tls, expect, isRevoked });
+  return new RpcChannel({ address: filedAddress, port: filedPort, tls, expect, isRevoked });
+}
+
+async function connectFiled(channel: RpcChannel, method: FiledMethod = "Backup") {
   const stream = channel.data("FiledData", method);
   return { stream, close: () => channel.close() };
 }

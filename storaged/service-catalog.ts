@@ -24,12 +24,14 @@ import {
   toRules,
   toVolume,
 } from "./service-convert.js";
+import type { DialedClients } from "./session/dialed-clients.js";
 import type { VolumeDesk } from "./session/volume-desk.js";
 import { isVolumeName } from "./volume/label.js";
 
 export interface CatalogServices {
   catalog: Catalog;
   desk: VolumeDesk;
+  dialed?: DialedClients;
 }
 
 type Send = (message: object) => Promise<void>;
@@ -41,7 +43,7 @@ const LEVELS: readonly string[] = ["Base", "Full", "Differential", "Incremental"
 
 /** `onRules` hears by which rules the director wants volumes to be pruned. */
 export function catalogHandlers(
-  { catalog, desk }: CatalogServices,
+  { catalog, desk, dialed }: CatalogServices,
   onRules: (list: PoolList__Output) => void,
 ): Handlers {
   const { reader, writer } = catalog;
@@ -50,7 +52,10 @@ export function catalogHandlers(
       if (!LEVELS.includes(request.level)) {
         throw new BackupError("REQUEST_INVALID", `level "${request.level}" is not known to this storage`);
       }
-      return reader.resolve(request);
+      const parents = await reader.resolve(request);
+      const lists = parents.ownNewest > 0 || parents.chain.length > 0 || parents.bases.length > 0;
+      if (!parents.committed) dialed?.dial(request, lists ? 2 : 1);
+      return parents;
     },
     SyncPools: async (list: PoolList__Output) => {
       const all = await writer.syncPools(list.pools.map(fromPool));

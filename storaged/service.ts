@@ -43,6 +43,7 @@ import { verifyHandlers } from "./service-verify.js";
 import { volumeHandlers } from "./service-volumes.js";
 import { BackupSession } from "./session/backup-session.js";
 import type { CopyOffer } from "./session/copy-offer.js";
+import type { DialedClients } from "./session/dialed-clients.js";
 import { FetchedSession } from "./session/fetched-session.js";
 import { ImageSession } from "./session/image-session.js";
 import { RestoreSession } from "./session/restore-session.js";
@@ -68,6 +69,7 @@ export interface StoragedOptions {
   log: Log;
   version: string;
   connect: SessionDeps["connect"];
+  dialed?: DialedClients;
   /** Opens the data stream to the storage daemon that has the original of a copy. */
   dialStorage?: (request: StorageCopy__Output) => Promise<{ stream: DataStream; close: () => void }>;
   /** Looks at a director with a good certificate; throws when it may not come in. (Default: all may) */

@@ -14,6 +14,7 @@ import type { StorageStatus__Output as StorageStatus } from "../../proto/generat
 import { checkProtocol, type Peer, PROTOCOL, RpcChannel, type RpcTls } from "../../proto/rpc.js";
 import type { ClientResource, DirectorConfig, StorageResource } from "../config/types.js";
 import type { PinnedDaemons } from "../enrolment/pinned.js";
+import { canRetry, mayBeSomebodyElse, reason } from "./failures.js";
 import { type NetworkLoad, testNetwork } from "./network-test.js";
 import { syncPools } from "./pools.js";
 
@@ -101,6 +102,15 @@ export class Daemons {
     return this.#connect({ role: "filed", service: "Filed", ...target(client), label }, options);
   }
 
+  /** The channel of a storage daemon that was greeted before and has the pools of the configuration in force. */
+  greeted(storage: StorageResource): RpcChannel | undefined {
+    const { address, port, fingerprint } = storage;
+    const known = this.#connections.get(`storaged ${storage.name}`);
+    if (known?.pools !== this.#options.config() || known.key !== keyOf({ address, port, fingerprint }))
+      return undefined;
+    return known.channel;
+  }
+
   connectStoraged(storage: StorageResource, options: ConnectOptions = {}): Promise<RpcChannel> {
     const label = `Storage daemon: ${storage.name} on ${storage.address}:${storage.port}`;
     return this.#connect({ role: "storaged", service: "Storaged", ...target(storage), label }, options);
@@ -184,7 +194,7 @@ export class Daemons {
 
   #connection(daemon: Target): Connection {
     const key = `${daemon.role} ${daemon.name}`;
-    const address = `${daemon.address} ${daemon.port} ${daemon.fingerprint ?? ""}`;
+    const address = keyOf(daemon);
     const known = this.#connections.get(key);
     if (known !== undefined && known.key === address && !this.#isRefused(daemon, known.peer)) return known;
     if (known !== undefined) this.#retire(daemon, known, address);
@@ -263,37 +273,10 @@ function target(resource: ClientResource | StorageResource) {
   return { name, address, port, fingerprint };
 }
 
+function keyOf({ address, port, fingerprint }: Pick<Target, "address" | "port" | "fingerprint">): string {
+  return `${address} ${port} ${fingerprint ?? ""}`;
+}
+
 function wrongFingerprint(daemon: Target, peer: Peer): boolean {
   return daemon.fingerprint !== undefined && daemon.fingerprint !== peer.fingerprint;
-}
-
-const PASSING = new Set(["PEER_UNAVAILABLE", "PEER_TIMEOUT", "CONNECTION_LOST"]);
-
-/** A daemon that is about to end, or has just begun, takes connections and breaks them before anything was said. */
-function canRetry(error: unknown, words: string): boolean {
-  return (
-    PASSING.has(codeOf(error) ?? "") &&
-    (/disconnected before/i.test(words) || !/certificate|TLS|SSL/i.test(words))
-  );
-}
-
-/** True for what a peer says that wants to know more, and for a connection that breaks before anything was said. */
-function mayBeSomebodyElse(error: unknown): boolean {
-  const code = codeOf(error) ?? "";
-  if (code === "PASSWORD_PROOF_NEEDED" || code === "TLS_IDENTITY") return true;
-  return (
-    PASSING.has(code) && /certificate|TLS|SSL|reset|hang up|closed|disconnected/i.test(describeError(error))
-  );
-}
-
-/** The operating system's part of what gRPC says about a connection. */
-function reason(error: unknown): string {
-  const cause = error instanceof BackupError && error.cause instanceof Error ? error.cause : error;
-  const text = describeError(cause);
-  const last = /Last error: (.*)$/.exec(text)?.[1] ?? text;
-  if (/ECONNREFUSED/.test(last)) return "Connection refused";
-  if (/ETIMEDOUT|Deadline exceeded/i.test(last)) return "Connection timed out";
-  if (/EHOSTUNREACH/.test(last)) return "No route to host";
-  if (/ENOTFOUND|Name resolution/i.test(last)) return "Host name not found";
-  return last.replace(/\.? ?Resolution note:.*$/, "");
 }

@@ -5,6 +5,7 @@ import { signTicket } from "../../common/ticket.js";
 import { monotonicMs, nowMs } from "../../common/time.js";
 import { withCommas } from "../../common/units.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
+import type { ResolveRequest } from "../../proto/generated/basalt/v1/ResolveRequest.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import type { JobLevel } from "../config/types.js";
@@ -26,6 +27,9 @@ import { runVirtualFull } from "./virtual-full.js";
 /** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
 export const TICKET_LIFE_MS = 24 * 3_600_000;
 
+/** Since this minor version of the protocol file daemons take lists in a call of their own. */
+const LISTS_APART_MINOR = 3;
+
 /** How long a client that has answered counts as reached. */
 const REACHED_MS = 5000;
 
@@ -46,8 +50,9 @@ export async function runBackup(run: JobRun): Promise<void> {
   }
   await runBeforeHooks(run);
   const reached = reachEarly(run);
+  const asked = askEarly(run);
   let storaged = await connectStoraged(run);
-  run.parents = await resolveParents(run, storaged);
+  run.parents = (await asked(storaged)) ?? (await resolveParents(run, storaged));
   if (run.parents.committed) return takeOver(run, storaged);
   live.level = run.parents.level as JobLevel;
   if (live.level !== plan.level && usePoolOfLevel(run)) {
@@ -74,6 +79,16 @@ async function reachEarly(run: JobRun): Promise<() => RpcChannel | undefined> {
   return () => (monotonicMs() < untilMs ? channel : undefined);
 }
 
+/**
+ * Asks a storage daemon that answered before without greeting it first. What it returns gives the answer, unless there is
+ * none, or the greeting led to another connection.
+ */
+function askEarly(run: JobRun): (storaged: RpcChannel) => Promise<ResolvedParents | undefined> {
+  const known = run.services.daemons.greeted(need(run.plan.storage, "Storage"));
+  const answer = known && resolveParents(run, known).catch(() => undefined);
+  return async (storaged) => (storaged === known ? await answer : undefined);
+}
+
 /** An upgraded run goes to the pool of its new level; true when that lies in another storage daemon. */
 function usePoolOfLevel(run: JobRun): boolean {
   const { plan, level } = run.live;
@@ -86,9 +101,12 @@ function usePoolOfLevel(run: JobRun): boolean {
 async function resolveParents(run: JobRun, storaged: RpcChannel): Promise<ResolvedParents> {
   const { plan } = run;
   const fileSet = need(plan.fileSet, "FileSet");
-  const request = {
+  const client = need(plan.client, "Client");
+  const request: ResolveRequest = {
     jobName: plan.job.name,
-    client: need(plan.client, "Client").name,
+    client: client.name,
+    filedAddress: client.address,
+    filedPort: client.port,
     fileSet: fileSet.name,
     fileSetDigest: fileSet.digest,
     level: run.live.level,
@@ -148,7 +166,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
   );
   const parts = { level: run.live.level, ticket, storage: daemonName(storaged) };
   const request = await filedRequest(run, filed, parts);
-  const reference = referenceRequest(run, filed);
+  const reference = referenceRequest(run);
   const pair = new Pair(run);
   const onState = pair.onState.bind(pair);
   const client = pair.add(
@@ -169,7 +187,7 @@ async function work(run: JobRun, filed: RpcChannel, storaged: RpcChannel): Promi
         name: daemonName(storaged),
         channel: storaged,
         method: "StartBackup",
-        request: storageRequest(run, ticket),
+        request: storageRequest(run, ticket, (filed.protocol?.minor ?? 0) >= LISTS_APART_MINOR),
         onState,
       }),
     );
@@ -189,7 +207,7 @@ function tellDespooled(run: JobRun): void {
   );
 }
 
-function storageRequest(run: JobRun, ticket: string): StorageBackup {
+function storageRequest(run: JobRun, ticket: string, listsApart: boolean): StorageBackup {
   const { live, plan } = run;
   const fileSet = need(plan.fileSet, "FileSet");
   const client = need(plan.client, "Client");
@@ -214,6 +232,7 @@ function storageRequest(run: JobRun, ticket: string): StorageBackup {
     // A reference machine that is built anew each time is saved whole or not at all.
     allowIncomplete: plan.job.allowIncompleteJobs && plan.job.reference === undefined,
     compared: plan.job.reference !== undefined,
+    listsApart,
     resume: plan.request.resume === true && run.parents!.incompleteFiles > 0,
   };
 }

@@ -2,12 +2,7 @@
 
 import { BackupError } from "../../common/errors.js";
 import type { Reference } from "../../proto/generated/basalt/v1/Reference.js";
-import type { RpcChannel } from "../../proto/rpc.js";
 import type { JobRun } from "./job-run.js";
-import { need } from "./resources.js";
-
-/** Minor version of the protocol since which filed builds; an older one would save the old machine as a new one. */
-const SINCE_MINOR = 2;
 
 /** @throws BackupError USAGE for a run that is no Base: there is nothing that it could be the reference of. */
 export function checkReferenceLevel({ live, plan }: JobRun): void {
@@ -18,15 +13,10 @@ export function checkReferenceLevel({ live, plan }: JobRun): void {
   );
 }
 
-/** What filed is to build; null: nothing. @throws BackupError PROTOCOL_MISMATCH when it is too old for that */
-export function referenceRequest(run: JobRun, filed: RpcChannel): Reference | null {
+/** What filed is to build; null: nothing. */
+export function referenceRequest(run: JobRun): Reference | null {
   const { reference } = run.plan.job;
   if (reference === undefined) return null;
-  if ((filed.protocol?.minor ?? 0) < SINCE_MINOR) {
-    const { name } = need(run.plan.client, "Client");
-    const text = `Client "${name}" is of a release that cannot build reference machines; install this one there`;
-    throw new BackupError("PROTOCOL_MISMATCH", text);
-  }
   const { name, builder = "", bootCheck } = reference;
   return {
     ...{ name, builder, expectedMatch: expectedMatch(run) },

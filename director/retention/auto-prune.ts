@@ -7,11 +7,16 @@
 import { describeError } from "../../common/errors.js";
 import { formatDuration } from "../../common/units.js";
 import type { RetentionItem__Output } from "../../proto/generated/basalt/v1/RetentionItem.js";
+import type { RetentionReply__Output } from "../../proto/generated/basalt/v1/RetentionReply.js";
 import type { RpcChannel } from "../../proto/rpc.js";
+import type { JobRecord } from "../db/records.js";
 import type { JobRun } from "../job/job-run.js";
 import { pruneAt } from "./prune.js";
 import { forgetExpired } from "./records.js";
 import { keepText, pruneRules, type Rules, ruleFor } from "./rules.js";
+
+/** How long a prune may take that waits for another one. */
+const PRUNE_MS = 60_000;
 
 /** Prunes after `run`, when its job or its client asks for it. Never rejects. */
 export async function autoPrune(run: JobRun): Promise<void> {
@@ -25,7 +30,13 @@ export async function autoPrune(run: JobRun): Promise<void> {
   try {
     const rules = pruneRules(run.plan.config);
     const caller = await daemonOf(run);
-    for (const kind of kinds) await pruneKind(run, kind, { rules, caller });
+    // Asked at once: on a long line each answer takes its time, and the job is only over behind the last.
+    const asked = kinds.map((kind) => ask(run, kind, { rules, caller }));
+    await Promise.allSettled(asked);
+    for (const [index, kind] of kinds.entries()) {
+      run.info(beginText(run, kind, rules));
+      tell(run, kind, await asked[index]!);
+    }
     run.info("End auto prune.");
   } catch (error) {
     run.services.messages.emit(run.source, "warning", `Pruning failed: ${describeError(error)}`);
@@ -33,34 +44,47 @@ export async function autoPrune(run: JobRun): Promise<void> {
   run.services.messages.flush();
 }
 
-/** Asked for once: on a long line each Hello is a round trip that the job would wait for. */
-function daemonOf(run: JobRun): Promise<RpcChannel> {
+/** The daemon has just ended the job: it is not greeted again unless the configuration has changed. */
+async function daemonOf(run: JobRun): Promise<RpcChannel> {
   const { daemons, shutdown } = run.services;
-  return daemons.connectStoraged(run.plan.storage!, { signal: shutdown });
+  const storage = run.plan.storage!;
+  return daemons.greeted(storage) ?? (await daemons.connectStoraged(storage, { signal: shutdown }));
 }
 
-async function pruneKind(
+interface Pruned {
+  reply: RetentionReply__Output;
+  count: number;
+}
+
+async function ask(
   run: JobRun,
   kind: "jobs" | "files",
   { rules, caller }: { rules: Rules; caller: RpcChannel },
-): Promise<void> {
+): Promise<Pruned> {
   const client = run.plan.client!.name;
+  const { db, shutdown } = run.services;
+  const around = { records: db.jobs, signal: shutdown, timeoutMs: PRUNE_MS };
+  const [reply, gone] = await Promise.all([
+    pruneAt(caller, { kind, rules, client }, around),
+    kind === "jobs" ? forget(run, rules, caller) : [],
+  ]);
+  const word = kind === "jobs" ? "delete" : "files";
+  const changed = reply.items.filter((item) => item.action === word).map((item) => item.jobId);
+  return { reply, count: new Set([...changed, ...gone.map(({ jobId }) => jobId)]).size };
+}
+
+function forget(run: JobRun, rules: Rules, caller: RpcChannel): Promise<JobRecord[]> {
   const { db, daemons, shutdown } = run.services;
-  const { config } = run.plan;
-  run.info(beginText(run, kind, rules));
-  const reply = await pruneAt(caller, { kind, rules, client }, { records: db.jobs, signal: shutdown });
+  const { config, storage, client } = run.plan;
+  const storaged = async (name: string) =>
+    name === storage!.name ? caller : daemons.storaged(name, { signal: shutdown });
+  return forgetExpired({ config, records: db.jobs, storaged, rules, filter: { client: client!.name } });
+}
+
+function tell(run: JobRun, kind: "jobs" | "files", { reply, count }: Pruned): void {
   for (const item of reply.items) if (item.action === "rebase") run.info(consolidatedText(item));
   for (const volume of reply.purgedVolumes) run.info(markingText(volume));
-  const word = kind === "jobs" ? "delete" : "files";
-  let count = reply.items.filter((item) => item.action === word).length;
-  if (kind === "jobs") {
-    const own = run.plan.storage!.name;
-    const storaged = async (name: string) =>
-      name === own ? caller : daemons.storaged(name, { signal: shutdown });
-    const gone = await forgetExpired({ config, records: db.jobs, storaged, rules, filter: { client } });
-    count += gone.length;
-  }
-  run.info(prunedText(kind, count, client));
+  run.info(prunedText(kind, count, run.plan.client!.name));
 }
 
 function beginText(run: JobRun, kind: "jobs" | "files", rules: Rules): string {

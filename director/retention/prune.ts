@@ -50,9 +50,8 @@ export function pruneRequest(call: PruneCall): PruneRequest {
 export async function pruneAt(
   caller: StorageCaller,
   call: PruneCall,
-  { records, signal }: { records: RunRecords; signal?: AbortSignal },
+  { records, ...options }: { records: RunRecords; signal?: AbortSignal; timeoutMs?: number },
 ): Promise<RetentionReply__Output> {
-  const options = signal === undefined ? {} : { signal };
   const reply = await caller.unary<RetentionReply__Output>("Storaged", "Prune", pruneRequest(call), options);
   if (call.dry !== true) await followReply(records, caller, reply);
   return reply;

@@ -18,7 +18,7 @@ export interface StorageCaller {
     service: "Storaged",
     method: string,
     request: object,
-    options?: { signal?: AbortSignal },
+    options?: { signal?: AbortSignal; timeoutMs?: number },
   ): Promise<Reply>;
 }
 

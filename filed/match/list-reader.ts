@@ -6,9 +6,10 @@ import { BackupError } from "../../common/errors.js";
 import type { Row } from "../../common/format/row.js";
 import { openBlock, readRow } from "../../common/format/row-block.js";
 import type { ByteReader } from "../../common/format/varint.js";
+import { FREE_BLOCKS } from "../../proto/data/backup.js";
 
 /** Blocks on the way or waiting here: before the first has come, and at most. */
-export const FIRST_BLOCKS = 4;
+export const FIRST_BLOCKS = FREE_BLOCKS;
 export const MAX_BLOCKS = 32;
 /** What all of them may take, as large as the largest that came. */
 const WINDOW_BYTES = 2 * 1024 * 1024;
@@ -30,9 +31,13 @@ export class ListReader {
   #waiter: { resolve: () => void; reject: (error: unknown) => void } | undefined;
   #last: string | undefined;
 
-  /** `onCredit` tells storaged that so many more blocks may come; call `open` once to begin. */
-  constructor(onCredit: (count: number) => void) {
+  /**
+   * `onCredit` tells storaged that so many more blocks may come; call `open` once to begin, unless the first blocks are
+   * `free`: they come without being asked for.
+   */
+  constructor(onCredit: (count: number) => void, { free = false } = {}) {
     this.#onCredit = onCredit;
+    if (free) this.#due = FIRST_BLOCKS;
   }
 
   open(): void {
@@ -50,6 +55,11 @@ export class ListReader {
   /** True when the next row has not arrived yet. */
   get starved(): boolean {
     return this.row === undefined && !(this.#complete && this.#blocks.length === 0);
+  }
+
+  /** Nothing more will come. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   /** A block from storaged. @throws BackupError PROTOCOL_ERROR when it was not asked for. */

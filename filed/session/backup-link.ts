@@ -19,6 +19,7 @@ import {
 } from "../../proto/data/backup.js";
 import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
 import { ListReader } from "../match/list-reader.js";
+import type { ListsCall } from "./check-call.js";
 
 interface OpenClaim {
   digests: number;
@@ -28,6 +29,8 @@ interface OpenClaim {
 
 /** Claims without an answer at most; more wait their turn. */
 const MAX_CLAIMS = 32;
+/** How long the job's stream may take to say why the call with its lists ended. */
+const LISTS_GONE_MS = 2000;
 
 export class BackupLink {
   readonly start: BackupStart;
@@ -35,6 +38,8 @@ export class BackupLink {
   readonly lists: readonly ListReader[];
   bytesSent = 0;
   readonly #stream: DataStream;
+  /** Where credits go: the stream of the lists, once it is there. */
+  #listStream: DataStream;
   readonly #claims = new Map<number, OpenClaim>();
   #claimTurns: (() => void)[] = [];
   #sequence = 0;
@@ -47,19 +52,23 @@ export class BackupLink {
   /** `onFailure` is called once, when the stream can do no more for the job. */
   constructor(stream: DataStream, start: BackupStart, onFailure: (error: unknown) => void) {
     this.#stream = stream;
+    this.#listStream = stream;
     this.start = start;
     this.#onFailure = onFailure;
     this.lists = start.lists.map(
-      (_, list) =>
-        new ListReader((count) => {
-          this.send(encodeList(BackupKind.listCredit, list, Buffer.of(count))).catch(this.fail);
-        }),
+      (_, list) => new ListReader((count) => this.#credit(list, count), { free: start.listsApart === true }),
     );
   }
 
-  /** Greets storaged and asks for the lists. */
+  #credit(list: number, count: number): void {
+    if (this.#failure !== undefined) return;
+    this.#listStream.send(encodeList(BackupKind.listCredit, list, Buffer.of(count))).catch(this.fail);
+  }
+
+  /** Greets storaged and asks for the lists, if they do not come by themselves. */
   async open(client: string, protocol = PROTOCOL): Promise<void> {
     await this.send(encodeJson(BackupKind.hello, { protocol, client }));
+    if (this.start.listsApart === true) return;
     for (const list of this.lists) list.open();
   }
 
@@ -81,13 +90,37 @@ export class BackupLink {
     }
   }
 
+  /** Takes the lists out of their own call, until they are whole; never rejects. */
+  async readLists({ stream, incoming }: ListsCall): Promise<void> {
+    this.#listStream = stream;
+    while (!this.lists.every((list) => list.complete)) {
+      const next = await incoming.next().catch(() => undefined);
+      if (next === undefined || next.done === true) {
+        const error = new BackupError("CONNECTION_LOST", "the connection for the lists of parents broke");
+        // Whoever ends the job closes both; why is told in the other one. Behind its end lists are not needed.
+        setTimeout(() => this.#ended || this.fail(error), LISTS_GONE_MS).unref();
+        return;
+      }
+      try {
+        this.#takeList(next.value);
+      } catch (error) {
+        this.fail(error);
+        return;
+      }
+    }
+  }
+
+  #takeList(message: Buffer): void {
+    if (message[0] === BackupKind.listBlock) this.#list(message).push(message.subarray(2));
+    else if (message[0] === BackupKind.listEnd) this.#list(message).end();
+    else throw new BackupError("PROTOCOL_ERROR", "the storage daemon sent something else among lists");
+  }
+
   #take(message: Buffer): void {
     switch (message[0]) {
       case BackupKind.listBlock:
-        this.#list(message).push(message.subarray(2));
-        return;
       case BackupKind.listEnd:
-        this.#list(message).end();
+        this.#takeList(message);
         return;
       case BackupKind.claimAnswer:
         this.#answer(message);

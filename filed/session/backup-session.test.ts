@@ -135,7 +135,8 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
 
 async function serve({ session, stream, ready }: Fixture, what = start(), peer = PEER): Promise<void> {
   await ready;
-  await session.serve({ stream, incoming: stream.incoming[Symbol.asyncIterator](), start: what }, peer);
+  const incoming = stream.incoming[Symbol.asyncIterator]();
+  await session.calls.serve({ stream, incoming, start: what }, peer, undefined);
 }
 
 /** Answers claims with "unknown" and commits at the end. */

@@ -11,7 +11,6 @@ import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledB
 import type { FileSet__Output } from "../../proto/generated/basalt/v1/FileSet.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import type { Peer } from "../../proto/rpc.js";
 import { type OpenLists, openLists, withExcludeLists } from "../lists/open-lists.js";
 import type { Likeness } from "../match/likeness.js";
 import { Matcher } from "../match/matcher.js";
@@ -26,24 +25,24 @@ import { Walker } from "../walk/walker.js";
 import { BackupLink } from "./backup-link.js";
 import { parentsOf, verifiedList } from "./backup-parents.js";
 import { Bandwidth } from "./bandwidth.js";
-import { CallWaiter } from "./call-waiter.js";
-import { type BackupCall, checkCall } from "./check-call.js";
+import type { BackupCall } from "./check-call.js";
 import type { SessionDeps } from "./deps.js";
 import { hangupFiles, takeHangup, walkToEnd } from "./hangup.js";
 import { JobSession } from "./job-session.js";
 import { ReadLimit } from "./read-limit.js";
+import { StorageCalls } from "./storage-calls.js";
 import { within } from "./within.js";
 
 const NO_FILES: FileSet__Output = { name: "", include: [], exclude: [], excludeLists: [] };
 const PROGRESS_MS = 1000;
 
-const DEFAULT_WAIT_SEC = 1800;
 /** How long a failing job tries to tell storaged why. */
 const GIVE_UP_MS = 2000;
 /** How long storaged may take to close a stream that is done with. */
 const CLOSE_MS = 100;
 
 export class BackupSession extends JobSession {
+  readonly calls: StorageCalls;
   readonly #request: FiledBackup__Output;
   readonly #tally: Tally;
   #fileSet: CompiledFileSet | undefined;
@@ -56,8 +55,6 @@ export class BackupSession extends JobSession {
   /** Why the walk was told to end early. */
   #stopReason: string | undefined;
   #kept = false;
-  readonly #caller = new CallWaiter<BackupCall>();
-  #released: () => void = () => undefined;
 
   constructor(
     deps: SessionDeps,
@@ -70,29 +67,15 @@ export class BackupSession extends JobSession {
       send,
     );
     this.#request = job.request;
+    this.calls = new StorageCalls(job.request);
     this.#tally = new Tally(this.tally.report);
-  }
-
-  /**
-   * Takes storaged's stream; resolves when the job needs it no longer.
-   * @throws BackupError when this caller or its `start` is not what the director announced, or it comes out of turn.
-   */
-  async serve(call: BackupCall, peer: Peer): Promise<void> {
-    const { jobId } = this.#request;
-    checkCall(this.#request, call.start, peer, this.deps.protocol);
-    if (!this.#caller.waits)
-      throw new BackupError("NOT_READY", `JobId ${jobId} does not wait for a storage daemon`);
-    const released = new Promise<void>((resolve) => {
-      this.#released = resolve;
-    });
-    this.#caller.take(call);
-    await released;
   }
 
   override async run(): Promise<void> {
     try {
       await super.run();
     } finally {
+      this.calls.release();
       this.#lists?.close();
       this.deps.inbox.remove(this.#request.jobUuid);
     }
@@ -130,14 +113,13 @@ export class BackupSession extends JobSession {
   async #backup(): Promise<JobResult> {
     try {
       await this.#readLists();
-      const { storage, waitForStorageSec } = this.#request;
-      const coming = this.#caller.wait(storage, (waitForStorageSec || DEFAULT_WAIT_SEC) * 1000, this.signal);
+      const coming = this.calls.wait(this.signal);
       if (!this.signal.aborted) this.events.setState("ready");
       const call = await coming;
       await this.#transfer(call);
       return this.partialResult();
     } finally {
-      this.#released();
+      this.calls.release();
     }
   }
 
@@ -153,6 +135,7 @@ export class BackupSession extends JobSession {
     const { signal } = this;
     const link = new BackupLink(stream, start, (error) => this.abort(error));
     this.#link = link;
+    this.calls.attach(link);
     const onAbort = (): void => link.fail(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     const reading = link.read(incoming);

@@ -12,21 +12,21 @@ export interface BackupCall {
   start: BackupStart;
 }
 
+/** The call that brings the job's lists. */
+export interface ListsCall {
+  stream: DataStream;
+  incoming: AsyncIterator<Buffer>;
+}
+
 /** @throws BackupError PERMISSION_DENIED, TICKET_INVALID, PROTOCOL_MISMATCH, REQUEST_INVALID */
 export function checkCall(
-  { storage, ticket, jobId, level }: FiledBackup__Output,
+  request: FiledBackup__Output,
   start: BackupStart,
   peer: Peer,
   own: SessionDeps["protocol"],
 ): void {
-  if (peer.role !== "storaged" || peer.name !== storage) {
-    throw new BackupError(
-      "PERMISSION_DENIED",
-      `JobId ${jobId} belongs to storage "${storage}", not to "${peer.name}"`,
-    );
-  }
-  if (start.ticket !== ticket)
-    throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
+  const { jobId, level } = request;
+  checkCaller(request, start.ticket, peer);
   checkProtocol("storaged", peer.name, start.protocol, own);
   if (start.level !== level) {
     throw new BackupError(
@@ -34,4 +34,19 @@ export function checkCall(
       `JobId ${jobId} is a ${level} to the director, a ${start.level} to the storage`,
     );
   }
+}
+
+/** The storage daemon of the job, with its ticket. @throws BackupError PERMISSION_DENIED, TICKET_INVALID */
+export function checkCaller(
+  { storage, ticket, jobId }: FiledBackup__Output,
+  shown: string,
+  peer: Peer,
+): void {
+  if (peer.role !== "storaged" || peer.name !== storage) {
+    throw new BackupError(
+      "PERMISSION_DENIED",
+      `JobId ${jobId} belongs to storage "${storage}", not to "${peer.name}"`,
+    );
+  }
+  if (shown !== ticket) throw new BackupError("TICKET_INVALID", `this is not the ticket of JobId ${jobId}`);
 }

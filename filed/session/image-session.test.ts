@@ -103,7 +103,8 @@ async function backup(image: string): Promise<Outcome> {
     ownIsParent: false,
     selfContained: true,
   };
-  await session.serve({ stream, incoming, start }, { role: "storaged", name: "File", fingerprint: "" });
+  const peer = { role: "storaged", name: "File", fingerprint: "" } as const;
+  await session.calls.serve({ stream, incoming, start }, peer, undefined);
   await running;
   return { result: result!, sent: stream.sent, grownBytes: peak - before };
 }

@@ -6,6 +6,10 @@
  * sends a list block without a credit, so filed never has to stop reading and an answer to a claim is never stuck
  * behind a list. filed sends claims ahead of data; storaged answers every claim in order. Rows that name content
  * come after that content. `end` comes last from filed; storaged verifies, commits and answers `committed`.
+ *
+ * Lists that filed takes apart come in a second call by storaged (`/basalt.v1.FiledData/Lists`) on a connection of its own:
+ * `lists`, then FREE_BLOCKS blocks of each list before its first credit. Credits, blocks and ends of lists are in that
+ * call alone, so that each connection carries much in one direction only and may have a wide window.
  */
 
 import { MAX_FRAME_RAW_BYTES, PART_BYTES } from "../../common/format/content.js";
@@ -20,6 +24,7 @@ export const BackupKind = {
   claimAnswer: 4,
   committed: 5,
   abort: 6,
+  lists: 7,
   // filed → storaged
   hello: 32,
   listCredit: 33,
@@ -77,7 +82,20 @@ export interface BackupStart {
   selfContained: boolean;
   /** filed sends a `mark` now and then: an interrupted job is kept up to the last one. */
   marks?: boolean;
+  /** Lists come in a call of their own, and their credits go there. */
+  listsApart?: boolean;
 }
+
+/** First message of the call that brings a job's lists. */
+export interface ListsStart {
+  jobUuid: string;
+  jobId: number;
+  /** That of the job's `start`; it is not taken here. */
+  ticket: string;
+}
+
+/** Blocks of each list that come without a credit in a call of their own. */
+export const FREE_BLOCKS = 4;
 
 export interface BackupHello {
   protocol: { major: number; minor: number };

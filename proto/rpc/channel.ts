@@ -62,6 +62,16 @@ export class RpcChannel {
     return `${describe(expect)} at ${address}:${port}`;
   }
 
+  /** Connects before the first call. Errors come with the calls. */
+  dial(): void {
+    this.#client.getChannel().getConnectivityState(true);
+  }
+
+  /** False after an attempt to connect has failed. */
+  get usable(): boolean {
+    return this.#client.getChannel().getConnectivityState(false) !== grpc.connectivityState.TRANSIENT_FAILURE;
+  }
+
   /** Who answered last; undefined until a call was accepted. */
   get peer(): Peer | undefined {
     return this.#peer;

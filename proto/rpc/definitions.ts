@@ -30,6 +30,8 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
  * Node's HTTP/2, so when both windows were larger than that, both ends could wait for each other for ever.
  */
 export const SERVER_WINDOW_BYTES = 128 * 1024;
+/** That of a server for a caller that sends much and is sent little, on every connection of its own. */
+export const WIDE_SERVER_WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Options of both sides: limits, and keepalives so that a vanished peer is noticed within half a minute. */
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {

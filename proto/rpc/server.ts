@@ -2,7 +2,7 @@
 import type { EventEmitter } from "node:events";
 import type { ServerHttp2Session } from "node:http2";
 import type { Server as NetServer } from "node:net";
-import type { PeerCertificate } from "node:tls";
+import type { PeerCertificate, TLSSocket } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { BackupError } from "../../common/errors.js";
 import { type DataStream, dataStream, incomingOf } from "./data-stream.js";
@@ -15,6 +15,7 @@ import {
   type ServiceName,
   serverCredentials,
   serviceDefinition,
+  WIDE_SERVER_WINDOW_BYTES,
 } from "./definitions.js";
 import { type FrontDoor, openFrontDoor } from "./front-door.js";
 import { identityFromCertificate, type Peer } from "./identity.js";
@@ -43,6 +44,8 @@ export interface ServerOptions {
   tls?: RpcTls;
   /** True for a revoked certificate (SHA-256 fingerprint, hex). */
   isRevoked: (fingerprint: string) => boolean;
+  /** Callers that send much on connections on which they are sent little: those may be wide. (Default: none) */
+  sendsMuch?: ((peer: Peer) => boolean) | undefined;
   /** Peers may come without a certificate and prove a password instead; certificates may change while it serves. */
   frontDoor?: FrontDoor | undefined;
 }
@@ -60,13 +63,24 @@ interface AnyCall extends NodeJS.EventEmitter {
  * its way to a file daemon waits a round trip for each two blocks. Where a later grpc-js keeps its HTTP/2 servers elsewhere
  * this does nothing, and the test of it fails.
  */
-function raiseWindows(server: grpc.Server): void {
+function raiseWindows(server: grpc.Server, sendsMuch: ServerOptions["sendsMuch"]): void {
   const { http2Servers } = server as unknown as { http2Servers?: ReadonlyMap<EventEmitter, unknown> };
   for (const listening of http2Servers?.keys() ?? []) {
     listening.on("session", (session: ServerHttp2Session) => {
-      session.settings({ initialWindowSize: SERVER_WINDOW_BYTES });
-      session.setLocalWindowSize(SERVER_WINDOW_BYTES);
+      const bytes = isWide(session, sendsMuch) ? WIDE_SERVER_WINDOW_BYTES : SERVER_WINDOW_BYTES;
+      session.settings({ initialWindowSize: bytes });
+      session.setLocalWindowSize(bytes);
     });
+  }
+}
+
+function isWide({ socket }: ServerHttp2Session, sendsMuch: ServerOptions["sendsMuch"]): boolean {
+  if (sendsMuch === undefined) return false;
+  try {
+    return sendsMuch(identityFromCertificate((socket as TLSSocket).getPeerCertificate()));
+  } catch {
+    // Whoever it is will be refused when it calls.
+    return false;
   }
 }
 
@@ -126,14 +140,14 @@ export class RpcServer {
    * @throws BackupError LISTEN_FAILED (port taken, no such address)
    */
   async listen(address: string, port: number): Promise<number> {
-    const { tls, frontDoor } = this.#options;
+    const { tls, frontDoor, sendsMuch } = this.#options;
     const host = address.includes(":") && !address.startsWith("[") ? `[${address}]` : address;
     if (frontDoor !== undefined) {
       const opened = await openFrontDoor(this.#server, frontDoor, { address, port }).catch((cause) => {
         throw new BackupError("LISTEN_FAILED", `cannot listen on ${host}:${port}: ${whyNot(String(cause))}`);
       });
       this.#listener = opened.listener;
-      raiseWindows(this.#server);
+      raiseWindows(this.#server, sendsMuch);
       return opened.port;
     }
     if (tls === undefined) throw new Error("a server needs certificates");
@@ -141,7 +155,7 @@ export class RpcServer {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(`${host}:${port}`, credentials, (cause, bound) => {
         if (cause === null) {
-          raiseWindows(this.#server);
+          raiseWindows(this.#server, sendsMuch);
           return resolve(bound);
         }
         reject(

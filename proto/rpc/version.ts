@@ -8,7 +8,7 @@ export interface ProtocolVersion {
 }
 
 /** What this program speaks. A minor step adds messages or fields; a major step changes what exists. */
-export const PROTOCOL: ProtocolVersion = { major: 1, minor: 2 };
+export const PROTOCOL: ProtocolVersion = { major: 1, minor: 3 };
 
 /**
  * Director and storaged are upgraded first, the many filed later: a filed may be one minor version older.

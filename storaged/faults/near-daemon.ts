@@ -167,6 +167,7 @@ export class NearDaemon {
         allowIncomplete: resume || (wanted.leaves ?? wanted.marks) !== undefined,
         resume,
         compared: false,
+        listsApart: false,
       },
     };
     const events: JobEvent[] = [];

@@ -93,6 +93,11 @@ export class ListSender {
     }
   }
 
+  /** Every list was sent to its end, or needs to be sent no more. */
+  get done(): boolean {
+    return this.#lists.every(({ done }) => done);
+  }
+
   /** Closes what is still being read. */
   async close(): Promise<void> {
     for (const sending of this.#lists) {

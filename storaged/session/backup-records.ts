@@ -8,20 +8,24 @@ import type { BegunJob, JobCounts, NewJob, StoredLevel } from "../catalog/types.
 import type { JobBeginRecord } from "../volume/records.js";
 import type { ListPlan } from "./backup-lists.js";
 import type { JobOrigin } from "./job-origin.js";
+import { goApart } from "./list-line.js";
 import type { Reporter } from "./reporter.js";
 import type { AcquireRequest } from "./volume-messages.js";
 
 /** First message to filed. */
 export function startOf(
-  { jobUuid, jobId, ticket, parents }: StorageBackup__Output,
+  { jobUuid, jobId, ticket, parents, ...request }: StorageBackup__Output,
   storage: string,
   { selfContained }: BegunJob,
-  { lists, ownIsParent }: ListPlan,
-  marks: boolean,
+  plan: ListPlan,
 ): BackupStart {
+  const { lists, ownIsParent } = plan;
+  const { allowIncomplete: marks } = request;
+  const listsApart = goApart(request, plan);
   const level = (parents?.level ?? "Full") as BackupStart["level"];
   const protocol = { ...PROTOCOL };
-  return { protocol, storage, jobUuid, jobId, level, ticket, lists, ownIsParent, selfContained, marks };
+  const job = { jobUuid, jobId, level, ticket };
+  return { protocol, storage, ...job, lists, listsApart, ownIsParent, selfContained, marks };
 }
 
 /** What the catalog is told of a job that begins. */

@@ -18,7 +18,7 @@ import { afterCommit, dropReplaced } from "./backup-committed.js";
 import { Exchange, type ExchangeEnd } from "./backup-exchange.js";
 import { failJob } from "./backup-failure.js";
 import { Ingest } from "./backup-ingest.js";
-import { ListSender, planLists } from "./backup-lists.js";
+import { planLists } from "./backup-lists.js";
 import {
   acquireOf,
   beginRecordOf,
@@ -31,6 +31,7 @@ import {
 import type { JobOrigin } from "./job-origin.js";
 import { JobVolumes } from "./job-volumes.js";
 import { KEPT_AFTER, type KeptParts, keepIncomplete } from "./keep-incomplete.js";
+import { openListLine } from "./list-line.js";
 import { Reporter } from "./reporter.js";
 import { refuse } from "./send-or-break.js";
 import type { SessionDeps } from "./session-deps.js";
@@ -175,8 +176,8 @@ export class BackupSession {
     const ingest = new Ingest({ catalog, verifier, volumes, job, jobId, onFailure, keep, checkpoints });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
-    const start = startOf(this.#request, this.#deps.storage, job, plan, this.#request.allowIncomplete);
-    const lists = new ListSender(catalog, plan, stream, fail);
+    const start = startOf(this.#request, this.#deps.storage, job, plan);
+    const lists = await openListLine({ ...this.#deps, place: this.#request, plan, stream, start, fail });
     try {
       this.#abort.signal.throwIfAborted();
       await stream.send(encodeJson(BackupKind.start, start));

@@ -59,6 +59,6 @@ export function originRequest(
     ...parents,
   };
   const wire = { ticket: "", filedAddress: "", filedPort: 0, filedTimeoutSec: 0, spread: false };
-  const whole = { allowIncomplete: false, resume: false, compared: false };
+  const whole = { allowIncomplete: false, resume: false, compared: false, listsApart: false };
   return { ...facts, ...wire, ...whole, parents: resolved };
 }

@@ -9,10 +9,13 @@ import type { CheckpointEvery } from "./backup-ingest.js";
 import type { VolumeDesk } from "./volume-desk.js";
 
 /** Where a job's file daemon is, and who it must be. */
-export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client">;
+export type FiledPlace = Pick<StorageBackup__Output, "filedAddress" | "filedPort" | "client"> & {
+  /** The run's unique name: it may have been dialed for already. */
+  job?: string;
+};
 
 /** What a stream to filed is for. */
-export type FiledMethod = "Backup" | "Network";
+export type FiledMethod = "Backup" | "Lists" | "Network";
 
 export interface SessionDeps {
   catalog: Catalog;

@@ -8,6 +8,7 @@ import { createLog } from "../../common/log.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
+import type { DataStream } from "../../proto/rpc.js";
 import { Catalog } from "../catalog/catalog.js";
 import type { ResolvedParents } from "../catalog/types.js";
 import type { PoolDefinition } from "../catalog/writer-pools.js";
@@ -17,9 +18,9 @@ import { deleteMigrated } from "../retention/migrated.js";
 import { FileStore } from "../store/file-store.js";
 import type { Store } from "../store/store.js";
 import { FrameVerifier } from "../volume/verify.js";
-import type { CheckpointEvery } from "./backup-ingest.js";
 import { BackupSession } from "./backup-session.js";
 import { FakeFiled, streamPair } from "./fake-filed.js";
+import type { FiledMethod, FiledPlace } from "./session-deps.js";
 import { VolumeDesk } from "./volume-desk.js";
 
 export const POOL: PoolDefinition = {
@@ -122,16 +123,11 @@ export class TestStorage {
         allowIncomplete: wanted.allowIncomplete ?? false,
         resume: wanted.resume !== undefined,
         compared: wanted.compared === true,
+        listsApart: wanted.listsApart !== undefined,
       },
       ...(wanted.resume === undefined ? {} : { jobId: wanted.resume }),
     };
-    return new BackupRun(
-      this,
-      request,
-      parents,
-      filed,
-      wanted.checkpoints === true ? { bytes: 0 } : undefined,
-    );
+    return new BackupRun(this, request, parents, filed, wanted);
   }
 }
 
@@ -149,6 +145,8 @@ interface Wanted {
   checkpoints: boolean;
   /** JobId of the incomplete run to go on with. */
   resume: number;
+  /** Gets filed's end of a call of their own that lists come in. */
+  listsApart: (lists: DataStream) => void;
 }
 
 /** One run with everything it reported. */
@@ -164,14 +162,19 @@ export class BackupRun {
     request: StorageBackup__Output,
     parents: ResolvedParents,
     filed: (fake: FakeFiled) => Promise<void>,
-    checkpoints?: CheckpointEvery,
+    wanted: Partial<Wanted> = {},
   ) {
     this.jobId = request.jobId;
     this.parents = parents;
     const { catalog, desk, verifier, deleter } = storage;
     const log = createLog("test", { level: "silent" });
-    const connect = async () => {
+    const checkpoints = wanted.checkpoints === true ? { bytes: 0 } : undefined;
+    const connect = async (_place: FiledPlace, method?: FiledMethod) => {
       const [mine, theirs] = streamPair();
+      if (method === "Lists") {
+        wanted.listsApart!(theirs);
+        return { stream: mine, close: () => mine.destroy() };
+      }
       this.fake = new FakeFiled(theirs, request.jobId, request.client);
       this.fake.done = this.fake.greet().then(() => filed(this.fake!));
       this.fake.done.catch((error) => theirs.destroy(error));
