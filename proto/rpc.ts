@@ -11,4 +11,4 @@ export {
   RpcServer,
   type ServerOptions,
 } from "./rpc/server.js";
-export { checkProtocol, PROTOCOL, type ProtocolVersion } from "./rpc/version.js";
+export { checkProtocol, LISTS_APART_MINOR, PROTOCOL, type ProtocolVersion } from "./rpc/version.js";

@@ -46,6 +46,8 @@ export interface DaemonsOptions {
 
 interface Connection {
   key: string;
+  /** Of its only certificate, by directive or since the first contact. */
+  fingerprint: string | undefined;
   channel: RpcChannel;
   peer: Peer | undefined;
   /** Configuration whose pools and retention rules the storage daemon has. */
@@ -104,10 +106,10 @@ export class Daemons {
 
   /** The channel of a storage daemon that was greeted before and has the pools of the configuration in force. */
   greeted(storage: StorageResource): RpcChannel | undefined {
-    const { address, port, fingerprint } = storage;
     const known = this.#connections.get(`storaged ${storage.name}`);
-    if (known?.pools !== this.#options.config() || known.key !== keyOf({ address, port, fingerprint }))
-      return undefined;
+    if (known?.peer === undefined || known.pools !== this.#options.config()) return undefined;
+    const place = { address: storage.address, port: storage.port, fingerprint: known.fingerprint };
+    if (known.key !== keyOf(place) || this.#isRefused(target(storage), known.peer)) return undefined;
     return known.channel;
   }
 
@@ -201,6 +203,7 @@ export class Daemons {
     const { tls, onPeer } = this.#options;
     const connection: Connection = {
       key: address,
+      fingerprint: daemon.fingerprint,
       channel: undefined as never,
       peer: undefined,
       pools: undefined,
@@ -228,7 +231,7 @@ export class Daemons {
     else this.#retired.push(channel);
   }
 
-  #isRefused(daemon: Target, peer: Peer | undefined): boolean {
+  #isRefused(daemon: Pick<Target, "fingerprint">, peer: Peer | undefined): boolean {
     if (peer === undefined) return false;
     return this.#options.isRevoked(peer.fingerprint) || wrongFingerprint(daemon, peer);
   }
@@ -277,6 +280,6 @@ function keyOf({ address, port, fingerprint }: Pick<Target, "address" | "port" |
   return `${address} ${port} ${fingerprint ?? ""}`;
 }
 
-function wrongFingerprint(daemon: Target, peer: Peer): boolean {
+function wrongFingerprint(daemon: Pick<Target, "fingerprint">, peer: Peer): boolean {
   return daemon.fingerprint !== undefined && daemon.fingerprint !== peer.fingerprint;
 }

@@ -7,7 +7,7 @@ import { withCommas } from "../../common/units.js";
 import type { ResolvedParents__Output as ResolvedParents } from "../../proto/generated/basalt/v1/ResolvedParents.js";
 import type { ResolveRequest } from "../../proto/generated/basalt/v1/ResolveRequest.js";
 import type { StorageBackup } from "../../proto/generated/basalt/v1/StorageBackup.js";
-import type { RpcChannel } from "../../proto/rpc.js";
+import { LISTS_APART_MINOR, type RpcChannel } from "../../proto/rpc.js";
 import type { JobLevel } from "../config/types.js";
 import { startClones } from "./clones.js";
 import { filedRequest } from "./filed-request.js";
@@ -26,9 +26,6 @@ import { runVirtualFull } from "./virtual-full.js";
 
 /** Tickets are taken when the data stream opens, after the client's hooks: a day is more than any of them needs. */
 export const TICKET_LIFE_MS = 24 * 3_600_000;
-
-/** Since this minor version of the protocol file daemons take lists in a call of their own. */
-const LISTS_APART_MINOR = 3;
 
 /** How long a client that has answered counts as reached. */
 const REACHED_MS = 5000;

@@ -32,16 +32,22 @@ export async function autoPrune(run: JobRun): Promise<void> {
     const caller = await daemonOf(run);
     // Asked at once: on a long line each answer takes its time, and the job is only over behind the last.
     const asked = kinds.map((kind) => ask(run, kind, { rules, caller }));
-    await Promise.allSettled(asked);
+    const answers = await Promise.allSettled(asked);
     for (const [index, kind] of kinds.entries()) {
+      const answer = answers[index]!;
       run.info(beginText(run, kind, rules));
-      tell(run, kind, await asked[index]!);
+      if (answer.status === "fulfilled") tell(run, kind, answer.value);
+      else warn(run, answer.reason);
     }
     run.info("End auto prune.");
   } catch (error) {
-    run.services.messages.emit(run.source, "warning", `Pruning failed: ${describeError(error)}`);
+    warn(run, error);
   }
   run.services.messages.flush();
+}
+
+function warn(run: JobRun, error: unknown): void {
+  run.services.messages.emit(run.source, "warning", `Pruning failed: ${describeError(error)}`);
 }
 
 /** The daemon has just ended the job: it is not greeted again unless the configuration has changed. */

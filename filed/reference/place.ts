@@ -1,7 +1,8 @@
 /**
  * Where a reference machine lies. A new one is made beside it (`.new`) and takes its place by renaming, while the old
  * one waits (`.old`) until the backup is committed; else the old one comes back and the new one stays to be looked at
- * (`.failed`) until the next is built. So the place always shows what the Base in force was made of.
+ * (`.failed`) until the next is built. So the place shows what the Base in force was made of, unless a connection or this
+ * process ends just there (docs/reference-machines.md).
  */
 import { readFileSync } from "node:fs";
 import { chmod, lstat, mkdir, rename } from "node:fs/promises";

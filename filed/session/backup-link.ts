@@ -62,7 +62,9 @@ export class BackupLink {
 
   #credit(list: number, count: number): void {
     if (this.#failure !== undefined) return;
-    this.#listStream.send(encodeList(BackupKind.listCredit, list, Buffer.of(count))).catch(this.fail);
+    // A call of the lists' own that breaks shows where it is read.
+    const failed = this.start.listsApart === true ? () => undefined : this.fail;
+    this.#listStream.send(encodeList(BackupKind.listCredit, list, Buffer.of(count))).catch(failed);
   }
 
   /** Greets storaged and asks for the lists, if they do not come by themselves. */
@@ -97,8 +99,9 @@ export class BackupLink {
       const next = await incoming.next().catch(() => undefined);
       if (next === undefined || next.done === true) {
         const error = new BackupError("CONNECTION_LOST", "the connection for the lists of parents broke");
-        // Whoever ends the job closes both; why is told in the other one. Behind its end lists are not needed.
-        setTimeout(() => this.#ended || this.fail(error), LISTS_GONE_MS).unref();
+        // Whoever ends the job closes both; why is told in the other one. Behind its end lists are not needed. As a
+        // broken connection it leaves what storaged has already.
+        setTimeout(() => this.#ended || this.#stream.destroy(error), LISTS_GONE_MS).unref();
         return;
       }
       try {

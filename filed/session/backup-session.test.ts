@@ -20,7 +20,7 @@ import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledB
 import type { Hook__Output } from "../../proto/generated/basalt/v1/Hook.js";
 import type { JobEvent } from "../../proto/generated/basalt/v1/JobEvent.js";
 import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
-import { type Peer, PROTOCOL } from "../../proto/rpc.js";
+import { LISTS_APART_MINOR, type Peer, PROTOCOL, type ProtocolVersion } from "../../proto/rpc.js";
 import type { FiledConfig } from "../config.js";
 import { NamesInbox } from "../lists/inbox.js";
 import { treeFileSet } from "../match/testing.js";
@@ -133,10 +133,15 @@ function begin(request: Partial<FiledBackup__Output> = {}): Fixture {
   };
 }
 
-async function serve({ session, stream, ready }: Fixture, what = start(), peer = PEER): Promise<void> {
+async function serve(
+  { session, stream, ready }: Fixture,
+  what = start(),
+  peer = PEER,
+  own?: ProtocolVersion,
+): Promise<void> {
   await ready;
   const incoming = stream.incoming[Symbol.asyncIterator]();
-  await session.calls.serve({ stream, incoming, start: what }, peer, undefined);
+  await session.calls.serve({ stream, incoming, start: what }, peer, own);
 }
 
 /** Answers claims with "unknown" and commits at the end. */
@@ -190,7 +195,8 @@ test("the lists are asked for by credit, and what arrives unasked ends the job",
     if (message[0] !== BackupKind.listCredit) return;
     for (let i = 0; i < 6; i++) job.stream.put(encodeList(BackupKind.listBlock, message[1]!, bytes));
   };
-  await serve(job, start({ lists: [{ role: "own", jobId: 2 }] }));
+  const older = { ...PROTOCOL, minor: LISTS_APART_MINOR - 1 };
+  await serve(job, start({ lists: [{ role: "own", jobId: 2 }] }), PEER, older);
   await job.running;
   assert.equal(job.result().ok, false);
   assert.match(job.result().reason!, /not asked for|out of path order/);
@@ -204,12 +210,14 @@ test("a caller that is not the announced storage is refused, and the job waits o
     serve(job, start({ ticket: "another" })),
     serve(job, start({ level: "Incremental" })),
     serve(job, start({ protocol: { major: 9, minor: 0 } })),
+    serve(job, start({ lists: [{ role: "own", jobId: 2 }] })),
   ];
   const codes = [
     "PERMISSION_DENIED",
     "PERMISSION_DENIED",
     "TICKET_INVALID",
     "REQUEST_INVALID",
+    "PROTOCOL_MISMATCH",
     "PROTOCOL_MISMATCH",
   ];
   await Promise.all(wrong.map((call, i) => assert.rejects(call, { code: codes[i] })));

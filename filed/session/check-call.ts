@@ -1,8 +1,8 @@
 /** Whether storaged's call is the one that the director announced. */
 import { BackupError } from "../../common/errors.js";
-import type { BackupStart } from "../../proto/data/backup.js";
+import { type BackupStart, isDiskVerifyLevel } from "../../proto/data/backup.js";
 import type { FiledBackup__Output } from "../../proto/generated/basalt/v1/FiledBackup.js";
-import { checkProtocol, type DataStream, type Peer } from "../../proto/rpc.js";
+import { checkProtocol, type DataStream, LISTS_APART_MINOR, type Peer, PROTOCOL } from "../../proto/rpc.js";
 import type { SessionDeps } from "./deps.js";
 
 /** storaged's data stream: what it sent first has been read. */
@@ -28,6 +28,12 @@ export function checkCall(
   const { jobId, level } = request;
   checkCaller(request, start.ticket, peer);
   checkProtocol("storaged", peer.name, start.protocol, own);
+  const apart = start.listsApart === true || start.lists.length === 0 || isDiskVerifyLevel(level);
+  if (!apart && (own ?? PROTOCOL).minor >= LISTS_APART_MINOR) {
+    // Wide windows and much both ways in one stream: both ends could wait for each other for ever.
+    const text = `JobId ${jobId} began with an older release of this file daemon: run it again`;
+    throw new BackupError("PROTOCOL_MISMATCH", text, { retry: "later" });
+  }
   if (start.level !== level) {
     throw new BackupError(
       "REQUEST_INVALID",

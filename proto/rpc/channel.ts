@@ -67,9 +67,13 @@ export class RpcChannel {
     this.#client.getChannel().getConnectivityState(true);
   }
 
-  /** False after an attempt to connect has failed. */
-  get usable(): boolean {
-    return this.#client.getChannel().getConnectivityState(false) !== grpc.connectivityState.TRANSIENT_FAILURE;
+  /** Whether calls can be sent now; failed: the last attempt to connect, or its certificate was revoked since. */
+  get state(): "connected" | "connecting" | "failed" {
+    if (this.#peer !== undefined && this.#options.isRevoked?.(this.#peer.fingerprint) === true)
+      return "failed";
+    const state = this.#client.getChannel().getConnectivityState(false);
+    if (state === grpc.connectivityState.READY) return "connected";
+    return state === grpc.connectivityState.TRANSIENT_FAILURE ? "failed" : "connecting";
   }
 
   /** Who answered last; undefined until a call was accepted. */

@@ -10,6 +10,9 @@ export interface ProtocolVersion {
 /** What this program speaks. A minor step adds messages or fields; a major step changes what exists. */
 export const PROTOCOL: ProtocolVersion = { major: 1, minor: 3 };
 
+/** Since this minor version file daemons take lists in a call of their own. */
+export const LISTS_APART_MINOR = 3;
+
 /**
  * Director and storaged are upgraded first, the many filed later: a filed may be one minor version older.
  * Everything else must be equal, so that two daemons of one installation never differ for long.

@@ -80,9 +80,12 @@ export class Retention implements VolumeRetention {
   /** @throws BackupError when nothing could be done; what was done by then stands */
   async prune(order: PruneOrder, signal: AbortSignal): Promise<RetentionOutcome> {
     this.setRules(order.rules, order.zone);
-    // Each list is looked at by itself when it goes: reading many manifests must not keep jobs from getting room.
-    if (order.kind === "files")
+    // Each list is looked at by itself when it goes: reading many manifests must not keep jobs from getting room. What
+    // was asked before is done first: there is nothing to read of a run that goes as a whole.
+    if (order.kind === "files") {
+      await this.#turn;
       return pruneFiles(this.#options.catalog, await this.#input(order), order, signal);
+    }
     return this.exclusively(() => this.#prune(order, signal));
   }
 

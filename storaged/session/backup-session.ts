@@ -186,7 +186,7 @@ export class BackupSession {
       const { client, filedTimeoutSec } = this.#request;
       const helloTimeoutMs = (filedTimeoutSec || 180) * 1000;
       const parts = { stream, ingest, lists, reporter: this.#reporter, volumes, client, helloTimeoutMs };
-      const end = await new Exchange(parts).run();
+      const end = await new Exchange(parts).run().finally(() => lists.close());
       await ingest.drain();
       // What was received last may have been left out for want of a volume.
       this.#abort.signal.throwIfAborted();

@@ -6,7 +6,7 @@ import { DialedClients } from "./dialed-clients.js";
 class FakeChannel {
   dialed = 0;
   closed = 0;
-  usable = true;
+  state = "connected";
   dial(): void {
     this.dialed++;
   }
@@ -19,11 +19,13 @@ const PLACE = { client: "vm-fd", filedAddress: "10.0.0.1", filedPort: 9102, job:
 
 function fixture() {
   const opened: FakeChannel[] = [];
-  const clients = new DialedClients(() => {
+  const clock = { ms: 0 };
+  const open = () => {
     opened.push(new FakeChannel());
     return opened.at(-1) as unknown as RpcChannel;
-  });
-  return { opened, clients };
+  };
+  const clients = new DialedClients(open, () => clock.ms);
+  return { opened, clients, clock };
 }
 
 const closed = (opened: readonly FakeChannel[]) => opened.map((channel) => channel.closed);
@@ -42,10 +44,21 @@ test("connections that were made for a run are taken by it, others are new", () 
   assert.deepEqual(closed(opened), [0, 0, 0]);
 });
 
+test("one that connects may take a moment, not longer", () => {
+  const { opened, clients, clock } = fixture();
+  clients.dial(PLACE, 2);
+  for (const channel of opened) channel.state = "connecting";
+  assert.equal(clients.take(PLACE), opened[1]);
+  clock.ms = 2001;
+  assert.equal(clients.take(PLACE), opened[2]);
+  assert.deepEqual(closed(opened), [1, 0, 0]);
+  clients.close();
+});
+
 test("one that could not connect, or leads elsewhere, is not taken", () => {
   const { opened, clients } = fixture();
   clients.dial(PLACE, 1);
-  opened[0]!.usable = false;
+  opened[0]!.state = "failed";
   assert.equal(clients.take(PLACE), opened[1]);
   assert.equal(opened[0]!.closed, 1);
   clients.dial(PLACE, 1);

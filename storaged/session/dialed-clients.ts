@@ -3,15 +3,19 @@
  * builds on, tells the client of it. On a long line that saves what TCP and TLS take.
  */
 
+import { monotonicMs } from "../../common/time.js";
 import type { RpcChannel } from "../../proto/rpc.js";
 import type { FiledPlace } from "./session-deps.js";
 
 /** Longer than a director takes from its question to the job, unless the client has commands to run before it. */
 const KEEP_MS = 30_000;
+/** One that takes longer may be in the pauses of TCP: a new one is sooner there. */
+const CONNECT_MS = 2000;
 const MAX_RUNS = 100;
 
 interface Dialed {
   address: string;
+  dialedMs: number;
   channels: RpcChannel[];
   timer: NodeJS.Timeout;
 }
@@ -22,10 +26,12 @@ const addressOf = ({ client, filedAddress, filedPort }: FiledPlace): string =>
 export class DialedClients {
   readonly #runs = new Map<string, Dialed>();
   readonly #open: (place: FiledPlace) => RpcChannel;
+  readonly #clock: () => number;
 
   /** `open` makes a channel that nothing was sent on yet. */
-  constructor(open: (place: FiledPlace) => RpcChannel) {
+  constructor(open: (place: FiledPlace) => RpcChannel, clock = monotonicMs) {
     this.#open = open;
+    this.#clock = clock;
   }
 
   /** Makes `count` connections for a run. What fails shows when they are used. */
@@ -35,15 +41,18 @@ export class DialedClients {
     const channels = Array.from({ length: count }, () => this.#open(place));
     for (const channel of channels) channel.dial();
     const timer = setTimeout(() => this.drop(place.job), KEEP_MS).unref();
-    this.#runs.set(place.job, { address: addressOf(place), channels, timer });
+    this.#runs.set(place.job, { address: addressOf(place), dialedMs: this.#clock(), channels, timer });
   }
 
   /** One of a run's connections, else a new one. Whoever takes it closes it. */
   take(place: FiledPlace): RpcChannel {
     const dialed = this.#runs.get(place.job ?? "");
     const channel = dialed?.address === addressOf(place) ? dialed.channels.pop() : undefined;
-    if (channel?.usable === true) return channel;
-    channel?.close();
+    if (dialed === undefined || channel === undefined) return this.#open(place);
+    const late = this.#clock() > dialed.dialedMs + CONNECT_MS;
+    const { state } = channel;
+    if (state === "connected" || (state === "connecting" && !late)) return channel;
+    channel.close();
     return this.#open(place);
   }
 

@@ -16,7 +16,7 @@ import { violation } from "../catalog/writer-context.js";
 import { type ListPlan, ListSender } from "./backup-lists.js";
 import type { FiledPlace, SessionDeps } from "./session-deps.js";
 
-/** `credit` takes those that come in the job's stream. */
+/** `credit` takes those that come in the job's stream; `close` is for when filed has ended the job, and may be called again. */
 export type ListLine = Pick<ListSender, "credit" | "close">;
 
 export interface ListLineOptions extends Pick<SessionDeps, "catalog" | "connect"> {
@@ -44,22 +44,25 @@ export async function openListLine(options: ListLineOptions): Promise<ListLine> 
   if (start.listsApart !== true) return new ListSender(catalog, plan, stream, fail);
   const call = await connect(place, "Lists");
   const sender = new ListSender(catalog, plan, call.stream, fail);
+  let gone: NodeJS.Timeout | undefined;
   void serve(call.stream, { sender, lists: plan.lists.length, start }).catch((error: unknown) => {
     if (codeOf(error) === "PROTOCOL_VIOLATION") return fail(error);
     if (sender.done) return;
     const text = `the connection for lists broke: ${describeError(error)}`;
     // Whoever ends the job closes both; why is told in the other one.
     const lost = new BackupError("CONNECTION_LOST", text, { cause: error });
-    setTimeout(() => stream.destroy(lost), GONE_MS).unref();
+    gone = setTimeout(() => stream.destroy(lost), GONE_MS).unref();
   });
   const close = async (): Promise<void> => {
+    clearTimeout(gone);
     await sender.close();
+    call.stream.destroy();
     call.close();
   };
   return { credit: sender.credit.bind(sender), close };
 }
 
-/** Sends what is free, then by credits, until the call ends. @throws BackupError when it breaks, or on nonsense in it */
+/** Sends what is free, then by credits, until filed ends the call. @throws BackupError when it breaks, or on nonsense */
 async function serve(
   stream: DataStream,
   { sender, lists, start }: { sender: ListSender; lists: number; start: BackupStart },
@@ -72,5 +75,4 @@ async function serve(
     if (message.length !== 3 || message[0] !== BackupKind.listCredit) throw violation("a garbled credit");
     sender.credit(message[1]!, message[2]!);
   }
-  throw new BackupError("CONNECTION_LOST", "the client ended it");
 }

@@ -2,9 +2,9 @@
 import { connect, createServer, type Server } from "node:net";
 
 const FIRST = 20_000;
-const SLOTS = 1250;
+const SLOTS = 312;
 /** Ports of a slot: the first is the guard, the others are given out. */
-const SLOT = 8;
+const SLOT = 32;
 
 /** Listens on a port of loopback; undefined: somebody else does. */
 function listen(port: number): Promise<Server | undefined> {
@@ -22,7 +22,7 @@ async function canListen(port: number): Promise<boolean> {
 }
 
 /**
- * The first of `count` (1 to 7) ports in a row that are free now. They stay this process's until it ends, also those that
+ * The first of `count` (1 to 31) ports in a row that are free now. They stay this process's until it ends, also those that
  * nothing listens on yet: it holds their slot's guard, so that the daemon of another test that runs at the same time is
  * never found in the place of one that has yet to start.
  */
