@@ -67,6 +67,11 @@ export class ByteWriter {
   /** A latin1-carried string with its length in front. */
   latin1(value: string): void {
     this.uint(value.length);
+    this.text(value);
+  }
+
+  /** A latin1-carried string alone. */
+  text(value: string): void {
     this.#room(value.length);
     this.#length += this.#buffer.latin1Write(value, this.#length);
   }

@@ -1,7 +1,7 @@
 /**
  * Turns the list blocks of a job into its closing frames: tar members for everything that has no bytes of its own,
  * and the manifest. Pure but for its source and sink, so that it runs in a worker thread or in place. Memory:
- * one block of rows, the directories above one path, and two frames, whatever the length of the list.
+ * three blocks of rows, the directories above one path, and two frames, whatever the length of the list.
  */
 import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
@@ -43,7 +43,7 @@ export interface RawFrame {
 }
 
 export interface ClosingSource {
-  /** Next list block, in path order; undefined at the end. */
+  /** Next list block, in path order; undefined at the end, also when asked again. It and places are asked for while parts are read. */
   nextBlock(): Promise<Buffer | undefined>;
   locate(queries: readonly ContentQuery[]): Promise<readonly string[]>;
   partsOf(content: Buffer): AsyncIterable<Buffer>;
@@ -66,10 +66,32 @@ const MAX_MEMBER_XATTRS = 1024 * 1024;
 /** @throws GarbledInput when the list is not one: bad blocks, blocks out of order, entries below a non-directory. */
 export async function buildFrames(options: ClosingOptions, source: ClosingSource): Promise<ClosingCounts> {
   const builder = new ClosingBuilder(options, source);
-  for (let block = await source.nextBlock(); block !== undefined; block = await source.nextBlock()) {
-    await builder.addBlock(decodeBlock(block));
+  let block = ask(source, await source.nextBlock());
+  let coming = source.nextBlock();
+  while (block !== undefined) {
+    const { rows, asked } = block;
+    const [places, following] = await Promise.all([asked, coming]);
+    // Asked before this one is built, which takes the thread: the catalog works meanwhile.
+    block = ask(source, following);
+    coming = source.nextBlock();
+    coming.catch(() => undefined);
+    await builder.addRows(rows, places);
   }
   return builder.finish();
+}
+
+/** Asks where the content of a block's rows lies; undefined behind the last block. */
+function ask(source: ClosingSource, block: Buffer | undefined) {
+  if (block === undefined) return undefined;
+  const rows = decodeBlock(block);
+  const queries: ContentQuery[] = [];
+  for (const row of rows) {
+    if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
+  }
+  const asked = queries.length === 0 ? Promise.resolve([]) : source.locate(queries);
+  // Waited for in turn; until then nobody else may hear of a failure.
+  asked.catch(() => undefined);
+  return { rows, asked };
 }
 
 class ClosingBuilder {
@@ -100,24 +122,25 @@ class ClosingBuilder {
     this.#manifest.raw(Buffer.from(head, "utf8"));
   }
 
-  async addBlock(rows: readonly Row[]): Promise<void> {
-    const queries: ContentQuery[] = [];
-    for (const row of rows) {
-      if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
-    }
-    const places = queries.length === 0 ? [] : await this.#source.locate(queries);
-    if (places.length !== queries.length) throw new RangeError("locate answered another number of places");
+  /** `places`: a text for each row that has content. */
+  async addRows(rows: readonly Row[], places: readonly string[]): Promise<void> {
+    if (places.length !== rows.filter(({ content }) => content !== undefined).length)
+      throw new RangeError("locate answered another number of places");
     let next = 0;
     for (const row of rows) {
       this.#checkOrder(row);
-      await this.#leave(row.key);
+      if (this.#leaves(row.key)) await this.#leave(row.key);
       const where = row.content === undefined ? "-" : places[next++]!;
       if (row.type === EntryType.directory) this.#open.push(row);
       else {
         if (leadsAway(row)) await this.#announce();
-        await this.#addMember(row);
+        const full = this.#addMember(row);
+        if (full !== undefined) await full;
       }
-      await this.#addLines(row, where);
+      // Waited for only where there is something to wait for: promises for each row would cost as much as its line.
+      const full = this.#text(manifestLine(row, where));
+      if (full !== undefined) await full;
+      if (row.xattrs !== undefined || hasParts(row)) await this.#addMoreLines(row);
       this.#counts.rows++;
     }
   }
@@ -142,6 +165,11 @@ class ClosingBuilder {
     if (row.type !== EntryType.directory && row.type !== EntryType.deleted) this.#leaf = row.key;
   }
 
+  #leaves(key: string): boolean {
+    const top = this.#open.at(-1);
+    return top !== undefined && !isBelow(top.key, key);
+  }
+
   /** Writes the directories that `key` is not in; all of them when there is none. */
   async #leave(key: string | undefined): Promise<void> {
     for (let top = this.#open.at(-1); top !== undefined; top = this.#open.at(-1)) {
@@ -162,19 +190,20 @@ class ClosingBuilder {
     await this.#addMember(directory);
   }
 
-  async #addMember(row: Row): Promise<void> {
-    if (this.#options.listOnly === true) return;
+  /** What it returns is to be waited for before anything else is added. */
+  #addMember(row: Row): Promise<void> | undefined {
+    if (this.#options.listOnly === true) return undefined;
     const member = closingMember(row, this.#options);
-    if (member === undefined) return;
+    if (member === undefined) return undefined;
     this.#members.raw(tarHeader(member));
     this.#counts.members++;
-    if (this.#members.length >= FRAME_TARGET_BYTES) await this.#flushMembers();
+    return this.#members.length >= FRAME_TARGET_BYTES ? this.#flushMembers() : undefined;
   }
 
-  async #addLines(row: Row, where: string): Promise<void> {
-    await this.#text(manifestLine(row, where));
-    if (row.xattrs !== undefined)
+  async #addMoreLines(row: Row): Promise<void> {
+    if (row.xattrs !== undefined) {
       for (const xattr of decodeXattrs(row.xattrs)) await this.#text(xattrLine(xattr));
+    }
     if (row.content === undefined || !hasParts(row)) return;
     for await (const parts of this.#source.partsOf(row.content)) {
       // In slices, so that no text is much longer than a member.
@@ -184,9 +213,13 @@ class ClosingBuilder {
     }
   }
 
-  async #text(text: string): Promise<void> {
-    if (this.#manifest.length + text.length > MANIFEST_BYTES) await this.#flushManifest();
-    this.#manifest.raw(Buffer.from(text, "latin1"));
+  /** What it returns is to be waited for before anything else is added. */
+  #text(text: string): Promise<void> | undefined {
+    if (this.#manifest.length + text.length <= MANIFEST_BYTES) {
+      this.#manifest.text(text);
+      return undefined;
+    }
+    return this.#flushManifest().then(() => this.#manifest.text(text));
   }
 
   async #flushManifest(): Promise<void> {
