@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { StorageResource } from "../config/types.js";
 import { WEB1, withBench } from "../with-bench.js";
 
 const openSockets = (): number =>
@@ -50,3 +51,18 @@ test("who breaks connections before anything was said is tried again", { timeout
     }
   }),
 );
+
+test("a storage daemon that was greeted is asked without another greeting, until something has changed", () =>
+  withBench(WEB1, async ({ director, directory }) => {
+    const [storage] = [...director.config.storages.values()] as [StorageResource];
+    assert.equal(director.daemons.greeted(storage), undefined);
+    const channel = await director.daemons.storaged(storage.name);
+    assert.equal(director.daemons.greeted(storage), channel);
+    assert.equal(director.daemons.greeted({ ...storage, port: storage.port + 1 }), undefined);
+    assert.equal(director.daemons.greeted({ ...storage, fingerprint: "ab".repeat(32) }), undefined);
+    // Another configuration may have other pools, which the daemon does not know yet.
+    const file = join(directory, "director.yaml");
+    writeFileSync(file, `${readFileSync(file, "utf8")}\n`);
+    assert.deepEqual(await director.reload(), { ok: true, errors: [] });
+    assert.equal(director.daemons.greeted(storage), undefined);
+  }));

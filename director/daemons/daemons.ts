@@ -45,9 +45,8 @@ export interface DaemonsOptions {
 }
 
 interface Connection {
+  /** Address, port and the fingerprint of its only certificate, if that is known; blanks between them. */
   key: string;
-  /** Of its only certificate, by directive or since the first contact. */
-  fingerprint: string | undefined;
   channel: RpcChannel;
   peer: Peer | undefined;
   /** Configuration whose pools and retention rules the storage daemon has. */
@@ -108,8 +107,9 @@ export class Daemons {
   greeted(storage: StorageResource): RpcChannel | undefined {
     const known = this.#connections.get(`storaged ${storage.name}`);
     if (known?.peer === undefined || known.pools !== this.#options.config()) return undefined;
-    const place = { address: storage.address, port: storage.port, fingerprint: known.fingerprint };
-    if (known.key !== keyOf(place) || this.#isRefused(target(storage), known.peer)) return undefined;
+    const { address, port } = storage;
+    if (!known.key.startsWith(`${address} ${port} `) || this.#isRefused(target(storage), known.peer))
+      return undefined;
     return known.channel;
   }
 
@@ -196,14 +196,13 @@ export class Daemons {
 
   #connection(daemon: Target): Connection {
     const key = `${daemon.role} ${daemon.name}`;
-    const address = keyOf(daemon);
+    const address = `${daemon.address} ${daemon.port} ${daemon.fingerprint ?? ""}`;
     const known = this.#connections.get(key);
     if (known !== undefined && known.key === address && !this.#isRefused(daemon, known.peer)) return known;
     if (known !== undefined) this.#retire(daemon, known, address);
     const { tls, onPeer } = this.#options;
     const connection: Connection = {
       key: address,
-      fingerprint: daemon.fingerprint,
       channel: undefined as never,
       peer: undefined,
       pools: undefined,
@@ -274,10 +273,6 @@ export class Daemons {
 function target(resource: ClientResource | StorageResource) {
   const { name, address, port, fingerprint } = resource;
   return { name, address, port, fingerprint };
-}
-
-function keyOf({ address, port, fingerprint }: Pick<Target, "address" | "port" | "fingerprint">): string {
-  return `${address} ${port} ${fingerprint ?? ""}`;
 }
 
 function wrongFingerprint(daemon: Pick<Target, "fingerprint">, peer: Peer): boolean {

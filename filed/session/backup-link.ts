@@ -99,9 +99,11 @@ export class BackupLink {
       const next = await incoming.next().catch(() => undefined);
       if (next === undefined || next.done === true) {
         const error = new BackupError("CONNECTION_LOST", "the connection for the lists of parents broke");
-        // Whoever ends the job closes both; why is told in the other one. Behind its end lists are not needed. As a
-        // broken connection it leaves what storaged has already.
-        setTimeout(() => this.#ended || this.#stream.destroy(error), LISTS_GONE_MS).unref();
+        // Whoever ends the job closes both, and tells why in the other one: what is on its way there must not be cut off.
+        // Else the job ends as by a broken connection, which leaves what storaged has already.
+        setTimeout(() => {
+          if (!this.#ended && this.#failure === undefined) this.#stream.destroy(error);
+        }, LISTS_GONE_MS).unref();
         return;
       }
       try {
