@@ -64,8 +64,9 @@ test("a storage daemon gets pools and retention rules once, and again when it wa
     await run({ job: "web1" });
     await run({ job: "web1" });
     assert.equal(script.pools.length, 2);
-    // Asked once for each run, also where the question goes ahead of the greeting.
-    assert.equal(script.resolved.length, 4);
+    // Greeted once for the JobId; then asked once for each run, ahead of its own greeting.
+    const each = ["ResolveParents", "Hello"];
+    assert.deepEqual(script.storageAsked, ["Hello", ...each, ...each, ...each, ...each]);
     assert.ok(script.resolved.every(({ filedPort }) => filedPort! > 0));
   }));
 

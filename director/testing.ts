@@ -59,6 +59,8 @@ export interface Script {
   readonly filedRequests: (FiledBackup | FiledRestore)[];
   readonly storageRequests: (StorageBackup | StorageRestore)[];
   readonly resolved: ResolveRequest[];
+  /** Greetings and questions for parents, as they came to the storage daemon. */
+  readonly storageAsked: ("Hello" | "ResolveParents")[];
   readonly canceled: string[];
   readonly pools: string[][];
   /** How many retention rules came with the pools. */
@@ -105,6 +107,7 @@ function defaultScript(): Script {
     filedRequests: [],
     storageRequests: [],
     resolved: [],
+    storageAsked: [],
     canceled: [],
     pools: [],
     rules: [],
@@ -130,6 +133,7 @@ function fakeDaemon(role: "filed" | "storaged", name: string, tls: RpcTls, scrip
   const common = {
     Hello: async (request: { revokedFingerprints: string[] }) => {
       script.revoked.splice(0, script.revoked.length, ...request.revokedFingerprints);
+      if (role === "storaged") script.storageAsked.push("Hello");
       const { startedMs } = script;
       const protocolMinor = role === "filed" ? script.protocolMinor : PROTOCOL.minor;
       return { role, name, protocolMajor: PROTOCOL.major, protocolMinor, startedMs };
@@ -151,6 +155,7 @@ function fakeDaemon(role: "filed" | "storaged", name: string, tls: RpcTls, scrip
     StartBackup: play(() => script.storageBackup, script.storageRequests),
     StartRestore: play(() => script.storageRestore, script.storageRequests),
     ResolveParents: async (request: ResolveRequest) => {
+      script.storageAsked.push("ResolveParents");
       script.resolved.push(request);
       return script.resolve(request);
     },
