@@ -16,8 +16,11 @@ export async function imagePhase(setting: Setting): Promise<void> {
   const kinds = setting.kinds.filter(({ only }) => only !== "tree");
   await withPeers(setting, kinds, [machine], async (peers) => {
     const each = async (step: string, action: (peer: Peer) => ReturnType<Peer["backup"]>): Promise<void> => {
-      await warm(machine);
-      for (const peer of peers) await measure(setting, peer, step, () => action(peer));
+      for (const peer of peers) {
+        // Each time: borg lets what it has read go from memory.
+        await warm(machine);
+        await measure(setting, peer, step, () => action(peer));
+      }
     };
     await each("image, first", (peer) => peer.backup({ level: "full", machine }));
     const { places, bytes } = changeImage(file, `image ${repetition}`, imageChange(scale));

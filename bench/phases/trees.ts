@@ -21,8 +21,11 @@ export async function treesPhase(setting: Setting): Promise<void> {
   const kinds = setting.kinds.filter(({ only }) => only !== "image");
   await withPeers(setting, kinds, machines, async (peers) => {
     const each: Step = async (machine, step, action) => {
-      await warm(machine);
-      for (const peer of peers) await measure(setting, peer, step, () => action(peer));
+      for (const peer of peers) {
+        // Each time: borg lets what it has read go from memory.
+        await warm(machine);
+        await measure(setting, peer, step, () => action(peer));
+      }
     };
     await each(reference, "reference, first", (peer) => peer.backup({ level: "base", machine: reference }));
     for (const machine of vms)

@@ -71,6 +71,7 @@ class Storage {
         this.say(...answer(read));
       },
       incoming: this.#incoming(),
+      release: () => undefined,
       end: async () => undefined,
       destroy: (error) => controller.abort(error),
       signal: controller.signal,

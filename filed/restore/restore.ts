@@ -17,7 +17,7 @@ export type { Replace } from "./protocol.js";
 
 export interface RestoreOptions {
   /** `request` has been sent by the caller, who also ends the stream. */
-  stream: Pick<DataStream, "incoming">;
+  stream: Pick<DataStream, "incoming"> & Partial<Pick<DataStream, "release">>;
   /** Absolute directory (bytes as latin1 carrier), made if missing; "" and "/" restore in place. */
   where: string;
   /** Expressions that make new names below it (common/relocation.ts). (Default: none) */
@@ -133,6 +133,7 @@ class Restore {
     }
     const failed = kind === RestoreKind.finish ? [...this.#badKeys] : [];
     await crew.give(message, failed, PARALLEL.has(kind));
+    this.#options.stream.release?.(message);
   }
 
   async #end(crew: RestoreCrew, message: Buffer): Promise<RestoreTotals> {

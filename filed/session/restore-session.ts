@@ -10,7 +10,7 @@ import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import { type DataStream, PROTOCOL, RpcChannel } from "../../proto/rpc.js";
 import { checkPaths, restoreFromImages } from "../from-image/restore-from-images.js";
 import { endRestedThreads } from "../pack/rested-threads.js";
-import { type Replace, type RestoreTotals, runRestore } from "../restore/restore.js";
+import { type Replace, type RestoreOptions, type RestoreTotals, runRestore } from "../restore/restore.js";
 import type { SessionDeps } from "./deps.js";
 import { JobSession } from "./job-session.js";
 
@@ -91,7 +91,7 @@ export class RestoreSession extends JobSession {
   }
 
   /** Writes what comes. */
-  #write(stream: Pick<DataStream, "incoming">, signal: AbortSignal): Promise<RestoreTotals> {
+  #write(stream: RestoreOptions["stream"], signal: AbortSignal): Promise<RestoreTotals> {
     const { where, regexWhere, replace, reportFiles } = this.#request;
     const { restoreRoots, workerThreads } = this.deps.config();
     return runRestore({

@@ -14,6 +14,8 @@ export class FakeStream implements DataStream {
   readonly signal = this.#abort.signal;
   readonly incoming = this.#read();
 
+  release(): void {}
+
   async *#read(): AsyncGenerator<Buffer> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;

@@ -166,7 +166,7 @@ export class RpcChannel {
     onAbort(options.signal, () => call.cancel());
     // Until the first read grpc-js takes in whatever comes; from then on it stops when nobody reads.
     call.read(0);
-    return dataStream(call as never, () => call.cancel());
+    return dataStream(call as never, () => call.cancel(), false);
   }
 
   close(): void {

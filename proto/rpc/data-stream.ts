@@ -1,5 +1,6 @@
 /** A bidirectional stream of byte messages with backpressure, the same on the calling and the called side. */
 import type { Readable, Writable } from "node:stream";
+import { Outgoing, releaseMemory } from "./bulk-memory.js";
 import { rpcError } from "./status.js";
 
 export interface DataStream {
@@ -11,6 +12,8 @@ export interface DataStream {
   send(message: Buffer, onSent?: () => void): Promise<void>;
   /** Messages of the peer; reading slowly slows the peer. Throws BackupError when the stream breaks. */
   readonly incoming: AsyncIterable<Buffer>;
+  /** Frees the memory of a bulk message out of `incoming` at once: nobody may look at it or a part of it any more. */
+  release(message: Buffer): void;
   /** No more messages from this side; resolves when what was sent has left. */
   end(): Promise<void>;
   /** Breaks the stream at once. */
@@ -26,8 +29,10 @@ type Duplex = Readable & Pick<Writable, "write" | "end" | "once" | "on">;
 
 const CLOSED = rpcError(new Error("the connection is closed"));
 
-/** `abort` breaks the underlying call. */
-export function dataStream(call: Duplex, abort: (error?: Error) => void): DataStream {
+/**
+ * `abort` breaks the underlying call. `called`: on the called side, where grpc-js keeps no message for another attempt.
+ */
+export function dataStream(call: Duplex, abort: (error?: Error) => void, called: boolean): DataStream {
   const controller = new AbortController();
   let outstanding = 0;
   let broken: Error | undefined;
@@ -52,8 +57,10 @@ export function dataStream(call: Duplex, abort: (error?: Error) => void): DataSt
       if (broken !== undefined) return Promise.reject(broken);
       const { length } = message;
       outstanding += length;
-      call.write(message, (error?: Error | null) => {
+      const outgoing = called ? new Outgoing(message) : undefined;
+      call.write(outgoing ?? message, (error?: Error | null) => {
         if (error) return fail(rpcError(error));
+        outgoing?.left();
         sent(length);
         onSent?.();
       });
@@ -61,6 +68,7 @@ export function dataStream(call: Duplex, abort: (error?: Error) => void): DataSt
       return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
     },
     incoming: incomingOf(call, () => broken),
+    release: releaseMemory,
     end() {
       if (broken !== undefined) return Promise.resolve();
       return new Promise((resolve) => {

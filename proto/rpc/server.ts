@@ -121,7 +121,7 @@ export class RpcServer {
       void (async () => {
         try {
           const peer = this.#admit(call as unknown as AnyCall, method, allow);
-          stream = dataStream(call, abort);
+          stream = dataStream(call, abort, true);
           await serve(stream, peer);
           call.end();
         } catch (error) {

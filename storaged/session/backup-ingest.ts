@@ -9,6 +9,7 @@ import { type FrameEntry, writeEntries } from "../../common/format/frame.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { monotonicMs } from "../../common/time.js";
 import { decodeFrame, decodeParts } from "../../proto/data/backup.js";
+import type { DataStream } from "../../proto/rpc.js";
 import type { Catalog } from "../catalog/catalog.js";
 import type { JobCheckpoint, SessionCheckpoint } from "../catalog/checkpoint-types.js";
 import type { BegunJob, FrameRow } from "../catalog/types.js";
@@ -37,6 +38,8 @@ export interface IngestOptions {
   volumes: JobVolumes;
   job: BegunJob;
   jobId: number;
+  /** Where messages come from, and go when they have served. */
+  stream: Pick<DataStream, "release">;
   /** Called once, with the first failure. */
   onFailure: (error: unknown) => void;
   /** Of a job that may be kept when it ends early: what else a start after a crash needs for that. */
@@ -114,6 +117,7 @@ export class Ingest {
         if (full) await this.#flush();
         await this.#checkpointIfDue(placed.bytes);
       } finally {
+        this.#options.stream.release(message);
         this.#frames.leave();
       }
     }, verified);

@@ -172,8 +172,8 @@ export class BackupSession {
     const onFailure = (error: unknown) => void refuse(stream, error);
     const { jobId, device, spread, allowIncomplete } = this.#request;
     const keep = allowIncomplete && this.#origin === undefined ? { begin, device, spread } : undefined;
-    const { checkpoints } = this.#deps;
-    const ingest = new Ingest({ catalog, verifier, volumes, job, jobId, onFailure, keep, checkpoints });
+    const options = { onFailure, keep, checkpoints: this.#deps.checkpoints };
+    const ingest = new Ingest({ catalog, verifier, volumes, job, jobId, stream, ...options });
     this.#ingest = ingest;
     const plan = planLists(job, this.level);
     const start = startOf(this.#request, this.#deps.storage, job, plan);

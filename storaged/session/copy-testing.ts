@@ -129,6 +129,7 @@ function bound(stream: ReturnType<typeof innerStreams>[0], messages: AsyncIterat
   return {
     send: stream.send.bind(stream),
     end: stream.end.bind(stream),
+    release: stream.release.bind(stream),
     destroy: stream.destroy.bind(stream),
     signal: stream.signal,
     incoming: { [Symbol.asyncIterator]: () => messages },

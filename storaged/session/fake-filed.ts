@@ -33,6 +33,8 @@ class Side implements DataStream {
     onSent?.();
   }
 
+  release(): void {}
+
   async end(): Promise<void> {
     if (!this.signal.aborted) this.other.#push(undefined);
   }

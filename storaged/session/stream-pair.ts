@@ -24,6 +24,9 @@ class End implements DataStream {
     return taken;
   }
 
+  /** The memory is still the sender's too. */
+  release(): void {}
+
   async end(): Promise<void> {
     this.other.#ended = true;
     this.other.#wakeReader();

@@ -21,6 +21,7 @@ let channel: RpcChannel;
 function counted(stream: DataStream): DataStream {
   return {
     signal: stream.signal,
+    release: (message) => stream.release(message),
     end: () => stream.end(),
     destroy: (error) => stream.destroy(error),
     send(message, onSent) {
