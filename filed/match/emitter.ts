@@ -5,8 +5,8 @@
 import { type EntryState, EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BlockWriter } from "../../common/format/row-block.js";
 
-/** Slots at most; the walk waits above it. */
-export const MAX_QUEUED = 16_384;
+/** Slots at most; the walk waits above it. A large file at the head is a second of walking when each claim takes a round trip. */
+export const MAX_QUEUED = 32_768;
 
 const EMPTY = Buffer.alloc(0);
 
