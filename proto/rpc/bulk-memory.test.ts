@@ -49,3 +49,10 @@ test("a message is copied to where it is sent from, which is released alone", ()
   assert.equal(message.length, LARGE);
   new Outgoing(message).left();
 });
+
+test("a message that was released too early is not sent", () => {
+  const message = Buffer.alloc(LARGE, 7);
+  const outgoing = new Outgoing(message);
+  releaseMemory(message);
+  assert.throws(() => outgoing.copy(Buffer.alloc(LARGE + 5), 5), /released before it was sent/);
+});

@@ -32,7 +32,8 @@ function closedPort(): MessagePort {
 
 /**
  * A message on its way into the buffer in which grpc-js sends it: that one can be released when it has left. Stands in for
- * a Buffer where grpc-js frames the messages of a server.
+ * a Buffer where grpc-js frames the messages of a server. Only for connections with TLS, which takes a copy of what it is
+ * given: a plain socket might still look into the buffer of a stream that was broken off.
  */
 export class Outgoing {
   readonly byteLength: number;
@@ -44,9 +45,12 @@ export class Outgoing {
     this.byteLength = message.byteLength;
   }
 
+  /** @throws when the message was released before it was sent, instead of sending what lies in `framed` */
   copy(framed: Buffer, at: number): number {
+    const copied = this.#message.copy(framed, at);
+    if (copied !== this.byteLength) throw new Error("a message was released before it was sent");
     this.#framed = framed;
-    return this.#message.copy(framed, at);
+    return copied;
   }
 
   /** grpc-js has no more use for it. */

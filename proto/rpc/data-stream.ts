@@ -7,7 +7,7 @@ export interface DataStream {
   /**
    * Sends one message. Resolves when the transport has room for more. `onSent` is called when the message has left
    * and the buffer may be used again; until then, and without one for ever, it must not be changed. A stream that
-   * breaks does not call it. @throws BackupError when the stream is broken.
+   * breaks calls it or does not: it says nothing of what has arrived. @throws BackupError when the stream is broken.
    */
   send(message: Buffer, onSent?: () => void): Promise<void>;
   /** Messages of the peer; reading slowly slows the peer. Throws BackupError when the stream breaks. */
@@ -60,9 +60,9 @@ export function dataStream(call: Duplex, abort: (error?: Error) => void, called:
       const outgoing = called ? new Outgoing(message) : undefined;
       call.write(outgoing ?? message, (error?: Error | null) => {
         if (error) return fail(rpcError(error));
-        outgoing?.left();
         sent(length);
         onSent?.();
+        outgoing?.left();
       });
       if (outstanding < OUTSTANDING_BYTES) return Promise.resolve();
       return new Promise((resolve, reject) => waiting.push({ resolve, reject }));

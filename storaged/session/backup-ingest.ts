@@ -117,8 +117,8 @@ export class Ingest {
         if (full) await this.#flush();
         await this.#checkpointIfDue(placed.bytes);
       } finally {
-        this.#options.stream.release(message);
         this.#frames.leave();
+        this.#options.stream.release(message);
       }
     }, verified);
   }
