@@ -127,8 +127,21 @@ async function clear(dir: string): Promise<void> {
   await removeTree(dir);
 }
 
-/** Reads everything once, so that all tools find it in memory. */
-export async function warm({ tree }: Machine): Promise<void> {
+/** The same step of all tools, each of which finds everything in memory: borg lets what it has read go from there. */
+export async function measureEach(
+  setting: Setting,
+  peers: readonly Peer[],
+  machine: Machine,
+  step: string,
+  action: (peer: Peer) => ReturnType<Parameters<typeof measure>[3]>,
+): Promise<void> {
+  for (const peer of peers) {
+    await warm(machine);
+    await measure(setting, peer, step, () => action(peer));
+  }
+}
+
+async function warm({ tree }: Machine): Promise<void> {
   await runProgram("sh", ["-c", 'tar -cSf - -C "$1" . | cat >/dev/null', "sh", tree]);
 }
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { changeImage, imageFacts, undoChange } from "../images.js";
 import { IMAGE_NAME, type Peer } from "../peer.js";
-import { measure, restoreAndCompare, type Setting, warm, withPeers } from "../rounds.js";
+import { measureEach, restoreAndCompare, type Setting, withPeers } from "../rounds.js";
 import { imageChange, makeBenchImage, makeBenchTrees } from "../trees.js";
 
 /** One repetition for all tools, each with an empty store of its own. */
@@ -15,13 +15,8 @@ export async function imagePhase(setting: Setting): Promise<void> {
   setting.facts.add(`image: ${imageFacts(file)}, ext4 made from the reference`);
   const kinds = setting.kinds.filter(({ only }) => only !== "tree");
   await withPeers(setting, kinds, [machine], async (peers) => {
-    const each = async (step: string, action: (peer: Peer) => ReturnType<Peer["backup"]>): Promise<void> => {
-      for (const peer of peers) {
-        // Each time: borg lets what it has read go from memory.
-        await warm(machine);
-        await measure(setting, peer, step, () => action(peer));
-      }
-    };
+    const each = (step: string, action: (peer: Peer) => ReturnType<Peer["backup"]>): Promise<void> =>
+      measureEach(setting, peers, machine, step, action);
     await each("image, first", (peer) => peer.backup({ level: "full", machine }));
     const { places, bytes } = changeImage(file, `image ${repetition}`, imageChange(scale));
     setting.facts.add(`image changed: ${(bytes / 1e6).toFixed(1)} MB in ${places} places`);

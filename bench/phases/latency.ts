@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { basaltKind } from "../basalt.js";
 import type { Verdict } from "../goals.js";
-import { measure, type Setting, warm, withPeers } from "../rounds.js";
+import { measureEach, type Setting, withPeers } from "../rounds.js";
 import { median } from "../table.js";
 import { makeBenchTrees } from "../trees.js";
 
@@ -28,9 +28,7 @@ export async function latencyPhase(setting: Setting): Promise<void> {
   await withPeers(setting, kinds, pair, async (peers) => {
     for (const [index, machine] of pair.entries()) {
       const level = index === 0 ? "base" : "full";
-      await warm(machine);
-      for (const peer of peers)
-        await measure(setting, peer, STEPS[index]!, () => peer.backup({ level, machine }));
+      await measureEach(setting, peers, machine, STEPS[index]!, (peer) => peer.backup({ level, machine }));
     }
   });
 }

@@ -1,7 +1,7 @@
 /** The reference and its virtual machines: first backups, a night's changes, nothing at all, a restore. */
 import { join } from "node:path";
 import type { Cost, Machine, Peer } from "../peer.js";
-import { measure, restoreAndCompare, type Setting, warm, withPeers } from "../rounds.js";
+import { measureEach, restoreAndCompare, type Setting, withPeers } from "../rounds.js";
 import { describeFacts, TreeList } from "../tree-facts.js";
 import { editBenchMachine, makeBenchTrees, nextNight } from "../trees.js";
 
@@ -20,13 +20,7 @@ export async function treesPhase(setting: Setting): Promise<void> {
   const lists = await listAll(setting, reference, vms);
   const kinds = setting.kinds.filter(({ only }) => only !== "image");
   await withPeers(setting, kinds, machines, async (peers) => {
-    const each: Step = async (machine, step, action) => {
-      for (const peer of peers) {
-        // Each time: borg lets what it has read go from memory.
-        await warm(machine);
-        await measure(setting, peer, step, () => action(peer));
-      }
-    };
+    const each: Step = (machine, step, action) => measureEach(setting, peers, machine, step, action);
     await each(reference, "reference, first", (peer) => peer.backup({ level: "base", machine: reference }));
     for (const machine of vms)
       await each(machine, `VM Full on Base, ${machine.name}`, (peer) =>

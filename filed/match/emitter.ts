@@ -5,7 +5,7 @@
 import { type EntryState, EntryType, emptyRow, type Row } from "../../common/format/row.js";
 import { BlockWriter } from "../../common/format/row-block.js";
 
-/** Slots at most; the walk waits above it. A large file at the head is a second of walking when each claim takes a round trip. */
+/** Slots at most; the walk waits above it. It passes that many entries while a file of 100 MB is read, claimed and sent. */
 export const MAX_QUEUED = 32_768;
 
 const EMPTY = Buffer.alloc(0);

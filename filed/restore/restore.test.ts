@@ -54,7 +54,7 @@ test("a tree of every kind comes back with its metadata", async () => {
   const fifo = row("a/fifo", EntryType.fifo, { mode: 0o620 });
   const root = row("", EntryType.directory, { mode: 0o711 });
   const group = { group: "a\0file" };
-  const { totals, errors } = await restore(
+  const { totals, errors, released } = await restore(
     [
       rows(RestoreKind.make, root, folder, link, fifo, file("a/empty", Buffer.alloc(0), { mode: 0o400 })),
       data([{ ...plain, ...group }, content]),
@@ -66,6 +66,7 @@ test("a tree of every kind comes back with its metadata", async () => {
   );
   assert.deepEqual(errors, []);
   assert.deepEqual(totals, { files: 7, bytes: 10_000, failed: 0, warnings: 0 });
+  assert.equal(released, 4);
   const dir = DirectoryHandle.open(undefined, `${where}/a`);
   const st = newStat();
   dir.stat("file", st);

@@ -79,6 +79,8 @@ export interface Outcome {
   totals: RestoreTotals;
   messages: JobMessage[];
   errors: string[];
+  /** Messages that were released. */
+  released: number;
 }
 
 export async function restoreInto(
@@ -86,11 +88,17 @@ export async function restoreInto(
   options: Partial<RestoreOptions> & { where: string },
 ): Promise<Outcome> {
   const told: JobMessage[] = [];
+  let released = 0;
   async function* incoming(): AsyncGenerator<Buffer> {
-    yield* messages;
+    for (const message of messages) yield Buffer.from(message);
   }
+  // Spoilt at once, so that whoever still looks at it fails.
+  const release = (message: Buffer): void => {
+    released++;
+    message.fill(0xff);
+  };
   const totals = await runRestore({
-    stream: { incoming: incoming() },
+    stream: { incoming: incoming(), release },
     replace: "always",
     restoreRoots: [],
     reportFiles: false,
@@ -101,7 +109,7 @@ export async function restoreInto(
     ...options,
   });
   const errors = told.filter(({ type }) => type === "error").map(({ text }) => text);
-  return { totals, messages: told, errors };
+  return { totals, messages: told, errors, released };
 }
 
 export function leftovers(path: string): string[] {

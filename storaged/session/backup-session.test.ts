@@ -13,7 +13,7 @@ import {
   encodeJson,
   encodeParts,
 } from "../../proto/data/backup.js";
-import { blockOf, type FakeFiled, fileRow, frameOf } from "./fake-filed.js";
+import { blockOf, type FakeFiled, fileRow, frameOf, type Side } from "./fake-filed.js";
 import { POOL, TestStorage } from "./testing.js";
 
 let storage: TestStorage;
@@ -97,6 +97,15 @@ async function refused(filed: (fake: FakeFiled) => Promise<void>, reason: RegExp
   const blocks = storage.catalog.blocks([job!.id]);
   assert.equal((await blocks.next()).done, true);
 }
+
+test("the message of each frame is released, and nothing is read out of it afterwards", async () => {
+  const run = await storage.backup(async (fake) => {
+    for (const key of ["one", "two", "three"]) await fake.frame([{ key, bytes: bytes(`released ${key}`) }]);
+    await fake.end();
+  });
+  assert.equal(run.result.ok, true);
+  assert.equal((run.fake!.stream as Side).other.released, 3);
+});
 
 test("a frame with a wrong digest fails the job and leaves nothing", () =>
   refused(async (fake) => {

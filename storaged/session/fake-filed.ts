@@ -20,12 +20,15 @@ import {
 } from "../../proto/data/backup.js";
 import { type DataStream, PROTOCOL } from "../../proto/rpc.js";
 
-class Side implements DataStream {
+/** One end. What is released is spoilt at once, so that whoever still looks at it fails. */
+export class Side implements DataStream {
   readonly #controller = new AbortController();
   readonly signal = this.#controller.signal;
   readonly #queue: (Buffer | undefined)[] = [];
   #wake: () => void = () => undefined;
   other!: Side;
+  /** Messages that were released at this end. */
+  released = 0;
 
   async send(message: Buffer, onSent?: () => void): Promise<void> {
     if (this.signal.aborted) throw this.signal.reason;
@@ -33,13 +36,16 @@ class Side implements DataStream {
     onSent?.();
   }
 
-  release(): void {}
+  release(message: Buffer): void {
+    this.released++;
+    message.fill(0xff);
+  }
 
   async end(): Promise<void> {
     if (!this.signal.aborted) this.other.#push(undefined);
   }
 
-  destroy(error = new BackupError("CONNECTION_LOST", "the connection was given up")): void {
+  destroy(error: Error = new BackupError("CONNECTION_LOST", "the connection was given up")): void {
     this.#controller.abort(error);
     if (!this.other.signal.aborted)
       this.other.destroy(new BackupError("CONNECTION_LOST", "the connection is closed"));
@@ -69,7 +75,7 @@ class Side implements DataStream {
 }
 
 /** Two ends of one stream. */
-export function streamPair(): [DataStream, DataStream] {
+export function streamPair(): [Side, Side] {
   const [a, b] = [new Side(), new Side()];
   a.other = b;
   b.other = a;
