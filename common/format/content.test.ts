@@ -110,3 +110,18 @@ test("the identity of parts is the documented digest", () => {
   assert.equal(whole.digest().toString("hex"), expected);
   assert.equal(pieces.digest().toString("hex"), expected);
 });
+
+test("an identity that is taken leaves nothing to the next one", () => {
+  const parts = Buffer.alloc(PART_BYTES, 1);
+  const take = (): string => {
+    const identity = new PartsIdentity();
+    identity.add(parts);
+    return identity.digest().toString("hex");
+  };
+  const [first, second] = [take(), take()];
+  assert.equal(second, first);
+  const taken = new PartsIdentity();
+  taken.digest();
+  assert.throws(() => taken.add(parts), /taken already/);
+  assert.throws(() => taken.digest(), /taken already/);
+});

@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { endianness } from "node:os";
-import { Blake3Hasher, blake3 } from "@napi-rs/blake-hash";
+import { Blake3Hasher, blake3UrlSafeBase64 } from "@napi-rs/blake-hash";
 
 /** Files up to this size are one chunk. */
 export const MAX_WHOLE_BYTES = 1024 * 1024;
@@ -33,21 +33,40 @@ export function isBlockSize(bytes: number): boolean {
   return bytes >= 4096 && bytes <= MAX_WHOLE_BYTES && Math.log2(bytes) % 1 === 0;
 }
 
-/** The digest that names a chunk: 32 bytes. */
+/**
+ * The digest that names a chunk: 32 bytes, in memory shared with other small buffers (copy what is to be kept long).
+ * Taken as text: a buffer made by the library is freed in a later turn of the event loop, and a thread that has one
+ * message behind the other may not come to that for a million files.
+ */
 export function contentDigest(bytes: Uint8Array): Buffer {
-  return blake3(bytes);
+  return Buffer.from(blake3UrlSafeBase64(bytes), "base64url");
 }
+
+/** Used again and again: one is 2 KB, which the garbage collector does not know of. */
+const idleHashers: Blake3Hasher[] = [];
 
 /** Incremental identity of a parts list. Feed encoded parts (PART_BYTES each) in order. */
 export class PartsIdentity {
-  readonly #hash = new Blake3Hasher().update(PARTS_DOMAIN);
+  #hash: Blake3Hasher | undefined = (idleHashers.pop() ?? new Blake3Hasher()).update(PARTS_DOMAIN);
 
   add(encodedParts: Uint8Array): void {
-    this.#hash.update(encodedParts);
+    this.#open().update(encodedParts);
   }
 
+  /** Ends it. */
   digest(): Buffer {
-    return this.#hash.digestBuffer();
+    const hash = this.#open();
+    const digest = Buffer.alloc(DIGEST_BYTES);
+    digest.write(hash.digest("hex"), "hex");
+    this.#hash = undefined;
+    hash.reset();
+    idleHashers.push(hash);
+    return digest;
+  }
+
+  #open(): Blake3Hasher {
+    if (this.#hash === undefined) throw new Error("the identity has been taken already");
+    return this.#hash;
   }
 }
 
