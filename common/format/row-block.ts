@@ -35,6 +35,13 @@ export const MAX_BLOCK_RAW_BYTES = 8 * 1024 * 1024;
 export const BLOCK_TARGET_ROWS = 512;
 export const BLOCK_TARGET_BYTES = 64 * 1024;
 
+/** What blocks are compressed into, before they are copied out at their length. */
+const scratch = Buffer.allocUnsafeSlow(HEADER_BYTES + compressBound(2 * BLOCK_TARGET_BYTES));
+
+function roomFor(bytes: number): Buffer {
+  return bytes <= scratch.length ? scratch : Buffer.allocUnsafeSlow(bytes);
+}
+
 /** Collects rows of one block. `finish` returns the block and starts the next one. */
 export class BlockWriter {
   readonly #out = new ByteWriter(2 * BLOCK_TARGET_BYTES);
@@ -75,8 +82,13 @@ export class BlockWriter {
   }
 
   finish(): Buffer {
+    return Buffer.from(this.finishInPlace());
+  }
+
+  /** As `finish`; what is returned is valid until the next block of any writer of this thread. */
+  finishInPlace(): Buffer {
     const raw = this.#out.bytes();
-    const block = Buffer.allocUnsafe(HEADER_BYTES + compressBound(raw.length));
+    const block = roomFor(HEADER_BYTES + compressBound(raw.length));
     const length = compressor.into(block.subarray(HEADER_BYTES), raw);
     block[0] = 1;
     block[1] = 1 | (this.#withState ? 2 : 0);
@@ -85,7 +97,7 @@ export class BlockWriter {
     this.#out.clear();
     this.#rows = 0;
     this.#previous = "";
-    return Buffer.from(block.subarray(0, HEADER_BYTES + length));
+    return block.subarray(0, HEADER_BYTES + length);
   }
 }
 

@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 
 /** Smaller memory is shared by several buffers (Node's pool, what was read from a socket), and cheap to collect. */
-const MIN_BYTES = 128 * 1024;
+const MIN_BYTES = 16 * 1024;
 /** gRPC's head of a message lies before it in the same memory. */
 const HEAD_BYTES = 5;
 

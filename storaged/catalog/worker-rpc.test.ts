@@ -22,3 +22,19 @@ test("a thread that ends by itself fails its calls and is told of", async () => 
   });
   assert.match((await died).message, /ended \(3\)/);
 });
+
+test("large parts of a result move, short ones are copied", async () => {
+  const rpc = new URL("./worker-rpc.js", import.meta.url).href;
+  const code = `import { Moving, serveMethods } from ${JSON.stringify(rpc)};
+    const parts = [Buffer.alloc(100_000, "a"), Buffer.from("short")];
+    serveMethods(parentPort, { give: () => new Moving({ parts }, parts), left: () => parts.map((part) => part.length) });`;
+  const client = new WorkerClient(worker(code), {});
+  const { parts } = (await client.call("give", [])) as { parts: Uint8Array[] };
+  assert.deepEqual(
+    parts.map((part) => part.length),
+    [100_000, 5],
+  );
+  assert.equal(Buffer.from(parts[0]!).toString(), "a".repeat(100_000));
+  assert.deepEqual(await client.call("left", []), [0, 5]);
+  await client.close();
+});

@@ -11,8 +11,25 @@ export type Methods = { [name: string]: (...args: any[]) => unknown };
 
 /** The same methods seen from the other thread. */
 export type Remote<M> = {
-  [K in keyof M]: M[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never;
+  [K in keyof M]: M[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Arriving<R>> : never;
 };
+type Arriving<R> = Awaited<R> extends Moving<infer T> ? T : Awaited<R>;
+
+/**
+ * A method's result of which `parts` are not copied but move with their memory: the thread that made them has nothing to
+ * collect. Short ones, which may lie in Node's pool, are copied as ever; all others lie in memory of their own.
+ */
+export class Moving<T> {
+  readonly result: T;
+  readonly memory: readonly ArrayBuffer[];
+
+  constructor(result: T, parts: readonly Uint8Array[]) {
+    this.result = result;
+    this.memory = parts
+      .filter(({ length }) => length > Buffer.poolSize)
+      .map(({ buffer }) => buffer as ArrayBuffer);
+  }
+}
 
 interface Call {
   id: number;
@@ -29,16 +46,18 @@ interface Answer {
 export function serveMethods(port: MessagePort, methods: Methods): void {
   port.on("message", (call: Call) => {
     const answer: Answer = { id: call.id };
+    let memory: readonly ArrayBuffer[] = [];
     try {
       const method = methods[call.method];
       if (method === undefined) throw new Error(`no method ${call.method}`);
       answer.result = method(...call.args);
+      if (answer.result instanceof Moving) ({ result: answer.result, memory } = answer.result);
     } catch (error) {
       const expected = error instanceof BackupError || isSystemError(error);
       const text = expected ? describeError(error) : ((error as Error).stack ?? String(error));
       answer.error = { code: codeOf(error) ?? "INTERNAL", message: text, defect: !expected };
     }
-    port.postMessage(answer);
+    port.postMessage(answer, memory);
   });
 }
 

@@ -5,7 +5,9 @@ import { MessageBuffers } from "./message-buffers.js";
 
 test("a buffer is used again when its message has left, not before", async () => {
   const sent: { message: Buffer; left: () => void }[] = [];
+  const released: Buffer[] = [];
   const stream = {
+    release: (memory: Buffer) => void released.push(memory),
     async send(message: Buffer, onSent?: () => void) {
       sent.push({ message, left: onSent! });
     },
@@ -32,8 +34,10 @@ test("a buffer is used again when its message has left, not before", async () =>
   two.left();
   await send([Buffer.from("short")]);
   const short = sent.pop()!;
-  assert.equal(short.left, undefined);
   assert.equal(short.message.toString("latin1"), "short");
+  assert.equal(released.length, 0);
+  short.left();
+  assert.equal(released[0]?.buffer, short.message.buffer);
   await send([Buffer.alloc(500_000, "4")]);
   assert.notEqual(sent[3]!.message.buffer, two.message.buffer);
   assert.equal(third.message.toString("latin1"), "3".repeat(400_000));

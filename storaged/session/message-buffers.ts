@@ -6,7 +6,7 @@ import type { DataStream } from "../../proto/rpc.js";
 
 /** Sizes are multiples of this, so that what served one message fits most others. */
 const STEP_BYTES = 256 * 1024;
-/** Shorter messages are cheaper made anew: a stream has hundreds of them under way. */
+/** Shorter messages get memory of their own, which is freed when they left: a stream has hundreds of them under way. */
 const MIN_BYTES = STEP_BYTES / 2;
 /** Kept when nobody needs them; a stream has a few messages under way. */
 const MAX_KEPT = 12;
@@ -30,9 +30,9 @@ export class MessageBuffers {
     return { buffer: Buffer.allocUnsafeSlow(Math.ceil(length / STEP_BYTES) * STEP_BYTES), kept: true };
   }
 
-  /** Sends `message`, which lies in the room; the room is given back when it has left. @throws as DataStream.send */
+  /** Sends `message`, which lies in the room; the room is given back or freed when it has left. @throws as DataStream.send */
   sendRoom(stream: DataStream, room: MessageRoom, message: Buffer): Promise<void> {
-    return room.kept ? stream.send(message, () => this.giveBack(room)) : stream.send(message);
+    return stream.send(message, () => (room.kept ? this.giveBack(room) : stream.release(room.buffer)));
   }
 
   giveBack({ buffer, kept }: MessageRoom): void {

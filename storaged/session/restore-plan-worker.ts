@@ -1,7 +1,7 @@
 /** The thread of one restore: builds its plan and hands it out piece by piece. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { serveMade } from "../catalog/worker-rpc.js";
+import { Moving, serveMade } from "../catalog/worker-rpc.js";
 import { RestorePlan } from "./restore-plan.js";
 import type { BlockKind, PlanReading } from "./restore-reading.js";
 
@@ -21,7 +21,13 @@ export function planMethods(plan: RestorePlan) {
     blockCount: (kind: BlockKind) => built().blockCount(kind),
     block: (kind: BlockKind, seq: number) => built().block(kind, seq),
     nextFrame: () => built().nextFrame(),
-    nextFrames: () => built().nextFrames(),
+    nextFrames: () => {
+      const frames = built().nextFrames();
+      return new Moving(
+        frames,
+        frames.map(({ head }) => head),
+      );
+    },
     lose: (volume: number, pos: number) => built().lose(volume, pos),
     lostLinks: (seq: number) => built().lostLinks(seq),
   };

@@ -59,6 +59,8 @@ export class PlanReading {
   readonly #findPieces;
   readonly #findBlock;
   readonly #isLost;
+  /** Of the rows of a message; empty between messages. */
+  readonly #writer = new BlockWriter({ state: false });
   #frameAt = { volume: -1, pos: -1 };
   #pieceAt = { row: -1, fileOffset: -1 };
   #frame: FrameRow | undefined;
@@ -137,7 +139,7 @@ export class PlanReading {
     const last = found.at(-1);
     if (last === undefined) return undefined;
     this.#pieceAt = { row: last.row, fileOffset: last.file_offset };
-    const writer = new BlockWriter({ state: false });
+    const writer = this.#writer;
     const pieces: Piece[] = [];
     let row = -1;
     for (const piece of found) {
@@ -146,7 +148,7 @@ export class PlanReading {
       const { file_offset: fileOffset, frame_offset: frameOffset, length, digest } = piece;
       pieces.push({ row: writer.rows - 1, fileOffset, frameOffset, length, digest });
     }
-    return encodeData(writer.finish(), pieces, frame.raw_bytes, Buffer.alloc(0));
+    return encodeData(writer.finishInPlace(), pieces, frame.raw_bytes, Buffer.alloc(0));
   }
 
   /** A frame cannot be read: what it holds is lost for this restore. Returns the paths not named before. */
