@@ -124,7 +124,11 @@ export class JobQueries {
 
   /** Where each chunk (32 bytes of digest) lies; an own copy of `job` before others, then one in its pool. */
   chunkPlaces(job: LocalJob, digests: Uint8Array): ContentPlace[][] {
-    const all = asBuffer(digests);
+    // One transaction: SQLite takes and gives back its locks once, not for every digest.
+    return this.#db.transaction(() => this.#placesOf(job, asBuffer(digests)))();
+  }
+
+  #placesOf(job: LocalJob, all: Buffer): ContentPlace[][] {
     const jobIds = new Map<LocalJob, number | undefined>();
     const volumes = new Map<number, string | undefined>();
     const places: ContentPlace[][] = [];

@@ -1,7 +1,7 @@
 /**
  * Turns the list blocks of a job into its closing frames: tar members for everything that has no bytes of its own,
  * and the manifest. Pure but for its source and sink, so that it runs in a worker thread or in place. Memory:
- * three blocks of rows, the directories above one path, and two frames, whatever the length of the list.
+ * a few blocks of rows, the directories above one path, and two frames, whatever the length of the list.
  */
 import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/format/content.js";
 import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
@@ -43,8 +43,9 @@ export interface RawFrame {
 }
 
 export interface ClosingSource {
-  /** Next list block, in path order; undefined at the end, also when asked again. It and places are asked for while parts are read. */
+  /** Next list block, in path order; undefined at the end, also when asked again. One is asked for at a time. */
   nextBlock(): Promise<Buffer | undefined>;
+  /** Asked for several blocks at a time, and while parts are read. */
   locate(queries: readonly ContentQuery[]): Promise<readonly string[]>;
   partsOf(content: Buffer): AsyncIterable<Buffer>;
   emit(frame: RawFrame): Promise<void>;
@@ -60,38 +61,63 @@ export interface ClosingCounts {
 const MANIFEST_VERSION = 1;
 /** A manifest member is closed before it would exceed this. */
 const MANIFEST_BYTES = MAX_WHOLE_BYTES;
+/** The catalog's thread answers for these while one is built. */
+const BLOCKS_AHEAD = 2;
 /** Attributes beyond this stand in the manifest only: tar programs need not take headers of any size. */
 const MAX_MEMBER_XATTRS = 1024 * 1024;
 
 /** @throws GarbledInput when the list is not one: bad blocks, blocks out of order, entries below a non-directory. */
 export async function buildFrames(options: ClosingOptions, source: ClosingSource): Promise<ClosingCounts> {
   const builder = new ClosingBuilder(options, source);
-  let block = ask(source, await source.nextBlock());
-  let coming = source.nextBlock();
-  while (block !== undefined) {
-    const { rows, asked } = block;
-    const [places, following] = await Promise.all([asked, coming]);
-    // Asked before this one is built, which takes the thread: the catalog works meanwhile.
-    block = ask(source, following);
-    coming = source.nextBlock();
-    coming.catch(() => undefined);
-    await builder.addRows(rows, places);
+  const ahead = new Lookahead(source);
+  for (;;) {
+    const block = await ahead.next();
+    if (block === undefined) return builder.finish();
+    await builder.addRows(block.rows, await block.places);
   }
-  return builder.finish();
 }
 
-/** Asks where the content of a block's rows lies; undefined behind the last block. */
-function ask(source: ClosingSource, block: Buffer | undefined) {
-  if (block === undefined) return undefined;
-  const rows = decodeBlock(block);
-  const queries: ContentQuery[] = [];
-  for (const row of rows) {
-    if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
+interface LocatedRows {
+  rows: Row[];
+  /** Where the content of each row lies that has one. */
+  places: Promise<readonly string[]>;
+}
+
+/** Blocks that are fetched, and asked for the places of their contents, while the ones before them are built. */
+class Lookahead {
+  readonly #source: ClosingSource;
+  readonly #ahead: Promise<LocatedRows | undefined>[] = [];
+  #fetched: Promise<unknown> = Promise.resolve();
+
+  constructor(source: ClosingSource) {
+    this.#source = source;
   }
-  const asked = queries.length === 0 ? Promise.resolve([]) : source.locate(queries);
-  // Waited for in turn; until then nobody else may hear of a failure.
-  asked.catch(() => undefined);
-  return { rows, asked };
+
+  /** Undefined behind the last block. */
+  next(): Promise<LocatedRows | undefined> {
+    while (this.#ahead.length <= BLOCKS_AHEAD) this.#ahead.push(this.#fetch());
+    return this.#ahead.shift()!;
+  }
+
+  #fetch(): Promise<LocatedRows | undefined> {
+    const block = this.#fetched.then(() => this.#source.nextBlock());
+    this.#fetched = block;
+    const located = block.then((bytes) => (bytes === undefined ? undefined : this.#locate(bytes)));
+    // Waited for in turn; until then nobody else may hear of a failure.
+    located.catch(() => undefined);
+    return located;
+  }
+
+  #locate(block: Buffer): LocatedRows {
+    const rows = decodeBlock(block);
+    const queries: ContentQuery[] = [];
+    for (const row of rows) {
+      if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
+    }
+    const places = queries.length === 0 ? Promise.resolve([]) : this.#source.locate(queries);
+    places.catch(() => undefined);
+    return { rows, places };
+  }
 }
 
 class ClosingBuilder {

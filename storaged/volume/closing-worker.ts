@@ -6,32 +6,42 @@ import { parentPort, workerData } from "node:worker_threads";
 import { GarbledInput } from "../../common/format/varint.js";
 import { buildFrames, type ClosingCounts, type ClosingOptions } from "./closing-builder.js";
 
-/** What the thread asks for; every request but the last is answered with ClosingReply. */
+/** What the thread asks for, and how it ends. */
 export type ClosingRequest =
+  | ClosingQuestion
+  | { ask: "done"; counts: ClosingCounts }
+  | { ask: "garbled"; reason: string };
+
+/** Several may be open at a time; each is answered with a ClosingReply of its number. */
+export type ClosingQuestion = { number: number } & ClosingAsk;
+type ClosingAsk =
   | { ask: "block" }
   /** 32 bytes per content, and one byte each that says whether it is a parts list. */
   | { ask: "locate"; contents: Uint8Array; parts: Uint8Array }
   | { ask: "parts"; content: Uint8Array }
-  | { ask: "emit"; rawBytes: number; data: Uint8Array }
-  | { ask: "done"; counts: ClosingCounts }
-  | { ask: "garbled"; reason: string };
+  | { ask: "emit"; rawBytes: number; data: Uint8Array };
 
-export type ClosingReply = { bytes: Uint8Array | undefined } | { places: readonly string[] };
+export type ClosingReply = { number: number } & ClosingAnswer;
+export type ClosingAnswer = { bytes: Uint8Array | undefined } | { places: readonly string[] };
 
 const port = parentPort!;
 
-// Answers come in the order of the questions.
-const waiting: ((reply: ClosingReply) => void)[] = [];
-port.on("message", (reply: ClosingReply) => waiting.shift()?.(reply));
+const waiting = new Map<number, (reply: ClosingReply) => void>();
+let questions = 0;
+port.on("message", (reply: ClosingReply) => {
+  waiting.get(reply.number)?.(reply);
+  waiting.delete(reply.number);
+});
 
-function ask(request: ClosingRequest, transfer: ArrayBuffer[] = []): Promise<ClosingReply> {
+function ask(request: ClosingAsk, transfer: ArrayBuffer[] = []): Promise<ClosingReply> {
   return new Promise((resolve) => {
-    waiting.push(resolve);
-    port.postMessage(request, transfer);
+    const number = questions++;
+    waiting.set(number, resolve);
+    port.postMessage({ number, ...request } satisfies ClosingQuestion, transfer);
   });
 }
 
-async function askBytes(request: ClosingRequest): Promise<Buffer | undefined> {
+async function askBytes(request: ClosingAsk): Promise<Buffer | undefined> {
   const reply = await ask(request);
   const bytes = "bytes" in reply ? reply.bytes : undefined;
   return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -53,7 +63,7 @@ async function run(): Promise<ClosingRequest> {
         return "places" in reply ? reply.places : [];
       },
       partsOf: async function* (content) {
-        const request: ClosingRequest = { ask: "parts", content };
+        const request: ClosingAsk = { ask: "parts", content };
         for (let part = await askBytes(request); part !== undefined; part = await askBytes(request))
           yield part;
       },

@@ -15,7 +15,7 @@ import {
   type ClosingSource,
   type ContentQuery,
 } from "./closing-builder.js";
-import type { ClosingReply, ClosingRequest } from "./closing-worker.js";
+import type { ClosingAnswer, ClosingQuestion, ClosingReply, ClosingRequest } from "./closing-worker.js";
 
 export type { ClosingCounts, ContentQuery } from "./closing-builder.js";
 export { type ContentPlace, formatWhere } from "./manifest.js";
@@ -31,8 +31,8 @@ export interface Closing extends ClosingOptions {
   /** The job's own list blocks in path order, as filed sent them. */
   blocks: AsyncIterable<Buffer>;
   /**
-   * Text of the where column (formatWhere) for each query, in order; "-" when unknown. Called once per block. For
-   * content in parts: all places that hold any of them.
+   * Text of the where column (formatWhere) for each query, in order; "-" when unknown. Called once per block, for a few
+   * blocks at a time. For content in parts: all places that hold any of them.
    */
   locate: (queries: readonly ContentQuery[]) => Promise<readonly string[]>;
   /** Encoded parts (PART_BYTES each) of a content in order, in pieces of whole parts. */
@@ -140,14 +140,21 @@ async function buildInWorker(closing: Closing, source: MainSource): Promise<Clos
   const worker = new Worker(new URL("./closing-worker.js", import.meta.url), {
     workerData: optionsOf(closing),
   });
+  const open = new Set<Promise<void>>();
   try {
     return await new Promise<ClosingCounts>((resolve, reject) => {
-      // One request at a time, in order: answers are matched by order on the other side.
-      let chain: Promise<void> = Promise.resolve();
+      const reply = async (question: ClosingQuestion): Promise<void> => {
+        const found = await answer(question, source);
+        worker.postMessage({ number: question.number, ...found } satisfies ClosingReply);
+      };
       worker.on("message", (request: ClosingRequest) => {
         if (request.ask === "done") resolve(request.counts);
         else if (request.ask === "garbled") reject(new GarbledInput(request.reason));
-        else chain = chain.then(async () => worker.postMessage(await answer(request, source))).catch(reject);
+        else {
+          const replied = reply(request).catch(reject);
+          open.add(replied);
+          void replied.then(() => open.delete(replied));
+        }
       });
       worker.on("error", reject);
       worker.on("exit", () =>
@@ -156,13 +163,12 @@ async function buildInWorker(closing: Closing, source: MainSource): Promise<Clos
     });
   } finally {
     await worker.terminate();
+    // Nothing is appended any more when this ends, however it ends.
+    await Promise.all(open);
   }
 }
 
-async function answer(
-  request: Exclude<ClosingRequest, { ask: "done" | "garbled" }>,
-  source: MainSource,
-): Promise<ClosingReply> {
+async function answer(request: ClosingQuestion, source: MainSource): Promise<ClosingAnswer> {
   switch (request.ask) {
     case "block":
       return { bytes: await source.nextBlock() };
