@@ -54,6 +54,13 @@ export function quoteValue(value: string): string {
   return /^[\w./:-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
+/** All of this process: daemons that are left over are killed when it ends. */
+const installations = new Set<Installation>();
+
+function killAll(): void {
+  for (const installation of installations) installation.killNow();
+}
+
 /** See the head of this file. */
 export class Installation {
   readonly dir: string;
@@ -69,9 +76,8 @@ export class Installation {
     this.dir = dir;
     this.portBase = portBase;
     this.name = name;
-    process.once("exit", () => {
-      for (const child of this.#running.values()) child.kill("SIGKILL");
-    });
+    if (installations.size === 0) process.once("exit", killAll);
+    installations.add(this);
   }
 
   /** Runs `basalt init` in `dir`, which need not exist. Nothing is started yet. */
@@ -184,6 +190,11 @@ export class Installation {
     const code = await ended;
     clearTimeout(timer);
     return code;
+  }
+
+  /** SIGKILL to all daemons, without waiting for their end. */
+  killNow(): void {
+    for (const child of this.#running.values()) child.kill("SIGKILL");
   }
 
   /** Ends all daemons in order. Idempotent. */
