@@ -56,10 +56,9 @@ export function quoteValue(value: string): string {
 
 /** All of this process: daemons that are left over are killed when it ends. */
 const installations = new Set<Installation>();
-
-function killAll(): void {
+const killAll = (): void => {
   for (const installation of installations) installation.killNow();
-}
+};
 
 /** See the head of this file. */
 export class Installation {
