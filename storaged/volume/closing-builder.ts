@@ -7,10 +7,10 @@ import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/fo
 import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
 import { isBelow } from "../../common/format/path.js";
 import { decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
-import { decodeBlock } from "../../common/format/row-block.js";
 import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
 import { ByteWriter, GarbledInput } from "../../common/format/varint.js";
 import { Compressor } from "../../common/format/zstd.js";
+import { Lookahead } from "./closing-lookahead.js";
 import { hasParts, manifestLine, partsLines, xattrLine } from "./manifest.js";
 
 export interface ClosingOptions {
@@ -61,8 +61,6 @@ export interface ClosingCounts {
 const MANIFEST_VERSION = 1;
 /** A manifest member is closed before it would exceed this. */
 const MANIFEST_BYTES = MAX_WHOLE_BYTES;
-/** The catalog's thread answers for these while one is built. */
-const BLOCKS_AHEAD = 2;
 /** Attributes beyond this stand in the manifest only: tar programs need not take headers of any size. */
 const MAX_MEMBER_XATTRS = 1024 * 1024;
 
@@ -74,49 +72,6 @@ export async function buildFrames(options: ClosingOptions, source: ClosingSource
     const block = await ahead.next();
     if (block === undefined) return builder.finish();
     await builder.addRows(block.rows, await block.places);
-  }
-}
-
-interface LocatedRows {
-  rows: Row[];
-  /** Where the content of each row lies that has one. */
-  places: Promise<readonly string[]>;
-}
-
-/** Blocks that are fetched, and asked for the places of their contents, while the ones before them are built. */
-class Lookahead {
-  readonly #source: ClosingSource;
-  readonly #ahead: Promise<LocatedRows | undefined>[] = [];
-  #fetched: Promise<unknown> = Promise.resolve();
-
-  constructor(source: ClosingSource) {
-    this.#source = source;
-  }
-
-  /** Undefined behind the last block. */
-  next(): Promise<LocatedRows | undefined> {
-    while (this.#ahead.length <= BLOCKS_AHEAD) this.#ahead.push(this.#fetch());
-    return this.#ahead.shift()!;
-  }
-
-  #fetch(): Promise<LocatedRows | undefined> {
-    const block = this.#fetched.then(() => this.#source.nextBlock());
-    this.#fetched = block;
-    const located = block.then((bytes) => (bytes === undefined ? undefined : this.#locate(bytes)));
-    // Waited for in turn; until then nobody else may hear of a failure.
-    located.catch(() => undefined);
-    return located;
-  }
-
-  #locate(block: Buffer): LocatedRows {
-    const rows = decodeBlock(block);
-    const queries: ContentQuery[] = [];
-    for (const row of rows) {
-      if (row.content !== undefined) queries.push({ content: row.content, parts: hasParts(row) });
-    }
-    const places = queries.length === 0 ? Promise.resolve([]) : this.#source.locate(queries);
-    places.catch(() => undefined);
-    return { rows, places };
   }
 }
 

@@ -5,38 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { codeOf } from "../../common/errors.js";
-import { contentDigest, encodePart, PART_BYTES, ZERO_DIGEST } from "../../common/format/content.js";
-import { EntryType, emptyRow, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
-import { decompressInto } from "../../common/format/zstd.js";
+import { contentDigest, PART_BYTES } from "../../common/format/content.js";
+import { EntryType, encodeXattrs, type Row, RowFlag } from "../../common/format/row.js";
 import { skipWithout } from "../../common/test-needs.js";
 import { FileStore } from "../store/file-store.js";
-import { buildClosing, type Closing, type ClosingFrame } from "./closing.js";
+import { buildClosing } from "./closing.js";
+import { built, closing, HELLO, PARTS, rowOf, small } from "./closing-testing.js";
 import { blocksOf, writeVolume } from "./fixture.js";
-import { checkClosingFrame } from "./frame-check.js";
-import { walkMember } from "./tar-walk.js";
 
-const HELLO = Buffer.from("hello\n");
-
-function rowOf(key: string, type: EntryType, change: Partial<Row> = {}): Row {
-  return {
-    ...emptyRow(key, type),
-    mode: type === EntryType.directory ? 0o755 : 0o644,
-    mtimeSec: 1_600_000_000,
-    mtimeNsec: 42,
-    ...change,
-  };
-}
-
-const small = (key: string, data: Buffer, change: Partial<Row> = {}) =>
-  rowOf(key, EntryType.file, { size: data.length, content: contentDigest(data), ...change });
-
-const PARTS = Buffer.alloc(3 * PART_BYTES);
-encodePart(
-  PARTS,
-  encodePart(PARTS, encodePart(PARTS, 0, 6, contentDigest(HELLO)), 2_000_000, ZERO_DIGEST),
-  6,
-  contentDigest(HELLO),
-);
 const IDENTITY = Buffer.alloc(32, 0xcd);
 
 /** One of everything, in path order. */
@@ -57,44 +33,6 @@ const ROWS: Row[] = [
   rowOf("gone", EntryType.deleted),
   rowOf("tty", EntryType.charDevice, { major: 5, minor: 1 }),
 ];
-
-function closing(rows: readonly Row[], change: Partial<Closing> = {}, perBlock?: number): Closing {
-  return {
-    jobId: 12,
-    selfContained: true,
-    head: [["client", "hv1\nx"]],
-    blocks: blocksOf(rows, perBlock),
-    locate: async (queries) => queries.map(({ parts }) => (parts ? "3@Old,12@Full-0001" : "12@Full-0001")),
-    partsOf: async function* () {
-      yield PARTS;
-    },
-    ...change,
-  };
-}
-
-/** Names (with type) of all members, and the manifest's text. */
-async function built(
-  input: Closing,
-): Promise<{ members: string[]; manifest: string; frames: ClosingFrame[] }> {
-  const frames: ClosingFrame[] = [];
-  await buildClosing(input, async (frame) => {
-    frames.push(frame);
-  });
-  const members: string[] = [];
-  let manifest = "";
-  for (const { rawBytes, data } of frames) {
-    const raw = Buffer.alloc(rawBytes);
-    decompressInto(raw, data);
-    checkClosingFrame(raw, input.jobId);
-    for (let at = 0; at < raw.length; ) {
-      const member = walkMember(raw, at);
-      if (member.size > 0) manifest += raw.latin1Slice(member.dataAt, member.dataAt + member.size);
-      members.push(`${member.type} ${member.name}${member.target === "" ? "" : ` > ${member.target}`}`);
-      at = member.end;
-    }
-  }
-  return { members, manifest, frames };
-}
 
 test("everything without bytes becomes a member, directories behind what lies in them; the manifest has a line for every row", async () => {
   const { members, manifest } = await built(closing(ROWS));
