@@ -41,50 +41,164 @@ export function tarPadding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
+/** What headers are made in, one at a time; it grows to the longest one. */
+let room = Buffer.allocUnsafeSlow(8192);
+
 /** All header bytes of a member: a multiple of 512, directly followed by its data and padding. */
 export function tarHeader(member: TarMember): Buffer {
-  const records: Buffer[] = [];
-  const name = member.type === "directory" ? `${member.name}/` : member.name;
-  const split = splitName(name);
-  if (split === undefined) records.push(record("path", name));
-  const target = member.target ?? "";
-  if (target.length > 100) records.push(record("linkpath", target));
-  if (member.mtimeNsec !== 0 || member.mtimeSec < 0 || member.mtimeSec > 0o77777777777) {
-    records.push(record("mtime", decimalTime(member.mtimeSec, member.mtimeNsec)));
-  }
-  if (member.uid > 0o7777777) records.push(record("uid", String(member.uid)));
-  if (member.gid > 0o7777777) records.push(record("gid", String(member.gid)));
-  if (member.size > 0o77777777777) records.push(record("size", String(member.size)));
-  for (const { name: key, value } of member.xattrs ?? []) {
-    // `=` ends the key of a pax record: GNU tar writes it, and `%`, in this way.
-    const escaped = key.replaceAll("%", "%25").replaceAll("=", "%3D");
-    records.push(record(`SCHILY.xattr.${escaped}`, value.toString("latin1")));
-    const keyword = ACL_KEYWORDS[key];
-    const acl = keyword === undefined ? undefined : aclText(value);
-    // GNU tar takes ACLs from here only.
-    if (keyword !== undefined && acl !== undefined) records.push(record(keyword, acl));
-  }
-  const [prefix, short] = split ?? ["", name.slice(0, 100)];
-  const main = ustar(member, prefix, short, target.slice(0, 100));
-  if (records.length === 0) return main;
-  const body = Buffer.concat(records);
-  const pax = ustar(
-    { ...member, type: "file", size: body.length, mode: 0o644, mtimeSec: 0, uid: 0, gid: 0 },
-    "",
-    "././@PaxHeader",
-    "",
-    "x",
-  );
-  return Buffer.concat([pax, body, Buffer.alloc(tarPadding(body.length)), main]);
+  return Buffer.from(tarHeaderInPlace(member));
 }
 
-function splitName(name: string): [string, string] | undefined {
-  if (name.length <= 100) return ["", name];
+/** As `tarHeader`; what is returned is valid until the next header of this thread. */
+export function tarHeaderInPlace(member: TarMember): Buffer {
+  const name = member.type === "directory" ? `${member.name}/` : member.name;
+  const target = member.target ?? "";
+  const cut = prefixOf(name);
+  const hasRecords = cut === undefined || needsRecords(member, target);
+  // The pax header goes in front, once it is known how long its records are.
+  const main = hasRecords ? putPax(member, cut === undefined ? name : undefined, target) : 0;
+  const short = cut === undefined ? name.slice(0, 100) : cut === 0 ? name : name.slice(cut + 1);
+  putUstar(main, member, TYPE_FLAG[member.type], short, target.slice(0, 100));
+  if (cut !== undefined && cut > 0) putPrefix(main, name.slice(0, cut));
+  return room.subarray(0, main + BLOCK);
+}
+
+/** Where a name is cut in two to fit a plain header; 0: it fits as it is, undefined: it does not fit. */
+function prefixOf(name: string): number | undefined {
+  if (name.length <= 100) return 0;
   if (name.length > 256) return undefined;
   const cut = name.indexOf("/", name.length - 101);
-  return cut > 0 && cut <= 155 && cut < name.length - 1
-    ? [name.slice(0, cut), name.slice(cut + 1)]
-    : undefined;
+  return cut > 0 && cut <= 155 && cut < name.length - 1 ? cut : undefined;
+}
+
+const MAX_OCTAL_7 = 0o7777777;
+const MAX_OCTAL_11 = 0o77777777777;
+
+function needsRecords(member: TarMember, target: string): boolean {
+  return (
+    hasOddTime(member) ||
+    target.length > 100 ||
+    member.uid > MAX_OCTAL_7 ||
+    member.gid > MAX_OCTAL_7 ||
+    member.size > MAX_OCTAL_11 ||
+    (member.xattrs !== undefined && member.xattrs.length > 0)
+  );
+}
+
+function hasOddTime({ mtimeSec, mtimeNsec }: TarMember): boolean {
+  return mtimeNsec !== 0 || mtimeSec < 0 || mtimeSec > MAX_OCTAL_11;
+}
+
+/** Writes the pax header at 0, with `path` where one is given; returns where the next header begins. */
+function putPax(member: TarMember, path: string | undefined, target: string): number {
+  const { uid, gid, size, xattrs } = member;
+  let at = BLOCK;
+  if (path !== undefined) at = putRecord(at, "path", path);
+  if (target.length > 100) at = putRecord(at, "linkpath", target);
+  if (hasOddTime(member)) at = putRecord(at, "mtime", decimalTime(member.mtimeSec, member.mtimeNsec));
+  if (uid > MAX_OCTAL_7) at = putRecord(at, "uid", String(uid));
+  if (gid > MAX_OCTAL_7) at = putRecord(at, "gid", String(gid));
+  if (size > MAX_OCTAL_11) at = putRecord(at, "size", String(size));
+  if (xattrs !== undefined) for (const xattr of xattrs) at = putXattr(at, xattr);
+  const length = at - BLOCK;
+  const end = at + tarPadding(length);
+  reserve(end + BLOCK);
+  room.fill(0, at, end);
+  const { major = 0, minor = 0 } = member;
+  const facts = { mode: 0o644, uid: 0, gid: 0, size: length, mtimeSec: 0, major, minor };
+  putUstar(0, facts, "x", "././@PaxHeader", "");
+  return end;
+}
+
+function putXattr(start: number, { name, value }: Xattr): number {
+  // `=` ends the key of a pax record: GNU tar writes it, and `%`, in this way.
+  const escaped = name.replaceAll("%", "%25").replaceAll("=", "%3D");
+  const at = putRecord(start, `SCHILY.xattr.${escaped}`, value.latin1Slice());
+  const keyword = ACL_KEYWORDS[name];
+  const acl = keyword === undefined ? undefined : aclText(value);
+  // GNU tar takes ACLs from here only.
+  return keyword !== undefined && acl !== undefined ? putRecord(at, keyword, acl) : at;
+}
+
+/** "LENGTH key=value\n" where LENGTH counts itself. Returns where the next one begins. */
+function putRecord(at: number, key: string, value: string): number {
+  const rest = ` ${key}=${value}\n`;
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+  reserve(at + length);
+  room.latin1Write(`${length}${rest}`, at);
+  return at + length;
+}
+
+type UstarFacts = Pick<TarMember, "mode" | "uid" | "gid" | "size" | "mtimeSec" | "major" | "minor">;
+
+/** Writes a ustar block at `at`; the time is cut to what fits. */
+function putUstar(at: number, member: UstarFacts, flag: string, name: string, target: string): void {
+  room.fill(0, at, at + BLOCK);
+  // The checksum is taken with blanks in its own place. What follows adds what it writes.
+  let sum = 8 * BLANK;
+  sum += putText(at, name);
+  sum += putOctal(at + 100, 7, member.mode);
+  sum += putOctal(at + 108, 7, member.uid);
+  sum += putOctal(at + 116, 7, member.gid);
+  sum += putOctal(at + 124, 11, member.size);
+  sum += putOctal(at + 136, 11, member.mtimeSec);
+  sum += putText(at + 156, flag);
+  sum += putText(at + 157, target);
+  sum += putText(at + 257, "ustar\x0000");
+  sum += putOctal(at + 329, 7, member.major ?? 0);
+  sum += putOctal(at + 337, 7, member.minor ?? 0);
+  putSum(at, sum);
+}
+
+/** Adds the beginning of a name that was cut in two. */
+function putPrefix(at: number, prefix: string): void {
+  const sum = Number.parseInt(room.latin1Slice(at + 148, at + 154), 8);
+  putSum(at, sum + putText(at + 345, prefix));
+}
+
+function putSum(at: number, sum: number): void {
+  putOctal(at + 148, 6, sum);
+  room[at + 155] = BLANK;
+}
+
+const BLANK = 0x20;
+const ZERO = 0x30;
+const OCTAL_10 = 2 ** 30;
+
+/** Writes latin1 text; returns the sum of its bytes. */
+function putText(at: number, text: string): number {
+  let sum = 0;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text.charCodeAt(i) & 0xff;
+    room[at + i] = byte;
+    sum += byte;
+  }
+  return sum;
+}
+
+/** Writes so many octal digits, the largest number where the value does not fit; returns the sum of the bytes. */
+function putOctal(at: number, digits: number, value: number): number {
+  const whole = Math.min(Math.max(value, 0), 8 ** digits - 1);
+  // Ten digits at a time are a small integer, which is several times as fast.
+  let rest = whole % OCTAL_10;
+  let sum = digits * ZERO;
+  for (let i = digits - 1; i >= 0; i--) {
+    if (i === digits - 11) rest = Math.floor(whole / OCTAL_10);
+    const digit = rest & 7;
+    room[at + i] = ZERO + digit;
+    sum += digit;
+    rest >>= 3;
+  }
+  return sum;
+}
+
+/** Makes room for so many bytes in all; keeps what is there. */
+function reserve(bytes: number): void {
+  if (bytes <= room.length) return;
+  const larger = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * room.length));
+  room.copy(larger);
+  room = larger;
 }
 
 function decimalTime(sec: number, nsec: number): string {
@@ -94,39 +208,4 @@ function decimalTime(sec: number, nsec: number): string {
     return `-${-(sec + 1)}.${fraction}`;
   }
   return nsec === 0 ? String(sec) : `${sec}.${String(nsec).padStart(9, "0")}`;
-}
-
-/** "LENGTH key=value\n" where LENGTH counts itself. */
-function record(key: string, value: string): Buffer {
-  const rest = ` ${key}=${value}\n`;
-  let length = rest.length + 1;
-  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-  return Buffer.from(`${length}${rest}`, "latin1");
-}
-
-function octal(header: Buffer, at: number, width: number, value: number): void {
-  const largest = 8 ** (width - 1) - 1;
-  const text = Math.min(Math.max(value, 0), largest).toString(8);
-  header.latin1Write(text.padStart(width - 1, "0"), at);
-}
-
-function ustar(member: TarMember, prefix: string, name: string, target: string, flag?: string): Buffer {
-  const header = Buffer.alloc(BLOCK);
-  header.latin1Write(name, 0);
-  octal(header, 100, 8, member.mode);
-  octal(header, 108, 8, member.uid);
-  octal(header, 116, 8, member.gid);
-  octal(header, 124, 12, member.size);
-  octal(header, 136, 12, member.mtimeSec);
-  header.latin1Write("        ", 148);
-  header.latin1Write(flag ?? TYPE_FLAG[member.type], 156);
-  header.latin1Write(target, 157);
-  header.latin1Write("ustar\x0000", 257);
-  octal(header, 329, 8, member.major ?? 0);
-  octal(header, 337, 8, member.minor ?? 0);
-  header.latin1Write(prefix, 345);
-  let sum = 0;
-  for (const byte of header) sum += byte;
-  header.latin1Write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
-  return header;
 }

@@ -5,7 +5,7 @@
  */
 import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES } from "../../common/format/content.js";
 import { type FrameEntry, writeEntries } from "../../common/format/frame.js";
-import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
+import { type TarMember, tarHeaderInPlace, tarPadding } from "../../common/format/tar.js";
 import { ByteWriter } from "../../common/format/varint.js";
 import { compressBound } from "../../common/format/zstd.js";
 import { BackupKind } from "../../proto/data/backup.js";
@@ -50,8 +50,8 @@ export class Framer {
   async add(member: TarMember, data: Uint8Array, digest: Buffer, code: number): Promise<void> {
     if (this.#length > 0 && code !== this.#code) await this.flush();
     this.#code = code;
-    let header = tarHeader(member);
-    if (header.length > MAX_HEADER_BYTES) header = tarHeader({ ...member, xattrs: [] });
+    let header = tarHeaderInPlace(member);
+    if (header.length > MAX_HEADER_BYTES) header = tarHeaderInPlace({ ...member, xattrs: [] });
     this.#raw.set(header, this.#length);
     this.#length += header.length;
     this.#entries.push({ digest: Buffer.from(digest), offset: this.#length, length: data.length });

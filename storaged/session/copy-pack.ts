@@ -4,7 +4,7 @@ import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES } from "../../common/format/content
 import type { FrameEntry } from "../../common/format/frame.js";
 import { isReservedKey, memberName, partName } from "../../common/format/member.js";
 import { decodeXattrs, type Row } from "../../common/format/row.js";
-import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
+import { type TarMember, tarHeaderInPlace, tarPadding } from "../../common/format/tar.js";
 import { Compressor } from "../../common/format/zstd.js";
 import { encodeFrame } from "../../proto/data/backup.js";
 
@@ -33,8 +33,8 @@ export class CopyPacker {
    */
   add(digest: Buffer, data: Buffer, row: Row | undefined): Buffer | undefined {
     const member = row === undefined ? this.#part(digest, data.length) : this.#whole(digest, row);
-    let header = tarHeader(member);
-    if (header.length > MAX_HEADER_BYTES) header = tarHeader({ ...member, xattrs: [] });
+    let header = tarHeaderInPlace(member);
+    if (header.length > MAX_HEADER_BYTES) header = tarHeaderInPlace({ ...member, xattrs: [] });
     this.#put(header);
     this.#entries.push({ digest, offset: this.#length, length: data.length });
     this.#put(data);

@@ -7,7 +7,7 @@ import { FRAME_TARGET_BYTES, MAX_WHOLE_BYTES, PART_BYTES } from "../../common/fo
 import { isReservedKey, manifestName, memberName } from "../../common/format/member.js";
 import { isBelow } from "../../common/format/path.js";
 import { decodeXattrs, EntryType, type Row } from "../../common/format/row.js";
-import { type TarMember, tarHeader, tarPadding } from "../../common/format/tar.js";
+import { type TarMember, tarHeaderInPlace, tarPadding } from "../../common/format/tar.js";
 import { ByteWriter, GarbledInput } from "../../common/format/varint.js";
 import { Compressor } from "../../common/format/zstd.js";
 import { Lookahead } from "./closing-lookahead.js";
@@ -176,7 +176,7 @@ class ClosingBuilder {
     if (this.#options.listOnly === true) return undefined;
     const member = closingMember(row, this.#options);
     if (member === undefined) return undefined;
-    this.#members.raw(tarHeader(member));
+    this.#members.raw(tarHeaderInPlace(member));
     this.#counts.members++;
     return this.#members.length >= FRAME_TARGET_BYTES ? this.#flushMembers() : undefined;
   }
@@ -206,7 +206,7 @@ class ClosingBuilder {
   async #flushManifest(): Promise<void> {
     const text = this.#manifest.bytes();
     if (text.length === 0) return;
-    const header = tarHeader({
+    const header = tarHeaderInPlace({
       name: manifestName(this.#options.jobId, ++this.#manifestNumber, this.#options.revision),
       type: "file",
       mode: 0o600,
