@@ -70,6 +70,7 @@ export const raw = {
   fadvise: libc.func("posix_fadvise", "int", ["int", "int64_t", "int64_t", "int"]),
   setpriority: libc.func("setpriority", "int", ["int", "unsigned int", "int"]),
   syscall3: libc.func("syscall", "int64_t", ["int64_t", "int64_t", "int64_t", "int64_t"]),
+  syscall5: libc.func("syscall", "int64_t", ["int64_t", "int64_t", P, "int64_t", P, "int64_t"]),
 };
 
 /** Longest name, path or target that fits the scratch memory. */

@@ -24,6 +24,40 @@ export function listXattrs(where: number | string): Xattr[] {
     typeof where === "number"
       ? raw.flistxattr(where, names.address, MEMORY_BYTES)
       : raw.llistxattr(cName(where), names.address, MEMORY_BYTES);
+  return valuesOf(where, length);
+}
+
+/** listxattrat(2) has this number on all architectures; Linux has it since 6.13. */
+const SYS_LISTXATTRAT = 465;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+/** The kernel is older, or a filter of system calls is. */
+const { ENOSYS: NO_CALL, EPERM: FILTERED } = constants.errno;
+let hasListAt = true;
+
+/**
+ * The same of the entry `name` in the directory `fd`, not following a symlink. Where the kernel can be asked for that, it takes
+ * half the time that the way over /proc takes. @throws SysError
+ */
+export function listXattrsAt(fd: number, name: string): Xattr[] {
+  const path = `/proc/self/fd/${fd}/${name}`;
+  if (!hasListAt) return listXattrs(path);
+  const length = raw.syscall5(
+    SYS_LISTXATTRAT,
+    fd,
+    cName(name),
+    AT_SYMLINK_NOFOLLOW,
+    names.address,
+    MEMORY_BYTES,
+  );
+  if (length < 0 && (lastErrno() === NO_CALL || lastErrno() === FILTERED)) {
+    hasListAt = false;
+    return listXattrs(path);
+  }
+  return valuesOf(path, length);
+}
+
+/** Values for the list of names that a call left in memory. */
+function valuesOf(where: number | string, length: number): Xattr[] {
   if (length === 0) return NONE as Xattr[];
   if (length < 0) {
     if (ABSENT.has(lastErrno())) return NONE as Xattr[];

@@ -18,7 +18,7 @@ import {
   SCRATCH_BYTES,
   scratch,
 } from "../../common/sys/native.js";
-import { listXattrs } from "../../common/sys/xattr.js";
+import { listXattrs, listXattrsAt } from "../../common/sys/xattr.js";
 
 export type StatType = EntryType | "socket" | "unknown";
 
@@ -237,7 +237,7 @@ export class DirectoryHandle {
 
   /** Extended attributes of an entry itself (also of a symlink); none where the file system has none. @throws SysError */
   xattrs(name: string): Xattr[] {
-    return listXattrs(`/proc/self/fd/${this.fd}/${name}`);
+    return listXattrsAt(this.fd, name);
   }
 
   /** Extended attributes of the directory itself. @throws SysError */

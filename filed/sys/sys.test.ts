@@ -218,6 +218,13 @@ test("extended attributes come back byte for byte, also of directories and long 
   setXattr(path, "user.empty", Buffer.alloc(0));
   const found = dir.xattrs("attributes").filter(({ name }) => name.startsWith("user."));
   assert.deepEqual(found.map(({ name }) => name).sort(), ["user.basalt", "user.empty"]);
+  assert.deepEqual(dir.xattrs("attributes"), listXattrs(path));
+  symlinkSync("attributes", `${top}/to-attributes`);
+  assert.ok(!dir.xattrs("to-attributes").some(({ name }) => name.startsWith("user.")));
+  assert.equal(
+    codeOf(() => dir.xattrs("missing")),
+    "ENOENT",
+  );
   assert.deepEqual(getXattr(path, "user.basalt"), value);
   removeXattr(path, "user.basalt");
   removeXattr(path, "user.basalt");
