@@ -23,7 +23,7 @@ export interface TarMember {
   target?: string;
   major?: number;
   minor?: number;
-  xattrs?: readonly Xattr[];
+  xattrs?: readonly Xattr[] | undefined;
 }
 
 const TYPE_FLAG = {
@@ -165,6 +165,8 @@ function putSum(at: number, sum: number): void {
 const BLANK = 0x20;
 const ZERO = 0x30;
 const OCTAL_10 = 2 ** 30;
+/** By the number of octal digits. */
+const LARGEST = Array.from({ length: 12 }, (_, digits) => 8 ** digits - 1);
 
 /** Writes latin1 text; returns the sum of its bytes. */
 function putText(at: number, text: string): number {
@@ -179,7 +181,7 @@ function putText(at: number, text: string): number {
 
 /** Writes so many octal digits, the largest number where the value does not fit; returns the sum of the bytes. */
 function putOctal(at: number, digits: number, value: number): number {
-  const whole = Math.min(Math.max(value, 0), 8 ** digits - 1);
+  const whole = Math.min(Math.max(value, 0), LARGEST[digits]!);
   // Ten digits at a time are a small integer, which is several times as fast.
   let rest = whole % OCTAL_10;
   let sum = digits * ZERO;

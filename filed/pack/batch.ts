@@ -117,13 +117,23 @@ export class Batch {
       const { status, unstable, size, digest, error } = readResult(this.results, i);
       if (status === ReadStatus.large || status === ReadStatus.again) continue;
       done++;
-      const base = { parts: false, size, unstable, bytesRead: size };
-      if (status !== ReadStatus.ok) {
-        const kind = status === ReadStatus.vanished ? "vanished" : "failed";
-        this.tasks[i]!.onDone({ ...base, kind, error: this.errors[error] ?? "cannot be read" });
-      } else if (size === 0) this.tasks[i]!.onDone({ ...base, kind: "ok" });
-      else this.tasks[i]!.onDone({ ...base, kind: "ok", content: Buffer.from(digest) });
+      // One form for all: objects that are put together of others are slow to make and to read.
+      this.tasks[i]!.onDone({
+        kind: KINDS[status],
+        content: status === ReadStatus.ok && size > 0 ? Buffer.from(digest) : undefined,
+        parts: false,
+        size,
+        unstable,
+        bytesRead: size,
+        error: status === ReadStatus.ok ? undefined : (this.errors[error] ?? "cannot be read"),
+      });
     }
     return done;
   }
 }
+
+const KINDS = {
+  [ReadStatus.ok]: "ok",
+  [ReadStatus.vanished]: "vanished",
+  [ReadStatus.failed]: "failed",
+} as const satisfies Partial<Record<ReadStatus, PackResult["kind"]>>;

@@ -92,7 +92,7 @@ function memberOf(task: WorkerTask, size: number): TarMember {
     size,
     mtimeSec: task.mtimeSec,
     mtimeNsec: task.mtimeNsec,
-    ...(task.xattrs === undefined ? {} : { xattrs: decodeXattrs(task.xattrs) }),
+    xattrs: task.xattrs === undefined ? undefined : decodeXattrs(task.xattrs),
   };
 }
 

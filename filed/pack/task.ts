@@ -57,7 +57,7 @@ export interface PackResult {
   /** vanished: gone before it could be opened. failed: see `error`. */
   kind: "ok" | "vanished" | "failed";
   /** 32 bytes; undefined for a file that turned out empty, and unless ok. */
-  content?: Buffer;
+  content?: Buffer | undefined;
   /** `content` is the identity of a parts list (RowFlag.parts). */
   parts: boolean;
   /** Bytes as read, holes included. */
@@ -67,7 +67,7 @@ export interface PackResult {
   /** Bytes that came from the disk. */
   bytesRead: number;
   /** One line for people, without the path. */
-  error?: string;
+  error?: string | undefined;
 }
 
 /** A task as a worker sees it. */
@@ -121,7 +121,8 @@ export function writeTask(out: ByteWriter, task: PackTask): void {
 }
 
 export function readTask(from: ByteReader): WorkerTask {
-  const task = {
+  // In the order in which they were written. Spreading one object into another would cost more than reading all fields.
+  const task: WorkerTask = {
     dirFd: from.int(),
     name: from.latin1(),
     key: from.latin1(),
@@ -140,12 +141,17 @@ export function readTask(from: ByteReader): WorkerTask {
       inode: from.uint(),
     },
     sparse: from.u8() === 1,
+    compression: compressionOf(from.u8()),
+    image: undefined,
+    isFifo: false,
   };
-  const code = from.u8();
-  const compression = code >= 100 ? COMPRESSION_CODES[code - 100]! : code;
   const blockSize = from.uint();
   const bits = from.u8();
-  const image = { isDevice: (bits & 1) !== 0, blockSize, skipFree: (bits & 2) !== 0 };
-  const isFifo = (bits & 4) !== 0;
-  return { ...task, compression, image: blockSize === 0 ? undefined : image, isFifo };
+  if (blockSize > 0) task.image = { isDevice: (bits & 1) !== 0, blockSize, skipFree: (bits & 2) !== 0 };
+  task.isFifo = (bits & 4) !== 0;
+  return task;
+}
+
+function compressionOf(code: number): Compression {
+  return code >= 100 ? COMPRESSION_CODES[code - 100]! : code;
 }

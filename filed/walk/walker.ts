@@ -244,10 +244,8 @@ export class Walker {
   #mayEnter(key: string, options: EntryOptions, parent: Frame, holdsRoots: boolean): boolean {
     const { report } = this.#options;
     const cameFrom = (): string => this.#roots.pathAbove(key);
-    return mayEnter({
-      ...{ key, stat: this.#stat, options, parent, holdsRoots },
-      ...{ mounts: this.#mounts, cameFrom, report },
-    });
+    const stat = this.#stat;
+    return mayEnter({ key, stat, options, parent, holdsRoots, mounts: this.#mounts, cameFrom, report });
   }
 
   /** Enters the directory that `entry` was. */

@@ -68,9 +68,8 @@ export class CopyPacker {
   #whole(digest: Buffer, row: Row): TarMember {
     if (isReservedKey(row.key) || row.key === "") return this.#part(digest, row.size);
     const { mode, uid, gid, size, mtimeSec, mtimeNsec, xattrs } = row;
-    return {
-      ...{ name: memberName(this.#jobId, row.key), type: "file", mode, uid, gid, size, mtimeSec, mtimeNsec },
-      ...(xattrs === undefined ? {} : { xattrs: decodeXattrs(xattrs) }),
-    };
+    const name = memberName(this.#jobId, row.key);
+    const attributes = xattrs === undefined ? undefined : decodeXattrs(xattrs);
+    return { name, type: "file", mode, uid, gid, size, mtimeSec, mtimeNsec, xattrs: attributes };
   }
 }

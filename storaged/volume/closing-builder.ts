@@ -259,26 +259,29 @@ function closingMember(row: Row, options: ClosingOptions): TarMember | undefined
     const hasMember = options.selfContained && !hasParts(row) && row.size <= MAX_WHOLE_BYTES;
     // Its attributes are those of the first member: there is only one inode.
     if (hasMember && !isReservedKey(leader))
-      return { ...memberOf(row, options.jobId), type: "link", target: memberName(options.jobId, leader) };
+      return memberOf(row, options.jobId, "link", memberName(options.jobId, leader));
     if (row.type === EntryType.file) return undefined;
   }
   if (row.size > 0) return undefined;
-  const member: TarMember = { ...memberOf(row, options.jobId), type };
-  if (row.xattrs === undefined || row.xattrs.length > MAX_MEMBER_XATTRS) return member;
-  return { ...member, xattrs: decodeXattrs(row.xattrs) };
+  const member = memberOf(row, options.jobId, type, row.target);
+  if (row.xattrs !== undefined && row.xattrs.length <= MAX_MEMBER_XATTRS)
+    member.xattrs = decodeXattrs(row.xattrs);
+  return member;
 }
 
-function memberOf(row: Row, jobId: number): Omit<TarMember, "type"> {
+function memberOf(row: Row, jobId: number, type: TarMember["type"], target: string): TarMember {
   return {
     name: memberName(jobId, row.key),
+    type,
     mode: row.mode,
     uid: row.uid,
     gid: row.gid,
     size: 0,
     mtimeSec: row.mtimeSec,
     mtimeNsec: row.mtimeNsec,
-    target: row.target,
+    target,
     major: row.major,
     minor: row.minor,
+    xattrs: undefined,
   };
 }
