@@ -52,6 +52,7 @@ export async function closeJob(closing: ClosingJob, ending: JobEnding): Promise<
       revision,
       listOnly,
       blocks: catalog.blocks([job.id]),
+      rows: ending.counts.rows,
       locate: (queries) => locate(closing, queries),
       partsOf: (content) => partsOf(closing, content),
       signal,

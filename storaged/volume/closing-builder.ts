@@ -75,6 +75,15 @@ export async function buildFrames(options: ClosingOptions, source: ClosingSource
   }
 }
 
+/** By level. One has a megabyte, which it should not cost for each job until the garbage collector comes by. */
+const compressors = new Map<number, Compressor>();
+
+function compressorOf(level: number): Compressor {
+  const compressor = compressors.get(level) ?? new Compressor(level);
+  compressors.set(level, compressor);
+  return compressor;
+}
+
 class ClosingBuilder {
   readonly #options: ClosingOptions;
   readonly #source: ClosingSource;
@@ -97,7 +106,7 @@ class ClosingBuilder {
   constructor(options: ClosingOptions, source: ClosingSource) {
     this.#options = options;
     this.#source = source;
-    this.#compressor = new Compressor(options.level ?? 3);
+    this.#compressor = compressorOf(options.level ?? 3);
     let head = `# basalt manifest ${MANIFEST_VERSION}\n`;
     for (const [key, value] of options.head) head += `# ${key}=${value.replace(/[\r\n\0]/g, " ")}\n`;
     this.#manifest.raw(Buffer.from(head, "utf8"));

@@ -7,6 +7,9 @@ import { blocksOf } from "./fixture.js";
 import { checkClosingFrame } from "./frame-check.js";
 import { walkMember } from "./tar-walk.js";
 
+/** Rows of a list that a thread builds, whatever it holds. */
+export const IN_THREAD = { rows: Number.POSITIVE_INFINITY };
+
 export const HELLO = Buffer.from("hello\n");
 
 export function rowOf(key: string, type: EntryType, change: Partial<Row> = {}): Row {
@@ -38,6 +41,7 @@ export function closing(rows: readonly Row[], change: Partial<Closing> = {}, per
     selfContained: true,
     head: [["client", "hv1\nx"]],
     blocks: blocksOf(rows, perBlock),
+    rows: rows.length,
     locate: async (queries) => queries.map(({ parts }) => (parts ? "3@Old,12@Full-0001" : "12@Full-0001")),
     partsOf: async function* () {
       yield PARTS;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { buildClosing } from "./closing.js";
-import { built, closing, HELLO, small } from "./closing-testing.js";
+import { built, closing, HELLO, IN_THREAD, small } from "./closing-testing.js";
 
 test("places belong to their rows in whatever order blocks are answered, and several are asked for at a time", async () => {
   const placeOf = (content: Buffer): string => `12@${content.toString("hex", 0, 8)}`;
@@ -19,7 +19,7 @@ test("places belong to their rows in whatever order blocks are answered, and sev
     open--;
     return queries.map(({ content }) => placeOf(content));
   };
-  const { manifest } = await built(closing(rows, { locate }, 10));
+  const { manifest } = await built(closing(rows, { locate, ...IN_THREAD }, 10));
   const lines = manifest.split("\n").filter((line) => line.startsWith("f\t"));
   assert.deepEqual(
     lines.map((line) => line.split("\t")[11]),
@@ -29,24 +29,31 @@ test("places belong to their rows in whatever order blocks are answered, and sev
   assert.ok(most > 1);
 });
 
-test("nothing is appended any more when a failure is told", async () => {
-  const rows = Array.from({ length: 9000 }, (_, i) => small(`f${String(i).padStart(5, "0")}`, HELLO));
-  let appending = false;
-  let toldOf: () => void = () => undefined;
-  const failed = new Promise<void>((resolve) => {
-    toldOf = resolve;
+for (const [where, change] of [
+  ["in place", {}],
+  ["by a thread", IN_THREAD],
+] as const) {
+  test(`nothing is appended any more when a failure is told (${where})`, async () => {
+    const rows = Array.from({ length: 9000 }, (_, i) => small(`f${String(i).padStart(5, "0")}`, HELLO));
+    let appending = false;
+    let toldOf: () => void = () => undefined;
+    const failed = new Promise<void>((resolve) => {
+      toldOf = resolve;
+    });
+    const locate = async (queries: readonly unknown[]): Promise<string[]> => {
+      if (!appending) return queries.map(() => "12@Full-0001");
+      toldOf();
+      throw new Error("no places");
+    };
+    const emit = async (): Promise<void> => {
+      appending = true;
+      await failed;
+      await setTimeout(100);
+      appending = false;
+    };
+    await assert.rejects(buildClosing(closing(rows, { locate, ...change }, 500), emit), {
+      message: "no places",
+    });
+    assert.equal(appending, false);
   });
-  const locate = async (queries: readonly unknown[]): Promise<string[]> => {
-    if (!appending) return queries.map(() => "12@Full-0001");
-    toldOf();
-    throw new Error("no places");
-  };
-  const emit = async (): Promise<void> => {
-    appending = true;
-    await failed;
-    await setTimeout(100);
-    appending = false;
-  };
-  await assert.rejects(buildClosing(closing(rows, { locate }, 500), emit), { message: "no places" });
-  assert.equal(appending, false);
-});
+}

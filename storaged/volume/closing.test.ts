@@ -10,7 +10,7 @@ import { EntryType, encodeXattrs, type Row, RowFlag } from "../../common/format/
 import { skipWithout } from "../../common/test-needs.js";
 import { FileStore } from "../store/file-store.js";
 import { buildClosing } from "./closing.js";
-import { built, closing, HELLO, PARTS, rowOf, small } from "./closing-testing.js";
+import { built, closing, HELLO, IN_THREAD, PARTS, rowOf, small } from "./closing-testing.js";
 import { blocksOf, writeVolume } from "./fixture.js";
 
 const IDENTITY = Buffer.alloc(32, 0xcd);
@@ -84,9 +84,9 @@ test("many blocks are built by a thread to the same bytes, in frames of about 1 
   for (let i = 0; i < 9000; i++)
     rows.push(rowOf(`z${String(i).padStart(6, "0")}`, EntryType.symlink, { target: "t" }));
   for (let i = 0; i < 3000; i++) rows.push(small(`zz${String(i).padStart(6, "0")}`, HELLO));
-  const threaded = await built(closing(rows, {}, 500));
+  const threaded = await built(closing(rows, IN_THREAD, 500));
   const inPlace = await built(closing(rows.slice(0, 2000), {}, 2000));
-  const threadedPart = await built(closing(rows.slice(0, 2000), {}, 1000));
+  const threadedPart = await built(closing(rows.slice(0, 2000), IN_THREAD, 1000));
   assert.deepEqual(threadedPart, inPlace);
   assert.ok(threaded.frames.length > 5);
   for (const { rawBytes, entries } of threaded.frames) {
@@ -130,8 +130,18 @@ test("lists that are not lists are refused", async () => {
   const garbage = async function* () {
     yield Buffer.from("garbage that is no block");
   };
-  for (const blocks of [blocksOf(below), blocksOf(below, 1), blocksOf(throughLink), twoBlocks(), garbage()]) {
-    await assert.rejects(built(closing([], { blocks })), (error) => codeOf(error) === "LIST_GARBLED");
+  const lists = [
+    () => blocksOf(below),
+    () => blocksOf(below, 1),
+    () => blocksOf(throughLink),
+    twoBlocks,
+    garbage,
+  ];
+  for (const blocks of lists) {
+    for (const where of [IN_THREAD, {}]) {
+      const input = closing([], { ...where, blocks: blocks() });
+      await assert.rejects(built(input), (error) => codeOf(error) === "LIST_GARBLED");
+    }
   }
 });
 
@@ -151,6 +161,7 @@ test("errors of the callbacks come through, in place and from the thread, and th
         throw new Error(`no ${failing}`);
       };
       const input = closing([], {
+        ...(perBlock === 1 ? IN_THREAD : {}),
         blocks: blocks(),
         ...(failing === "locate" ? { locate: fail } : {}),
         ...(failing === "partsOf" ? { partsOf: fail } : {}),

@@ -131,6 +131,7 @@ export class JobWriter {
           ["volumes", this.volumes.join("|")],
         ],
         blocks: blocksOf(rows),
+        rows: rows.length,
         locate: async (queries) => queries.map(() => `${jobId}@${this.volumes.join(`,${jobId}@`)}`),
         partsOf: async function* (this: JobWriter, content: Buffer) {
           yield this.#parts.get(content.toString("hex"))!;

@@ -118,6 +118,7 @@ export async function writeVolume(store: Store, path: string, content: TestConte
         ["level", "Full"],
       ],
       blocks: blocksOf(content.rows, content.perBlock),
+      rows: content.rows.length,
       locate: async (queries: readonly ContentQuery[]) =>
         queries.map(() => `${TEST_JOB.jobId}@${TEST_VOLUME}`),
       partsOf: content.partsOf ?? async function* () {},
