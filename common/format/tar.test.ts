@@ -65,6 +65,16 @@ test("a member that fits takes one block", () => {
   }
 });
 
+test("a header behind one with very many attributes is what it would be without", () => {
+  const xattrs = Array.from({ length: 9 }, (_, i) => ({ name: `user.${i}`, value: Buffer.alloc(65_536, i) }));
+  const plain = tarHeader(PLAIN);
+  const large = tarHeader({ ...PLAIN, xattrs });
+  assert.ok(large.length > 9 * 65_536);
+  assert.deepEqual(large.subarray(-512), plain);
+  assert.deepEqual(tarHeader(PLAIN), plain);
+  assert.deepEqual(tarHeader({ ...PLAIN, xattrs }), large);
+});
+
 test("names of every length come back from tar programs", (t) => {
   const random = new Random(3);
   const names: string[] = [];

@@ -41,8 +41,11 @@ export function tarPadding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
 }
 
-/** What headers are made in, one at a time; it grows to the longest one. */
-let room = Buffer.allocUnsafeSlow(8192);
+const ROOM_BYTES = 8192;
+/** More is let go of with the next header: few entries have so many attributes. */
+const MAX_KEPT_BYTES = 256 * 1024;
+/** What headers are made in, one at a time; it grows to what one needs. */
+let room = Buffer.allocUnsafeSlow(ROOM_BYTES);
 
 /** All header bytes of a member: a multiple of 512, directly followed by its data and padding. */
 export function tarHeader(member: TarMember): Buffer {
@@ -51,6 +54,7 @@ export function tarHeader(member: TarMember): Buffer {
 
 /** As `tarHeader`; what is returned is valid until the next header of this thread. */
 export function tarHeaderInPlace(member: TarMember): Buffer {
+  if (room.length > MAX_KEPT_BYTES) room = Buffer.allocUnsafeSlow(ROOM_BYTES);
   const name = member.type === "directory" ? `${member.name}/` : member.name;
   const target = member.target ?? "";
   const cut = prefixOf(name);
