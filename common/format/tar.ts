@@ -57,18 +57,18 @@ export function tarHeaderInPlace(member: TarMember): Buffer {
   if (room.length > MAX_KEPT_BYTES) room = Buffer.allocUnsafeSlow(ROOM_BYTES);
   const name = member.type === "directory" ? `${member.name}/` : member.name;
   const target = member.target ?? "";
-  const cut = prefixOf(name);
+  const cut = cutOf(name);
   const hasRecords = cut === undefined || needsRecords(member, target);
   // The pax header goes in front, once it is known how long its records are.
   const main = hasRecords ? putPax(member, cut === undefined ? name : undefined, target) : 0;
-  const short = cut === undefined ? name.slice(0, 100) : cut === 0 ? name : name.slice(cut + 1);
-  putUstar(main, member, TYPE_FLAG[member.type], short, target.slice(0, 100));
-  if (cut !== undefined && cut > 0) putPrefix(main, name.slice(0, cut));
+  const at = cut === undefined || cut === 0 ? 0 : cut + 1;
+  const texts = { prefix: name.slice(0, Math.max(at - 1, 0)), name: name.slice(at, at + 100), target };
+  putUstar(main, TYPE_FLAG[member.type], texts, member);
   return room.subarray(0, main + BLOCK);
 }
 
 /** Where a name is cut in two to fit a plain header; 0: it fits as it is, undefined: it does not fit. */
-function prefixOf(name: string): number | undefined {
+function cutOf(name: string): number | undefined {
   if (name.length <= 100) return 0;
   if (name.length > 256) return undefined;
   const cut = name.indexOf("/", name.length - 101);
@@ -110,7 +110,7 @@ function putPax(member: TarMember, path: string | undefined, target: string): nu
   room.fill(0, at, end);
   const { major = 0, minor = 0 } = member;
   const facts = { mode: 0o644, uid: 0, gid: 0, size: length, mtimeSec: 0, major, minor };
-  putUstar(0, facts, "x", "././@PaxHeader", "");
+  putUstar(0, "x", { prefix: "", name: "././@PaxHeader", target: "" }, facts);
   return end;
 }
 
@@ -136,32 +136,31 @@ function putRecord(at: number, key: string, value: string): number {
 
 type UstarFacts = Pick<TarMember, "mode" | "uid" | "gid" | "size" | "mtimeSec" | "major" | "minor">;
 
-/** Writes a ustar block at `at`; the time is cut to what fits. */
-function putUstar(at: number, member: UstarFacts, flag: string, name: string, target: string): void {
+interface UstarTexts {
+  prefix: string;
+  /** At most 100 bytes. */
+  name: string;
+  /** Cut to what fits. */
+  target: string;
+}
+
+/** Writes a ustar block at `at`; numbers that do not fit become the largest that do. */
+function putUstar(at: number, flag: string, texts: UstarTexts, member: UstarFacts): void {
   room.fill(0, at, at + BLOCK);
   // The checksum is taken with blanks in its own place. What follows adds what it writes.
   let sum = 8 * BLANK;
-  sum += putText(at, name);
+  sum += putText(at, texts.name);
   sum += putOctal(at + 100, 7, member.mode);
   sum += putOctal(at + 108, 7, member.uid);
   sum += putOctal(at + 116, 7, member.gid);
   sum += putOctal(at + 124, 11, member.size);
   sum += putOctal(at + 136, 11, member.mtimeSec);
   sum += putText(at + 156, flag);
-  sum += putText(at + 157, target);
+  sum += putText(at + 157, texts.target.slice(0, 100));
   sum += putText(at + 257, "ustar\x0000");
   sum += putOctal(at + 329, 7, member.major ?? 0);
   sum += putOctal(at + 337, 7, member.minor ?? 0);
-  putSum(at, sum);
-}
-
-/** Adds the beginning of a name that was cut in two. */
-function putPrefix(at: number, prefix: string): void {
-  const sum = Number.parseInt(room.latin1Slice(at + 148, at + 154), 8);
-  putSum(at, sum + putText(at + 345, prefix));
-}
-
-function putSum(at: number, sum: number): void {
+  sum += putText(at + 345, texts.prefix);
   putOctal(at + 148, 6, sum);
   room[at + 155] = BLANK;
 }

@@ -4,9 +4,18 @@
  */
 import { constants } from "node:fs";
 import { SysError } from "./error.js";
-import { AT_FDCWD, cName, cSecondName, fail, O_CLOEXEC, O_NOFOLLOW, raw, scratch } from "./native.js";
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  cName,
+  cSecondName,
+  fail,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  raw,
+  scratch,
+} from "./native.js";
 
-const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const S_IFIFO = 0o010000;
 const S_IFCHR = 0o020000;

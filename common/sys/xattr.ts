@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import type { Xattr } from "../format/row.js";
 import { SysError } from "./error.js";
-import { cName, cSecondName, fail, lastErrno, raw, scratch } from "./native.js";
+import { AT_SYMLINK_NOFOLLOW, cName, cSecondName, fail, lastErrno, raw, scratch } from "./native.js";
 
 /** Linux: at most 64 KiB of names per entry, and 64 KiB per value. */
 const MEMORY_BYTES = 65_536;
@@ -28,10 +28,10 @@ export function listXattrs(where: number | string): Xattr[] {
 }
 
 /** listxattrat(2) has this number on all architectures; Linux has it since 6.13. */
-const SYS_LISTXATTRAT = 465;
-const AT_SYMLINK_NOFOLLOW = 0x100;
-/** The kernel is older, or a filter of system calls is. */
-const { ENOSYS: NO_CALL, EPERM: FILTERED } = constants.errno;
+export const SYS_LISTXATTRAT = 465;
+/** What an older kernel says to it, and what filters of system calls say that do not know it. */
+const UNKNOWN_CALL: ReadonlySet<number> = new Set([constants.errno.ENOSYS, constants.errno.EPERM]);
+/** Until the first call shows that it is not there. */
 let hasListAt = true;
 
 /**
@@ -49,14 +49,14 @@ export function listXattrsAt(fd: number, name: string): Xattr[] {
     names.address,
     MEMORY_BYTES,
   );
-  if (length < 0 && (lastErrno() === NO_CALL || lastErrno() === FILTERED)) {
+  if (length < 0 && UNKNOWN_CALL.has(lastErrno())) {
     hasListAt = false;
     return listXattrs(path);
   }
   return valuesOf(path, length);
 }
 
-/** Values for the list of names that a call left in memory. */
+/** Attributes of `where` whose names a call left in memory; `length`: bytes of the names, or what the call failed with. */
 function valuesOf(where: number | string, length: number): Xattr[] {
   if (length === 0) return NONE as Xattr[];
   if (length < 0) {

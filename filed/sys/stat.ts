@@ -9,6 +9,7 @@ import { EntryType, type Xattr } from "../../common/format/row.js";
 import { SysError } from "../../common/sys/error.js";
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   cName,
   fail,
   lastErrno,
@@ -71,7 +72,6 @@ export function newStat(): StatRecord {
   };
 }
 
-const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC = 0x7ff;

@@ -1,6 +1,6 @@
 /**
  * Thread of buildClosing. It drives: whatever it needs (a block, places, parts, room for a frame) it asks of the
- * main thread and waits for the answer; at most one frame is on its way while the next one is made.
+ * main thread and waits for the answer.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { GarbledInput } from "../../common/format/varint.js";
@@ -47,8 +47,6 @@ async function askBytes(request: ClosingAsk): Promise<Buffer | undefined> {
   return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-let emitting: Promise<unknown> = Promise.resolve();
-
 async function run(): Promise<ClosingRequest> {
   try {
     const counts = await buildFrames(workerData as ClosingOptions, {
@@ -68,13 +66,11 @@ async function run(): Promise<ClosingRequest> {
           yield part;
       },
       emit: async ({ rawBytes, data }) => {
-        await emitting;
         // A copy of its own memory, which can change hands.
         const own = new Uint8Array(data);
-        emitting = ask({ ask: "emit", rawBytes, data: own }, [own.buffer]);
+        await ask({ ask: "emit", rawBytes, data: own }, [own.buffer]);
       },
     });
-    await emitting;
     return { ask: "done", counts };
   } catch (error) {
     if (error instanceof GarbledInput) return { ask: "garbled", reason: error.message };
