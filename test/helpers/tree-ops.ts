@@ -55,7 +55,7 @@ export type TreeOp =
 
 /**
  * Runs a program to its end with `input` on standard input and gives its standard output.
- * Rejects with its error output when it fails.
+ * Rejects with its error output when it fails, or else with the end of what it printed.
  */
 export function runProgram(command: string, args: string[], input = ""): Promise<string> {
   return new Promise((done, reject) => {
@@ -68,7 +68,8 @@ export function runProgram(command: string, args: string[], input = ""): Promise
     child.stdin.on("error", () => undefined);
     child.on("close", (code, signal) => {
       if (code === 0) return done(Buffer.concat(out).toString("latin1"));
-      const text = Buffer.concat(err).toString("utf8").trim();
+      const said = (output: Buffer[]): string => Buffer.concat(output).toString("utf8").trim();
+      const text = said(err) || said(out).slice(-4096);
       reject(new Error(`${command} ${args.join(" ")} ended with ${signal ?? code}: ${text}`));
     });
     child.stdin.end(input);
