@@ -2,7 +2,9 @@
 
 import { basename } from "node:path";
 import type { Db } from "../catalog/schema.js";
+import { verifyVolume } from "../volume/cli-verify.js";
 import { volumePath } from "../volume/label.js";
+import { VolumeReader } from "../volume/reader.js";
 import { VOLUMES } from "./disk.js";
 import type { NearDaemon } from "./near-daemon.js";
 
@@ -84,6 +86,24 @@ export async function spaceFaults({ catalog, store, desk }: NearDaemon): Promise
       await desk.label(name, pool!.name, "", 0);
     } catch (error) {
       faults.push(`${path} belongs to no volume and stands in the way: ${String(error)}`);
+    }
+  }
+  return faults;
+}
+
+/** `basalt volume verify` finds nothing wrong. */
+export async function volumeFaults({ catalog, store }: NearDaemon): Promise<string[]> {
+  const faults: string[] = [];
+  for (const { name } of await catalog.reader.listVolumes("", "")) {
+    const path = volumePath(VOLUMES, name);
+    if ((await store.stat(path)) === undefined) continue;
+    const said: string[] = [];
+    const reader = await VolumeReader.open(store, path);
+    try {
+      const good = await verifyVolume(reader, async (text) => void said.push(text));
+      if (!good) faults.push(said.join(""));
+    } finally {
+      await reader.close();
     }
   }
   return faults;

@@ -22,6 +22,8 @@ export interface Scenario {
   run: (play: Play) => Promise<void>;
   /** Goes after the operation, or the start after it, before everything must be well: what an operator does then. */
   mend?: (play: Play) => Promise<void>;
+  /** What is on a volume is changed by the scenario. (Default: false) */
+  damaged?: boolean;
 }
 
 export interface Tried {
@@ -105,7 +107,7 @@ export async function record(start: Start): Promise<Recorded[]> {
   note("the end");
   await start.scenario.mend?.(play);
   await play.verify();
-  await play.verifyNothingLeft();
+  await play.verifyNothingLeft(start.scenario.damaged);
   await verifyRescan(wholeImage(play.disk).volumes, play.ledger, start.scenario.pools);
   await play.end();
   return recorded;
@@ -151,7 +153,7 @@ export async function afterCrash(
     await play.start();
     await scenario.mend?.(play);
     await play.verify();
-    await play.verifyNothingLeft();
+    await play.verifyNothingLeft(scenario.damaged);
     await goOn(play, thorough);
     if (thorough) await verifyRescan(wholeImage(play.disk).volumes, play.ledger, pools);
   } finally {

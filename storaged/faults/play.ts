@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { JobListing } from "../catalog/types.js";
 import type { PoolDefinition } from "../catalog/writer-pools.js";
 import type { MemoryStoreOptions } from "../store/memory-store.js";
-import { catalogFaults, spaceFaults } from "./consistency.js";
+import { catalogFaults, spaceFaults, volumeFaults } from "./consistency.js";
 import { Disk, type Image } from "./disk.js";
 import type { CommitHook } from "./near-catalog.js";
 import { NearDaemon, type Outcome, type Wanted } from "./near-daemon.js";
@@ -237,10 +237,11 @@ export class Play {
     assert.equal(wrong.length, 0, `job ${job.jobId} restores wrong content: ${wrong.join("; ")}`);
   }
 
-  /** After a start: nothing is left over. @throws AssertionError */
-  async verifyNothingLeft(): Promise<void> {
+  /** After a start: nothing is left over, and volumes are good unless one was `damaged`. @throws AssertionError */
+  async verifyNothingLeft(damaged = false): Promise<void> {
     assert.deepEqual(catalogFaults(this.daemon.db), []);
     assert.deepEqual(await spaceFaults(this.daemon), []);
+    if (!damaged) assert.deepEqual(await volumeFaults(this.daemon), []);
   }
 }
 

@@ -53,6 +53,7 @@ async function mend(play: Play): Promise<void> {
 
 const flipped: Scenario = {
   name: "check --repair of a flipped bit",
+  damaged: true,
   pools: [{ ...POOL, maximumVolumeJobs: 1 }],
   prepare: async (play) => {
     await play.mustBackUp(other(), { jobName: "other" });

@@ -100,8 +100,9 @@ class VolumeCheck {
       this.#open.add(jobId);
     } else if (kind === RecordKind.jobEnd) {
       const { jobUuid, jobId } = decodeJobEnd(body);
-      if (this.#jobs.get(jobUuid) !== jobId)
-        throw new GarbledInput(`end of job ${jobId}, which did not begin here`);
+      // It may have been moved to a volume where nothing else of the job is.
+      const begun = this.#jobs.get(jobUuid) ?? jobId;
+      if (begun !== jobId) throw new GarbledInput(`end of job ${jobId}, which began here as job ${begun}`);
       this.#open.delete(jobId);
     } else if (kind === RecordKind.catalog) {
       parseObject(body, "catalog record");

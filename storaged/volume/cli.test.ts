@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { contentDigest, encodePart, PART_BYTES } from "../../common/format/content.js";
+import { RecordKind } from "../../common/format/frame.js";
 import { EntryType, emptyRow, RowFlag } from "../../common/format/row.js";
 import { Random } from "../../test/helpers/random.js";
 import { FileStore } from "../store/file-store.js";
 import { runVolumeCommand } from "./cli.js";
-import { writeVolume } from "./fixture.js";
+import { TEST_JOB, writeVolume } from "./fixture.js";
 import { VolumeReader } from "./reader.js";
+import { VolumeWriter } from "./writer.js";
 
 async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
   let out = "";
@@ -100,6 +103,25 @@ test("verify finds a good volume good", async (t) => {
   const { status, out } = await run("verify", await volume(t));
   assert.equal(status, 0);
   assert.match(out, /: good: 5 frames, 41 chunks, \d+ bytes checked\n$/);
+});
+
+test("an end record may stand on a volume that its job has nothing else on, and its number is that of its begin", async (t) => {
+  const path = await volume(t);
+  const end = { ...TEST_JOB, status: "T", endMs: 1, rows: 0, files: 0, bytes: 0 };
+  const over = { parents: [], bases: [], volumes: [] };
+  const append = async (job: { jobUuid: string; jobId: number }): Promise<void> => {
+    const writer = await VolumeWriter.open(new FileStore(), path, statSync(path).size);
+    await writer.appendRecord(RecordKind.jobEnd, { ...end, ...over, ...job });
+    await writer.close();
+  };
+  await append({ jobUuid: randomUUID(), jobId: 7 });
+  const { status, out } = await run("verify", path);
+  assert.equal(status, 0, out);
+  assert.doesNotMatch(out, /does not end here/);
+  await append({ jobUuid: TEST_JOB.jobUuid, jobId: 7 });
+  const wrong = await run("verify", path);
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.out, /end of job 7, which began here as job 12/);
 });
 
 test("files that are missing or no volumes are told with status 1, others are still looked at", async (t) => {

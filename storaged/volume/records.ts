@@ -1,7 +1,7 @@
 /**
  * The JSON records about jobs on a volume. Writers may add keys; readers use the ones here and ignore the rest.
- * `jobBegin` stands on every volume that a job writes to, before its first frame there; `jobEnd` once, on the
- * last of them, after everything else of the job.
+ * `jobBegin` stands on every volume that a job writes to, before its first frame there; `jobEnd` on the last of them,
+ * after everything else of the job, and once more wherever it was moved to, be it the only record of the job there.
  */
 import { GarbledInput } from "../../common/format/varint.js";
 import { isUuid, type JsonObject, numberOf, parseObject, textOf } from "./json.js";
