@@ -200,6 +200,7 @@ function toJob(raw: Raw): JobRecord {
     level: String(raw.level) as JobRecord["level"],
     type: String(raw.type) as JobRecord["type"],
     copyOf: String(raw.copy_of),
+    prior: raw.prior === "[]" ? [] : (JSON.parse(String(raw.prior)) as string[]),
     status: String(raw.status) as JobRecord["status"],
     hasState: raw.has_state === 1,
     selfContained: raw.self_contained === 1,

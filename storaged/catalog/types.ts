@@ -116,6 +116,8 @@ export interface JobRecord extends JobNames {
   type: JobKind;
   /** UUID of the job that it is a copy of; "". */
   copyOf: string;
+  /** UUIDs of jobs whose place that one had taken by migration, newest first. */
+  prior: string[];
   status: StatusLetter;
   hasState: boolean;
   selfContained: boolean;
@@ -171,6 +173,8 @@ export interface NewJob extends JobNames {
   type?: JobKind;
   /** UUID of the job that it is a copy of. (Default: "") */
   copyOf?: string;
+  /** UUIDs of jobs whose place that one had taken by migration, newest first. (Default: none) */
+  prior?: readonly string[];
   /** JobIds of further runs whose content its rows may name; they cannot be deleted while it runs. */
   draws?: number[];
   /** JobIds of further runs that cannot be deleted while it runs. */

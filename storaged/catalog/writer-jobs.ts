@@ -134,11 +134,11 @@ export class JobStore {
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
         has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
-        totals, reason, comment, type, copy_of, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
-        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf, @revision)`)
+        totals, reason, comment, type, copy_of, prior, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet, @fileSetDigest, @level, 'R',
+        1, 0, @self, @poolId, @scheduledMs, @startMs, 0, 0, 0, 0, 0, 0, '{}', '', @comment, @type, @copyOf, @prior, @revision)`)
       .run({
         ...job,
-        ...{ type: job.type ?? "B", copyOf: job.copyOf ?? "" },
+        ...{ type: job.type ?? "B", copyOf: job.copyOf ?? "", prior: JSON.stringify(job.prior ?? []) },
         ...{ ...facts, chain: undefined, bases: undefined, draws: undefined, holds: undefined },
       });
     const id = Number(lastInsertRowid);

@@ -8,15 +8,8 @@ import { Disk, type Files } from "./disk.js";
 import { DEVICE, nearVerifier } from "./near-daemon.js";
 import { type Ledger, Play } from "./play.js";
 
-/**
- * Scans copies of the files and checks what comes of it against the ledger: kept jobs are there and restore, gone
- * ones are not. @throws AssertionError
- */
-export async function verifyRescan(
-  volumes: Files,
-  ledger: Ledger,
-  pools?: readonly PoolDefinition[],
-): Promise<void> {
+/** A disk with copies of the files and a catalog that a scan made of them, and what the scan complained about. @throws SCAN_ codes */
+export async function scannedDisk(volumes: Files): Promise<{ disk: Disk; complaints: string[] }> {
   const nothing = Buffer.alloc(0);
   const disk = new Disk({ name: "scanned", volumes, catalog: nothing, log: nothing });
   const complaints: string[] = [];
@@ -27,12 +20,31 @@ export async function verifyRescan(
       complain: async (line) => void complaints.push(line),
       progress: () => undefined,
     });
+    return { disk, complaints };
+  } catch (error) {
+    disk.remove();
+    throw error;
+  }
+}
+
+/**
+ * Scans copies of the files and checks what comes of it against the ledger: kept jobs are there and restore, gone
+ * ones are not. @throws AssertionError
+ */
+export async function verifyRescan(
+  volumes: Files,
+  ledger: Ledger,
+  pools?: readonly PoolDefinition[],
+): Promise<void> {
+  let scanned: { disk: Disk; complaints: string[] };
+  try {
+    scanned = await scannedDisk(volumes);
   } catch (error) {
     // Nothing to scan is nothing to keep.
     if ((error as { code?: string }).code !== "SCAN_NOTHING" || ledger.kept().length > 0) throw error;
-    disk.remove();
     return;
   }
+  const { disk, complaints } = scanned;
   const play = new Play({ pools, disk, ledger });
   try {
     await play.start();

@@ -15,7 +15,7 @@ import { closeJob } from "../session/backup-closing.js";
 import { JobVolumes } from "../session/job-volumes.js";
 import type { Reporter } from "../session/reporter.js";
 import type { VolumeDesk } from "../session/volume-desk.js";
-import type { JobBeginRecord } from "../volume/records.js";
+import { type JobBeginRecord, priorTo } from "../volume/records.js";
 import { type Lineage, planRebase, type Rebase } from "./rebase-plan.js";
 
 export interface RebaseOptions {
@@ -177,7 +177,8 @@ export function beginRecordOf(job: JobListing, level: string = job.level): JobBe
     scheduledMs,
     pool,
   } = job;
-  const more = { fileSetDigest, comment, scheduledMs, pool, type: job.type, copyOf: job.copyOf };
+  const copy = { type: job.type, copyOf: job.copyOf, ...priorTo(job.prior) };
+  const more = { fileSetDigest, comment, scheduledMs, pool, ...copy };
   return { jobUuid, jobId, job: job.job, jobName, client, fileSet, level, startMs, ...more };
 }
 

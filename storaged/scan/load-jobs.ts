@@ -2,7 +2,7 @@
 import { readEntries } from "../../common/format/frame.js";
 import { ByteReader } from "../../common/format/varint.js";
 import type { Db } from "../catalog/schema.js";
-import type { JobEndRecord } from "../volume/records.js";
+import { type JobEndRecord, priorOf } from "../volume/records.js";
 import { isEnded, type JobPlan } from "./decide.js";
 import { type PoolTable, poolOfLabel } from "./pools.js";
 import { FRAME_GOOD } from "./scratch.js";
@@ -110,15 +110,16 @@ export class JobLoader {
       comment: text("comment"),
       type: ["C", "I"].includes(text("type")) ? text("type") : "B",
       copyOf: text("copyOf"),
+      prior: JSON.stringify(priorOf(record)),
       // A run without an end may have left a list of that revision, cut off.
       revision: Number.isSafeInteger(record.revision) ? (record.revision as number) : 1,
     };
     const { lastInsertRowid } = this.#db
       .prepare(`INSERT INTO job(uuid, job_id, job_name, job, client, file_set, file_set_digest, level, status, dirty,
         has_state, self_contained, pool, scheduled_ms, start_ms, end_ms, files, bytes, rows, base_files, new_content,
-        totals, reason, comment, type, copy_of, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet,
+        totals, reason, comment, type, copy_of, prior, revision) VALUES (@uuid, @jobId, @jobName, @job, @client, @fileSet,
         @fileSetDigest, @level, @status, 0, 0, @self, @pool, @scheduled, @startMs, @endMs, @files, @bytes, @rows,
-        @baseFiles, 0, @totals, @reason, @comment, @type, @copyOf, @revision)`)
+        @baseFiles, 0, @totals, @reason, @comment, @type, @copyOf, @prior, @revision)`)
       .run(values);
     return Number(lastInsertRowid);
   }

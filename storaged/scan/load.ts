@@ -215,12 +215,12 @@ class CatalogLoad {
       .get(uuid);
     if (own !== undefined || depth > MAX_MIGRATIONS) return own;
     const copies = this.#scratch
-      .prepare<[string], string>(
+      .prepare<{ uuid: string }, string>(
         `SELECT j.uuid FROM plan p JOIN job j ON j.id = p.job
-         WHERE json_extract(p.body, '$.copyOf') = ? ORDER BY p.job DESC`,
+         WHERE @uuid = p.body ->> 'copyOf' OR @uuid IN (SELECT value FROM json_each(p.body, '$.prior')) ORDER BY p.job DESC`,
       )
       .pluck()
-      .all(uuid);
+      .all({ uuid });
     for (const copy of copies) {
       const found = this.#find(copy, depth + 1);
       if (found !== undefined) return found;

@@ -5,7 +5,7 @@ import type { JobResult } from "../../proto/generated/basalt/v1/JobResult.js";
 import type { StorageBackup__Output } from "../../proto/generated/basalt/v1/StorageBackup.js";
 import { PROTOCOL } from "../../proto/rpc.js";
 import type { BegunJob, JobCounts, NewJob, StoredLevel } from "../catalog/types.js";
-import type { JobBeginRecord } from "../volume/records.js";
+import { type JobBeginRecord, priorTo } from "../volume/records.js";
 import type { ListPlan } from "./backup-lists.js";
 import type { JobOrigin } from "./job-origin.js";
 import { goApart } from "./list-line.js";
@@ -32,7 +32,7 @@ export function startOf(
 export function newJobOf(
   request: StorageBackup__Output,
   facts: { level: StoredLevel; startMs: number },
-  { type = "B", copyOf = "", draws = [], holds = [] }: Partial<JobOrigin> = {},
+  { type = "B", copyOf = "", prior = [], draws = [], holds = [] }: Partial<JobOrigin> = {},
 ): NewJob {
   const { jobId, jobName, job, client, fileSet, fileSetDigest, pool, scheduledMs, comment } = request;
   const { chain = [], bases = [], ownNewest = 0 } = request.parents ?? {};
@@ -50,7 +50,7 @@ export function newJobOf(
       scheduledMs,
       comment,
     },
-    ...{ ...facts, chain, bases, ownNewest, compared, type, copyOf, draws, resume: request.resume },
+    ...{ ...facts, chain, bases, ownNewest, compared, type, copyOf, prior, draws, resume: request.resume },
     holds: compared > 0 ? [...holds, compared] : holds,
   };
 }
@@ -64,7 +64,7 @@ export function comparedOf({ compared, parents }: StorageBackup__Output): number
 export function beginRecordOf(
   request: StorageBackup__Output,
   startMs: number,
-  { type = "B", copyOf = "" }: Partial<Pick<JobOrigin, "type" | "copyOf">> = {},
+  { type = "B", copyOf = "", prior = [] }: Partial<Pick<JobOrigin, "type" | "copyOf" | "prior">> = {},
   revision = 1,
 ): JobBeginRecord {
   const { jobUuid, jobId, job, jobName, client, fileSet, fileSetDigest, comment, scheduledMs, pool } =
@@ -72,7 +72,7 @@ export function beginRecordOf(
   const level = request.parents?.level ?? "Full";
   const facts = { jobUuid, jobId, job, jobName, client, fileSet, level, startMs };
   const more = { fileSetDigest, comment, scheduledMs, pool, ...(revision === 1 ? {} : { revision }) };
-  return { ...facts, ...more, ...(copyOf === "" ? {} : { type, copyOf }) };
+  return { ...facts, ...more, ...(copyOf === "" ? {} : { type, copyOf }), ...priorTo(prior) };
 }
 
 /** What the job asks of the desk for a volume. */

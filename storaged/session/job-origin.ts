@@ -15,6 +15,8 @@ export interface JobOrigin {
   type: JobKind;
   /** UUID; "" when it is no copy. */
   copyOf: string;
+  /** UUIDs of jobs whose place its original had taken by migration, newest first. (Default: none) */
+  prior?: readonly string[];
   /** JobIds whose content its rows may name. */
   draws: number[];
   /** JobIds that cannot be deleted while it runs. */

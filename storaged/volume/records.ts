@@ -103,6 +103,20 @@ export function manifestRevision({
   return manifest ?? revision;
 }
 
+/** The key of a job's records that `priorOf` reads; none when there are no such jobs. */
+export function priorTo(prior: readonly string[]): { prior?: readonly string[] } {
+  return prior.length === 0 ? {} : { prior };
+}
+
+/** Most UUIDs that are read from one record. */
+const MAX_PRIOR = 100;
+
+/** UUIDs of the jobs whose place the original of a copy had taken: what lies over them lies over the copy now. */
+export function priorOf({ prior }: JsonObject): string[] {
+  if (!Array.isArray(prior)) return [];
+  return prior.slice(0, MAX_PRIOR).filter((uuid): uuid is string => typeof uuid === "string" && isUuid(uuid));
+}
+
 /** undefined: a change that this program does not know; it may be passed over. @throws GarbledInput */
 export function decodeChange(body: Buffer): ChangeRecord | undefined {
   const what = "change record";

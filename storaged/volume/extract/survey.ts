@@ -12,7 +12,7 @@ import { GarbledInput } from "../../../common/format/varint.js";
 import type { Store } from "../../store/store.js";
 import { uuidBytes } from "../json.js";
 import { type VolumeItem, VolumeReader } from "../reader.js";
-import { decodeChange, decodeJobBegin, decodeJobEnd, type JobEndRecord } from "../records.js";
+import { decodeChange, decodeJobBegin, decodeJobEnd, type JobEndRecord, priorOf } from "../records.js";
 import { SearchedRun } from "./searched-run.js";
 
 /** Where a frame lies. */
@@ -48,6 +48,7 @@ const SCHEMA = `
   CREATE TABLE name (first BLOB PRIMARY KEY, made BLOB, entry TEXT) WITHOUT ROWID;
   CREATE TABLE ending (uuid TEXT PRIMARY KEY, revision INTEGER, end_ms INTEGER, job_id INTEGER, copy_of TEXT, torn INTEGER,
     body TEXT) WITHOUT ROWID;
+  CREATE TABLE prior (uuid TEXT, copy TEXT, PRIMARY KEY (uuid, copy)) WITHOUT ROWID;
   CREATE TABLE deleted (uuid TEXT PRIMARY KEY, revision INTEGER) WITHOUT ROWID;
   CREATE VIEW job AS SELECT * FROM ending e
     WHERE NOT EXISTS (SELECT 1 FROM deleted d WHERE d.uuid = e.uuid AND d.revision >= e.revision);
@@ -120,9 +121,11 @@ export class Survey {
   jobOrCopy(uuid: string): ListRecord | undefined {
     return (
       this.#one("SELECT body FROM job WHERE uuid = @uuid", { uuid }) ??
-      this.#one("SELECT body FROM job WHERE copy_of = @uuid ORDER BY end_ms DESC, job_id DESC LIMIT 1", {
-        uuid,
-      })
+      this.#one(
+        `SELECT body FROM job WHERE copy_of = @uuid OR uuid IN (SELECT copy FROM prior WHERE prior.uuid = @uuid)
+         ORDER BY end_ms DESC, job_id DESC LIMIT 1`,
+        { uuid },
+      )
     );
   }
 
@@ -262,8 +265,11 @@ export class Survey {
       type === "I" ? 1 : 0,
       JSON.stringify(inShort(end)),
     );
+    this.#addPrior ??= this.#db.prepare("INSERT OR IGNORE INTO prior VALUES (?, ?)");
+    for (const uuid of priorOf(end)) this.#addPrior.run(uuid, jobUuid);
   }
   #addEnd: Database.Statement | undefined;
+  #addPrior: Database.Statement | undefined;
 }
 
 /** Many of them may be in memory at once. */
