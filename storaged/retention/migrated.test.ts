@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
+import { RecordKind } from "../../common/format/frame.js";
 import type { PoolDefinition } from "../catalog/writer-pools.js";
-import { filesOf } from "../faults/disk.js";
+import { filesOf, VOLUMES } from "../faults/disk.js";
 import { Play } from "../faults/play.js";
 import { scannedDisk, verifyRescan } from "../faults/rescan.js";
 import { copyJob } from "../faults/retention-play.js";
@@ -9,6 +11,9 @@ import { at, ModelTree, noise } from "../faults/tree.js";
 import { Reporter } from "../session/reporter.js";
 import { POOL } from "../session/testing.js";
 import { Survey } from "../volume/extract/survey.js";
+import { TEST_JOB } from "../volume/fixture.js";
+import { newLabel } from "../volume/label.js";
+import { VolumeWriter } from "../volume/writer.js";
 import { rebaseAlone } from "./rebase.js";
 
 const POOLS: readonly PoolDefinition[] = ["Above", "First", "Second", "Third", "Fourth", "Fifth"].map(
@@ -37,10 +42,8 @@ test("what lies over a job is found on volumes when that was migrated several ti
     await play.mustBackUp(tree, { pool: "Above", level: "Base", jobName: "reference" });
     const first = await play.mustBackUp(tree.file(at("c"), "c"), { pool: "First", base: ["reference"] });
     const { uuid } = (await play.daemon.goodJobs()).find(({ jobId }) => jobId === first)!;
-    const above = await play.mustBackUp(tree.file(at("b"), "another b"), {
-      ...{ level: "Incremental", base: ["reference"] },
-      pool: "Above",
-    });
+    const over = { level: "Incremental", base: ["reference"], pool: "Above" };
+    const above = await play.mustBackUp(tree.file(at("b"), "another b"), over);
     let newest = first;
     for (const pool of ["Second", "Third", "Fourth"]) {
       newest = await migrate(play, newest, pool);
@@ -88,3 +91,35 @@ async function goOnAfterScan({ daemon, ledger }: Play, jobId: number): Promise<v
     await play.end();
   }
 }
+
+test("of many migrations of which none can be restored the scan looks at each once", async () => {
+  const play = await new Play({ pools: POOLS }).start();
+  try {
+    const tree = new ModelTree().file(at("a"), "a");
+    await play.mustBackUp(tree, { pool: "First" });
+    const { uuid } = (await play.daemon.goodJobs())[0]!;
+    await play.mustBackUp(tree.file(at("b"), "b"), { level: "Incremental", pool: "Above" });
+    const { store } = play.daemon;
+    const path = `${VOLUMES}/Chain-0001`;
+    const facts = { volume: "Chain-0001", pool: "First", mediaType: "File", storage: "sd", createdMs: 1 };
+    const writer = await VolumeWriter.create(store, path, newLabel(facts));
+    const prior = [uuid];
+    for (let jobId = 100; jobId < 140; jobId++) {
+      const job = { ...TEST_JOB, jobUuid: randomUUID(), jobId };
+      const counts = { status: "T", endMs: jobId, rows: 1, files: 1, bytes: 1 };
+      const over = { parents: [], bases: [], volumes: [], copyOf: prior[0], prior: prior.slice(1) };
+      await writer.appendRecord(RecordKind.jobEnd, { ...job, ...counts, ...over });
+      prior.unshift(job.jobUuid);
+    }
+    await writer.close();
+    const files = new Map([...filesOf(store)].filter(([name]) => !name.endsWith("First-0001")));
+    const { disk, complaints } = await scannedDisk(files);
+    disk.remove();
+    assert.ok(
+      complaints.some((text) => /^JobId 2 .* is left out: it lies over/.test(text)),
+      complaints.join("\n"),
+    );
+  } finally {
+    await play.end();
+  }
+});

@@ -17,8 +17,6 @@ import { PoolTable } from "./pools.js";
 import { directlyBelow, type LoadedJob, linkJob, placeJob, promoteCopies, unplaceJob } from "./relations.js";
 import type { ScanOptions, ScanResult } from "./types.js";
 
-/** How often one job may have been migrated. */
-const MAX_MIGRATIONS = 100;
 const NOT_COMMITTED = "no volume holds the end of this job: it was never committed";
 
 /** Fills the catalog `db` from a scratch database whose plans are made. */
@@ -208,12 +206,13 @@ class CatalogLoad {
   }
 
   /** The job, or the copy that took its place when it was migrated: their lists are equal. */
-  #find(uuid: string, depth = 0): number | undefined {
+  #find(uuid: string, seen = new Set<string>()): number | undefined {
     const own = this.#db
       .prepare<[string], number>("SELECT id FROM job WHERE uuid = ? AND status IN ('T', 'W')")
       .pluck()
       .get(uuid);
-    if (own !== undefined || depth > MAX_MIGRATIONS) return own;
+    if (own !== undefined || seen.has(uuid)) return own;
+    seen.add(uuid);
     const copies = this.#scratch
       .prepare<{ uuid: string }, string>(
         `SELECT j.uuid FROM plan p JOIN job j ON j.id = p.job
@@ -222,7 +221,7 @@ class CatalogLoad {
       .pluck()
       .all({ uuid });
     for (const copy of copies) {
-      const found = this.#find(copy, depth + 1);
+      const found = this.#find(copy, seen);
       if (found !== undefined) return found;
     }
     return undefined;

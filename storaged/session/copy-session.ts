@@ -62,7 +62,7 @@ export async function copySession(
     ...{ kind: request.migrate ? "Migration" : "Copy", startMs, endMs },
     // Until a migrated job has taken its original's place it stands back as a copy does.
     ...{ type: "C", copyOf: request.originalUuid, draws: [], holds: here ? [request.original] : [] },
-    prior: request.migrate && here ? await priorOf(deps.catalog, request.original) : [],
+    prior: request.migrate && here ? await placesTakenBy(deps.catalog, request.original) : [],
     ...(request.migrate
       ? { committed: (reporter: Reporter) => exclusively(() => takePlace(deps, request, reporter)) }
       : {}),
@@ -83,7 +83,7 @@ export async function copySession(
 }
 
 /** Whose place the original of a migration has taken: what lay over one of those lies over the original now. */
-async function priorOf(catalog: Catalog, jobId: number): Promise<string[]> {
+async function placesTakenBy(catalog: Catalog, jobId: number): Promise<string[]> {
   const none = { client: "", jobName: "", fileSet: "", beforeMs: 0, limit: 0 };
   const [original] = await catalog.reader.listJobs({ jobIds: [jobId], ...none });
   return original === undefined || original.copyOf === "" ? [] : [original.copyOf, ...original.prior];

@@ -103,13 +103,13 @@ export function manifestRevision({
   return manifest ?? revision;
 }
 
+/** Most UUIDs that one record names; the oldest are left out. */
+const MAX_PRIOR = 100;
+
 /** The key of a job's records that `priorOf` reads; none when there are no such jobs. */
 export function priorTo(prior: readonly string[]): { prior?: readonly string[] } {
-  return prior.length === 0 ? {} : { prior };
+  return prior.length === 0 ? {} : { prior: prior.slice(0, MAX_PRIOR) };
 }
-
-/** Most UUIDs that are read from one record. */
-const MAX_PRIOR = 100;
 
 /** UUIDs of the jobs whose place the original of a copy had taken: what lies over them lies over the copy now. */
 export function priorOf({ prior }: JsonObject): string[] {
